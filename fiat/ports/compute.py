@@ -1,0 +1,131 @@
+"""Port `compute`: where jobs run. Plugins: `local`, `ray`."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from fiat.ports.step import StepContext, StepOutcome
+from fiat.run.model import Metric
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job asks for.
+
+    Attributes:
+        cpus: CPU cores, 0 or more, fractions allowed.
+        gpus: GPUs, 0 or more; a whole number or a fraction below 1.
+        memory_bytes: most memory its process tree may hold; None is no limit.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a compute has in all: same units as Resources."""
+
+    cpus: float
+    gpus: float
+    memory_bytes: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """The user's code, run in a fresh child process with nothing of our environment.
+
+    Attributes:
+        argv: program and arguments (no shell is added).
+        cwd: folder to run in.
+        env: the child's whole environment; the compute adds only CUDA_VISIBLE_DEVICES.
+        result_path: a JSON file that the child may write for the engine; None when it has nothing to say.
+    """
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    result_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at one step. Exactly one of `command` (user code) and `task` (trusted) is set.
+
+    Attributes:
+        id: unique for each attempt; letters, digits, `.`, `-`, `_`.
+        step: the step's name, shown to people.
+        resources: what it needs; it waits until they are free.
+        log_path: file that every line of output is appended to as it comes (UTF-8, lossy).
+        work_dir: private scratch folder, exists, on a disk that engine and worker share.
+        timeout_s: wall clock limit in seconds; None is no limit.
+        owner_pid: process on this host whose death ends the job; 0 when it is on another host.
+    """
+
+    id: str
+    step: str
+    resources: Resources
+    log_path: Path
+    work_dir: Path
+    timeout_s: float | None = None
+    owner_pid: int = 0
+    command: Command | None = None
+    task: StepContext | None = None
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How an attempt ended.
+
+    Attributes:
+        state: `done`, `failed` (its own fault), `cancelled`, or `lost` (the worker died: worth another try).
+        reason: one sentence for people; empty when done. Says signal, timeout or memory when they were the cause.
+        seconds: wall clock of the work itself, without waiting for resources.
+        exit_code: the child's exit code; None when it had none.
+        metrics: read from the child's output, in order.
+        outcome: what a trusted step returned.
+        result: content of `Command.result_path`, when it was written.
+        peak_memory_bytes: largest memory of the process tree that was seen; 0 when unknown.
+        gpus: ids of the GPUs it was given.
+    """
+
+    state: Literal["done", "failed", "cancelled", "lost"]
+    reason: str = ""
+    seconds: float = 0.0
+    exit_code: int | None = None
+    metrics: tuple[Metric, ...] = ()
+    outcome: StepOutcome | None = None
+    result: Mapping[str, object] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+    gpus: tuple[str, ...] = ()
+
+
+class Compute(Protocol):
+    """Runs jobs. One object serves one run of the engine; all calls come from one thread.
+
+    The conformance suite is `fiat.testing.compute_suite`.
+    """
+
+    def start(self, needs: Sequence[Resources]) -> Capacity:
+        """Get ready for jobs that need these.
+
+        Raises:
+            EnvironmentFault: no such compute, or one of `needs` is more than the whole compute has.
+        """
+        ...
+
+    def submit(self, job: Job) -> Future[JobResult]:
+        """Queue a job; the future never raises for a job's own failure."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """End a job and all its processes; its future resolves as `cancelled`. Unknown ids are ignored."""
+        ...
+
+    def close(self) -> None:
+        """End what still runs and give everything back. Calling it twice is fine."""
+        ...
