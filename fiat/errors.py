@@ -61,9 +61,7 @@ class FiatError(Exception):
         return _rebuild, (type(self), self.message, self.hint, self.where)
 
 
-def _rebuild(
-    kind: type[FiatError], message: str, hint: str, where: Where | None
-) -> FiatError:
+def _rebuild(kind: type[FiatError], message: str, hint: str, where: Where | None) -> FiatError:
     return kind(message, hint=hint, where=where)
 
 

@@ -49,6 +49,8 @@ class Step:
         kind: the step plugin's name, or `run` / `call` / `export` for user code.
         params: everything the spec says that can change the result, JSON values.
         inputs: role to the output of an earlier step.
+        optional: roles that may stay empty when their step did not run.
+        after: steps that must have ended first although nothing of theirs is read.
         outputs: output names; each becomes an artifact.
         sources: files and folders of the checkout that it reads, relative to its root.
         call: `pkg.mod:func` whose code is part of the fingerprint, empty for none.
@@ -67,6 +69,8 @@ class Step:
     kind: str
     params: Mapping[str, object] = field(default_factory=dict)
     inputs: Mapping[str, Ref] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     call: str = ""
@@ -114,12 +118,13 @@ class Decision:
 
     Attributes:
         step: the step's name.
-        action: `run`, `reuse`, or `wait` (an input is made by a step that runs first, so it can't be known yet).
+        action: `run`, `reuse`, `wait` (an input is made by a step that runs first, so it can't be known yet), or
+            `skip` (it has nothing to do here, or something that it needs failed).
         reasons: one sentence for each part that changed, such as `code: fashion/model.py changed`.
         fingerprint: empty while an input is unknown.
     """
 
     step: str
-    action: Literal["run", "reuse", "wait"]
+    action: Literal["run", "reuse", "wait", "skip"]
     reasons: tuple[str, ...]
     fingerprint: str = ""

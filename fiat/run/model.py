@@ -196,7 +196,7 @@ class Release:
         commit: commit it was released from.
         run: run that released it.
         digest: digest of its package.
-        fingerprint: fingerprint of the package step: a model is never its own baseline.
+        fingerprint: fingerprint of the export step: a model is never its own baseline.
         released_at: aware UTC.
     """
 

@@ -1,0 +1,162 @@
+"""Run one job to its end: what every compute does with a job once it has the resources for it."""
+
+import json
+import os
+import stat
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fiat.builtin.job_cancel import Cancellation
+from fiat.builtin.job_child import Supervisor
+from fiat.builtin.job_trusted import WarmWorker
+from fiat.ports.compute import Command, Job, JobResult
+from fiat.run.model import Metric
+
+RESULT_BYTES = 64 * 1024 * 1024
+
+
+class Workbench:
+    """The warm processes of one worker: a supervisor for user code and idle workers for trusted steps.
+
+    May be used from many threads.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Nothing is started before the first job.
+
+        Args:
+            env: environment of the warm workers; user code never sees it.
+        """
+        self._env = dict(env)
+        self._supervisor = Supervisor()
+        self._idle: list[tuple[tuple[str, ...], WarmWorker]] = []
+        self._lock = threading.Lock()
+
+    def run_job(
+        self,
+        job: Job,
+        *,
+        gpus: Sequence[str] = (),
+        cancellation: Cancellation | None = None,
+        cancel_path: Path | None = None,
+        import_path: Sequence[str] = (),
+    ) -> JobResult:
+        """Run a job to its end.
+
+        Args:
+            job: what to run.
+            gpus: ids of the GPUs that it got; user code sees exactly these.
+            cancellation: a wish to end it from another thread.
+            cancel_path: a file that means the same once it exists.
+            import_path: `sys.path` for a trusted step; empty is ours.
+        """
+        cancellation = cancellation or Cancellation()
+        path = None if cancel_path is None else str(cancel_path)
+        if cancellation.asked or (path and os.access(path, os.F_OK)):
+            return JobResult("cancelled", "cancelled before it started")
+        if job.command is not None:
+            return self._run_command(job, job.command, tuple(gpus), cancellation, path)
+        folders = tuple(str(Path(part).absolute()) for part in import_path or sys.path)
+        return self._run_task(job, cancellation, path, folders)
+
+    def close(self) -> None:
+        """End the warm processes."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, worker in idle:
+            worker.close()
+        self._supervisor.close()
+
+    def _run_command(
+        self, job: Job, command: Command, gpus: tuple[str, ...], cancellation: Cancellation, path: str | None
+    ) -> JobResult:
+        child = self._supervisor.start(
+            {
+                "argv": list(command.argv),
+                "cwd": str(command.cwd),
+                "env": {**command.env, "CUDA_VISIBLE_DEVICES": ",".join(gpus)},
+                "log": str(job.log_path),
+                "timeout_s": job.timeout_s,
+                "memory_bytes": job.resources.memory_bytes,
+                "owner_pid": job.owner_pid,
+                "cancel_path": path,
+            }
+        )
+        try:
+            with cancellation.bound(child.cancel):
+                answer = child.wait() or {}
+        finally:
+            child.close()
+        return _command_result(answer, command.result_path, gpus)
+
+    def _run_task(
+        self, job: Job, cancellation: Cancellation, path: str | None, folders: tuple[str, ...]
+    ) -> JobResult:
+        worker = self._idle_worker(folders) or WarmWorker(self._supervisor, self._env, folders)
+        result = worker.run(job, cancellation, path)
+        if worker.alive and not cancellation.asked:
+            with self._lock:
+                self._idle.append((folders, worker))
+        else:
+            worker.close()
+        return result
+
+    def _idle_worker(self, folders: tuple[str, ...]) -> WarmWorker | None:
+        """A living idle worker that finds modules in these folders, or None."""
+        with self._lock:
+            fitting = [entry for entry in self._idle if entry[0] == folders]
+            self._idle = [entry for entry in self._idle if entry[0] != folders]
+            alive = [entry for entry in fitting if entry[1].alive]
+            for entry in fitting:
+                if entry not in alive:
+                    entry[1].close()
+            if not alive:
+                return None
+            self._idle.extend(alive[1:])
+        return alive[0][1]
+
+
+def _command_result(answer: Mapping[str, Any], result_path: Path | None, gpus: tuple[str, ...]) -> JobResult:
+    state, reason = answer["state"], answer["reason"]
+    result: Mapping[str, object] = {}
+    try:
+        result = _read_result(result_path)
+    except (OSError, ValueError) as error:
+        if state == "done":
+            state, reason = "failed", f"its result file can't be read: {error}"
+    return JobResult(
+        state,
+        reason,
+        seconds=answer.get("seconds", 0.0),
+        exit_code=answer.get("exit_code"),
+        metrics=tuple(Metric(name, value, step) for name, value, step in answer.get("metrics", ())),
+        result=result,
+        peak_memory_bytes=answer.get("peak_memory_bytes", 0),
+        gpus=gpus,
+    )
+
+
+def _read_result(path: Path | None) -> Mapping[str, object]:
+    """The JSON object that the child wrote; {} when it wrote none.
+
+    Raises:
+        OSError: it is a link, or can't be read.
+        ValueError: it is too large, no plain file, or no JSON object.
+    """
+    if path is None:
+        return {}
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return {}
+    with open(fd, "rb") as file:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > RESULT_BYTES:
+            raise ValueError("no plain file of at most 64 MiB")
+        result = json.loads(file.read())
+    if not isinstance(result, dict):
+        raise ValueError("no JSON object")
+    return result

@@ -1,0 +1,101 @@
+"""What this machine has, what a compute lets through of its environment, and whether needs can be met."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from fiat.builtin.job_death import size_text
+from fiat.errors import EnvironmentFault
+from fiat.ports.compute import Capacity, Resources
+
+_PASSED = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
+_PASSED_DEVICES = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
+
+
+def scrubbed(env: Mapping[str, str], *, devices: bool = False) -> dict[str, str]:
+    """The harmless part of an environment, for our own processes: no token, no key, no setting of a tool.
+
+    Args:
+        env: the whole environment.
+        devices: also what says where GPUs are.
+    """
+    names = (*_PASSED, *_PASSED_DEVICES) if devices else _PASSED
+    kept = {name: env[name] for name in names if name in env}
+    kept.update({name: value for name, value in env.items() if name.startswith("LC_")})
+    return kept
+
+
+def count_cpus() -> float:
+    """CPU cores that this process may use: its affinity, and the quota of its control group.
+
+    Source: kernel docs cgroup-v2, `cpu.max`.
+    """
+    cores = float(len(os.sched_getaffinity(0)))
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        if quota != "max":
+            return min(cores, int(quota) / int(period))
+    except (OSError, ValueError):
+        return cores
+    return cores
+
+
+def memory_total_bytes() -> int:
+    """Memory of this machine, or of its control group when that is less."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:
+            return min(total, int(file.read()))
+    except (OSError, ValueError):
+        return total
+
+
+def list_gpus(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Ids of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them.
+
+    Source: CUDA C++ Programming Guide, CUDA_VISIBLE_DEVICES; `nvidia-smi -L` prints one line a GPU.
+    """
+    visible = env.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(
+            part.strip() for part in visible.split(",") if part.strip() not in ("", "-1", "NoDevFiles")
+        )
+    program = shutil.which("nvidia-smi", path=env.get("PATH"))
+    if program is None:
+        return ()
+    try:
+        done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    found = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
+    return tuple(str(index) for index in range(len(found)))
+
+
+def check_needs(needs: Sequence[Resources], there: Capacity) -> None:
+    """Refuse what could never run.
+
+    Raises:
+        EnvironmentFault: one of `needs` is more than there is in all, or a GPU share that can't be had.
+    """
+    for need in needs:
+        missing = []
+        if need.cpus > there.cpus:
+            missing.append(f"{need.cpus:g} CPUs (there are {there.cpus:g})")
+        if need.gpus > there.gpus:
+            missing.append(f"{need.gpus:g} GPUs (there are {there.gpus:g})")
+        if need.memory_bytes is not None and need.memory_bytes > there.memory_bytes:
+            missing.append(
+                f"{size_text(need.memory_bytes)} of memory (there are {size_text(there.memory_bytes)})"
+            )
+        if missing:
+            raise EnvironmentFault(
+                f"a step asks for {' and '.join(missing)} on {there.name}",
+                hint="lower `resources` in the spec, or run where there is more",
+            )
+        if need.gpus > 1 and need.gpus != int(need.gpus):
+            raise EnvironmentFault(
+                f"a step asks for {need.gpus:g} GPUs",
+                hint="ask for a whole number, or for a fraction below 1",
+            )

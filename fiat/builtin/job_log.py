@@ -1,0 +1,114 @@
+"""What a job prints, written to its log line by line: harmless bytes, cut lines, a cap, metrics picked out."""
+
+import os
+import re
+
+from fiat.journal import read_metric
+
+LINE_BYTES = 64 * 1024
+LOG_BYTES = 256 * 1024 * 1024
+METRICS = 200_000
+
+_ESCAPES = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
+    rb"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, links, clipboard
+    rb"|\x1b[ -/]*[0-~]?"
+)
+_CONTROLS = bytes.maketrans(bytes([*range(9), 11, 12, *range(14, 32), 127]), b"?" * 30)
+_BREAKS = re.compile(rb"\r\n|\n|\r")
+
+
+class JobLog:
+    """Takes the bytes of one job and appends lines to its log as they come.
+
+    A carriage return alone ends a line too, so that progress bars show. Escape sequences are dropped and
+    other control bytes become `?`: a log can't move the cursor of who reads it.
+
+    Attributes:
+        metrics: what `FIAT_METRIC` lines said, in order: (name, value, step or None).
+        fault: why the log could not be written, empty when it could.
+    """
+
+    def __init__(self, path: str, *, line_bytes: int = LINE_BYTES, log_bytes: int = LOG_BYTES) -> None:
+        self.metrics: list[tuple[str, float, int | None]] = []
+        self.fault = ""
+        self._line_bytes = line_bytes
+        self._left_bytes = log_bytes
+        self._log_bytes = log_bytes
+        self._rest = b""
+        self._cutting = False
+        self._fd = -1
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            self.fault = error.strerror or str(error)
+
+    def take(self, chunk: bytes) -> None:
+        """Add what was read; complete lines go to the log at once."""
+        if self._cutting and not self._rest and b"\n" not in chunk and b"\r" not in chunk:
+            return
+        data = self._rest + chunk
+        held = b""
+        if data.endswith(b"\r"):  # its line feed may come with the next bytes
+            data, held = data[:-1], b"\r"
+        lines = _BREAKS.split(data)
+        self._rest = lines.pop() + held
+        written = [text for line in lines if (text := self._line(line)) is not None]
+        if len(self._rest) > self._line_bytes:
+            if not self._cutting:
+                written.append(self._clean(self._rest[: self._line_bytes]) + self._cut_note())
+            self._rest, self._cutting = held, True
+        self._write(written)
+
+    def note(self, sentence: str) -> None:
+        """Add a line of ours."""
+        self._write([b"[fiat] " + sentence.encode("utf-8", "replace")])
+
+    def close(self) -> None:
+        """Write what is left without a line end."""
+        rest, self._rest = self._rest.rstrip(b"\r"), b""
+        if rest and (text := self._line(rest)) is not None:
+            self._write([text])
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _line(self, line: bytes) -> bytes | None:
+        if self._cutting:
+            self._cutting = False
+            return None
+        if line.startswith(b"FIAT_METRIC ") and len(line) < 1000 and len(self.metrics) < METRICS:
+            metric = read_metric(line.decode("utf-8", "replace"))
+            if metric:
+                self.metrics.append(metric)
+        if len(line) > self._line_bytes:
+            return self._clean(line[: self._line_bytes]) + self._cut_note()
+        return self._clean(line)
+
+    def _cut_note(self) -> bytes:
+        return b" [fiat: line cut after %d bytes]" % self._line_bytes
+
+    @staticmethod
+    def _clean(line: bytes) -> bytes:
+        if b"\x1b" in line:
+            line = _ESCAPES.sub(b"", line)
+        text = line.translate(_CONTROLS).decode("utf-8", "replace")
+        if not text.isascii():
+            text = "".join("?" if "\x80" <= char <= "\x9f" else char for char in text)
+        return text.encode()
+
+    def _write(self, lines: list[bytes]) -> None:
+        if not lines or self._fd < 0 or self._left_bytes <= 0:
+            return
+        data = b"\n".join(lines) + b"\n"
+        self._left_bytes -= len(data)
+        if self._left_bytes <= 0:
+            data = data[: max(0, self._left_bytes + len(data))].rsplit(b"\n", 1)[0]
+            data += b"\n[fiat] the log is full (%d bytes): the rest is dropped\n" % self._log_bytes
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            self.fault = error.strerror or str(error)
+            self._left_bytes = 0

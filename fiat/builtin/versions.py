@@ -1,0 +1,16 @@
+"""Versions of our own step kinds, kept apart so that a plan needs none of their imports.
+
+Raise a version when the results of that kind change; every fingerprint of the kind changes with it.
+"""
+
+STEP_VERSIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "data": ("1", ("pyarrow",)),
+    "run": ("1", ()),
+    "call": ("1", ()),
+    "export": ("1", ()),
+    "evaluate": ("1", ("scikit-learn", "numpy", "onnxruntime")),
+    "gates": ("1", ("numpy",)),
+    "package": ("1", ("jinja2",)),
+    "deploy": ("1", ()),
+}
+EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime", "skl2onnx", "torch", "scikit-learn")

@@ -1,0 +1,111 @@
+"""The program `fiat`: finds the command, runs it, turns errors into sentences and exit codes."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import typer
+
+from fiat.cli.show_error import show_error
+from fiat.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, FiatError
+
+
+class Entry(NamedTuple):
+    """One command: the module in this folder, the panel of the help page, and its line there."""
+
+    panel: str
+    line: str
+
+
+SPEC, RUNS, MACHINE = "A spec", "What happened", "This machine"
+COMMANDS = {
+    "init": Entry(SPEC, "Write a small working spec into this repository."),
+    "validate": Entry(SPEC, "Check a spec without running anything."),
+    "plan": Entry(SPEC, "Show what a run would do: what runs, what is reused."),
+    "explain": Entry(SPEC, "Say why each step runs or is reused."),
+    "run": Entry(SPEC, "Run what changed, judge the model, package and deploy it."),
+    "runs": Entry(RUNS, "List runs."),
+    "show": Entry(RUNS, "Show a run or a released model."),
+    "logs": Entry(RUNS, "Print what the steps of a run printed."),
+    "compare": Entry(RUNS, "Compare two runs: parameters, data, metrics."),
+    "report": Entry(RUNS, "Write a run's report as one HTML page."),
+    "reproduce": Entry(RUNS, "Run a run again from its commit and compare the digests."),
+    "gc": Entry(MACHINE, "Remove what no kept run needs."),
+    "up": Entry(MACHINE, "Start a Ray that stays warm between runs."),
+    "down": Entry(MACHINE, "Stop the warm Ray."),
+    "schema": Entry(MACHINE, "Print the JSON Schema of the spec language."),
+    "doctor": Entry(MACHINE, "Check this machine and say how to mend it."),
+}
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The program with one command loaded: the one that the arguments name."""
+    app = typer.Typer(
+        name="fiat",
+        help="One YAML spec from data to a gated, packaged, deployed model.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        add_completion=True,
+    )
+    app.callback(invoke_without_command=True)(_version)
+    chosen = next((word for word in arguments if not word.startswith("-")), "")
+    for name, entry in COMMANDS.items():
+        function = import_module(f"fiat.cli.{name}").command if name == chosen else _listed
+        context = {"allow_interspersed_args": True}
+        app.command(
+            name,
+            short_help=entry.line,
+            rich_help_panel=entry.panel,
+            context_settings=context,
+            no_args_is_help=False,
+        )(function)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code (see `fiat.errors`)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = build_app(words)(words, standalone_mode=False)
+        return code if isinstance(code, int) else EXIT_DONE
+    except FiatError as error:
+        show_error(error, as_json="--json" in words)
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_DONE
+    except Exception as error:
+        return _end(error)
+
+
+def _end(error: Exception) -> int:
+    """Exit code of an error of the command line parser; anything else is our bug."""
+    code, show = getattr(error, "exit_code", None), getattr(error, "show", None)
+    if isinstance(code, int) and callable(show):
+        show()
+        return code
+    if isinstance(code, int):
+        return code
+    if type(error).__name__ == "Abort":
+        return EXIT_INTERRUPTED
+    traceback.print_exc()
+    sys.stderr.write("fiat: this is a bug of Fiat; please report it with the lines above\n")
+    return EXIT_BUG
+
+
+def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    if version:
+        metadata = import_module("importlib.metadata")
+        typer.echo(f"fiat {metadata.version('fiat-ml')}")
+        raise typer.Exit
+
+
+def _listed() -> None:
+    """Stands for a command that was not asked for."""

@@ -1,0 +1,150 @@
+"""Take over what a job made: outputs into the store, its result under its fingerprint."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from fiat.engine.decide import ABSENT, Decided, Decider
+from fiat.engine.jobs import Bench, Prepared
+from fiat.errors import FiatError
+from fiat.ports.compute import JobResult
+from fiat.run.model import Artifact, Metric, Result, Run, StepResult
+from fiat.store.store import Store
+
+METRICS_LIMIT_BYTES = 4 << 20
+
+
+class Collector:
+    """Turns an ended job into a step result and, when it may be reused, a stored result."""
+
+    def __init__(self, store: Store, decider: Decider, bench: Bench, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._decider = decider
+        self._bench = bench
+        self._now = now
+
+    def collect(
+        self, run: Run, decided: Decided, prepared: Prepared, job: JobResult, started_at: datetime
+    ) -> tuple[StepResult, Result | None]:
+        """Judge how a job ended that started then.
+
+        Returns:
+            The step's result, and what to remember of its work: None unless it made every output from inputs that
+            stayed as they were.
+        """
+        try:
+            if job.state != "done":
+                return self._failed(decided, job, _said(job)), None
+            missing = [name for name, path in prepared.outputs.items() if not path.exists()]
+            if missing:
+                names = ", ".join(missing)
+                return self._failed(decided, job, f"ended well but did not write its output {names}"), None
+            observed = self._observed(decided, job)
+            edited = self._decider.edited(decided) or self._touched(observed, started_at)
+            if edited:
+                reason = (
+                    f"its inputs were edited while it ran ({edited[0]}): its result is not kept; run again"
+                )
+                return self._failed(decided, job, reason), None
+            return self._keep(run, decided, prepared, job, observed)
+        except FiatError as error:
+            return self._failed(decided, job, str(error)), None
+        finally:
+            self._store.work.remove(run.id, decided.step.name, prepared.attempt)
+
+    def _keep(
+        self, run: Run, decided: Decided, prepared: Prepared, job: JobResult, observed: dict[str, str]
+    ) -> tuple[StepResult, Result]:
+        step = decided.step
+        outcome = job.outcome
+        metrics = job.metrics + (outcome.metrics if outcome else ()) + _written(step.facts, prepared)
+        outputs: dict[str, Artifact] = {
+            name: self._store.artifacts.put(path) for name, path in prepared.outputs.items()
+        }
+        result = Result(
+            fingerprint=decided.fingerprint,
+            step=step.name,
+            spec=run.spec,
+            run=run.id,
+            outputs=outputs,
+            parts=decided.parts,
+            observed=observed,
+            metrics=metrics,
+            facts=outcome.facts if outcome else {},
+            warnings=outcome.warnings if outcome else (),
+            seconds=job.seconds,
+            made_at=self._now(),
+        )
+        kept = StepResult(
+            step.name,
+            step.kind,
+            "ran",
+            "; ".join(decided.reasons),
+            seconds=job.seconds,
+            fingerprint=decided.fingerprint,
+            outputs=outputs,
+            resources=_used(decided, job),
+        )
+        return kept, result
+
+    def _observed(self, decided: Decided, job: JobResult) -> dict[str, str]:
+        seen = job.result.get("observed")
+        return self._decider.digest_observed(seen, decided.step) if isinstance(seen, Mapping) else {}
+
+    def _touched(self, observed: Mapping[str, str], started_at: datetime) -> tuple[str, ...]:
+        """Undeclared files that the step read and that changed after its start."""
+        start = started_at.timestamp()
+        for name, digest in observed.items():
+            if digest != ABSENT and (self._bench.root / name).stat().st_mtime >= start:
+                return (f"code: {name} changed",)
+        return ()
+
+    def _failed(self, decided: Decided, job: JobResult, reason: str) -> StepResult:
+        step = decided.step
+        return StepResult(
+            step.name,
+            step.kind,
+            "cancelled" if job.state == "cancelled" else "failed",
+            reason,
+            seconds=job.seconds,
+            fingerprint=decided.fingerprint,
+            resources=_used(decided, job),
+        )
+
+
+def _said(job: JobResult) -> str:
+    error = job.result.get("error")
+    if isinstance(error, Mapping) and error.get("message"):
+        place = f" ({error.get('file')}:{error.get('line')})" if error.get("file") else ""
+        return f"{error.get('type', 'Error')}: {error['message']}{place}"
+    return job.reason or job.state
+
+
+def _used(decided: Decided, job: JobResult) -> dict[str, object]:
+    limits = decided.step.limits
+    used: dict[str, object] = {"cpus": limits.cpus, "gpus": limits.gpus}
+    if job.peak_memory_bytes:
+        used["peak_memory_bytes"] = job.peak_memory_bytes
+    if job.gpus:
+        used["gpu_ids"] = list(job.gpus)
+    return used
+
+
+def _written(facts: Mapping[str, object], prepared: Prepared) -> tuple[Metric, ...]:
+    """Metrics of the outputs that the spec declares as metrics: JSON files of name to number."""
+    found: list[Metric] = []
+    names = facts.get("metric_outputs")
+    for name in names if isinstance(names, (list, tuple)) else ():
+        path = prepared.outputs[str(name)]
+        if path.stat().st_size > METRICS_LIMIT_BYTES:
+            raise FiatError(f"metrics file {name} is larger than {METRICS_LIMIT_BYTES >> 20} MiB")
+        try:
+            values = json.loads(path.read_text())
+            pairs = [(str(key), float(value)) for key, value in values.items()]
+        except (ValueError, TypeError, AttributeError):
+            raise FiatError(
+                f"output {name} is declared as metrics but is no JSON object of name to number"
+            ) from None
+        found.extend(Metric(key, value if math.isfinite(value) else math.nan) for key, value in pairs)
+    return tuple(found)

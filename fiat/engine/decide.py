@@ -1,0 +1,233 @@
+"""Whether a step must run: its fingerprint, the result that the store has for it, and the reasons in words."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fiat.engine.checkout import Checkout
+from fiat.engine.code import Reach, reach
+from fiat.engine.packages import Packages, interpreter
+from fiat.errors import SpecError
+from fiat.plan.explain import changes
+from fiat.plan.fingerprint import Surroundings, digest_json, fingerprint, fingerprint_parts
+from fiat.plan.model import Plan, Step
+from fiat.run.model import Result
+from fiat.store.store import Store
+
+USER_KINDS = frozenset({"run", "call", "export"})
+ABSENT = "-"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What is known about a step whose inputs are known.
+
+    Attributes:
+        step: the step.
+        inputs: role to artifact digest.
+        parts: what its fingerprint is made of.
+        fingerprint: of its work.
+        result: the result to reuse, None when it must run.
+        reasons: why it runs or is reused, one sentence each.
+        replaces: the store has a result under this fingerprint that can't be used.
+    """
+
+    step: Step
+    inputs: Mapping[str, str]
+    parts: Mapping[str, object]
+    fingerprint: str
+    result: Result | None
+    reasons: tuple[str, ...]
+    replaces: bool = False
+
+
+class Decider:
+    """Decides for the steps of one plan in one checkout, at one moment.
+
+    Args:
+        store: where results are found.
+        checkout: the working tree.
+        plan: the plan that the steps belong to.
+        spec_files: the files that the spec was composed of: never code of a step.
+        data: files and folders of the checkout that hold data or outputs: never code of a step.
+        state_dir: folder for small caches.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        checkout: Checkout,
+        plan: Plan,
+        *,
+        spec_files: tuple[str, ...],
+        data: tuple[str, ...],
+        state_dir: Path,
+    ) -> None:
+        self.store = store
+        self.checkout = checkout
+        self.plan = plan
+        self.search = (checkout.root / plan.spec_dir, checkout.root)
+        self._spec_files = spec_files
+        self._data = data
+        self._packages = Packages(sys.path, state_dir / "packages.json")
+        self._interpreter = interpreter()
+        self._reach: dict[str, Reach] = {}
+        self._code_digests: dict[str, dict[str, str]] = {}
+        self._forced: frozenset[str] = frozenset()
+
+    def force(self, names: Sequence[str]) -> None:
+        """Run these steps even when their results could be reused.
+
+        Raises:
+            SpecError: the plan has no step of that name.
+        """
+        known = {step.name for step in self.plan.steps}
+        for name in names:
+            if name not in known:
+                raise SpecError(
+                    f"there is no step {name} to force", hint=f"steps: {', '.join(sorted(known))}"
+                )
+        self._forced = frozenset(names)
+
+    def decide(self, step: Step, inputs: Mapping[str, str], logged: Mapping[str, float]) -> Decided:
+        """Make the fingerprint of a step and look for its result.
+
+        Args:
+            step: one whose inputs are all known.
+            inputs: role to artifact digest.
+            logged: metrics of earlier steps, for steps that judge them.
+
+        Raises:
+            SpecError: a source or a module that it names is not there.
+        """
+        parts = fingerprint_parts(step, self._surroundings(step, inputs, logged))
+        found = fingerprint(parts)
+        result = self.store.results.find(found)
+        why_not = self._why_not(step, result)
+        if result is not None and not why_not:
+            return Decided(step, dict(inputs), parts, found, result, (_reuse_reason(step, result),))
+        reasons = why_not or self._what_changed(step, parts)
+        return Decided(step, dict(inputs), parts, found, None, reasons, replaces=result is not None)
+
+    def edited(self, decided: Decided) -> tuple[str, ...]:
+        """What changed on disk since the decision: an edit made while the step ran."""
+        self._code_digests.clear()
+        self._reach.clear()
+        step = decided.step
+        logged = {key: float(str(value)) for key, value in _mapping(decided.parts.get("logged")).items()}
+        parts = fingerprint_parts(step, self._surroundings(step, decided.inputs, logged))
+        return changes(decided.parts, parts)
+
+    def digest_observed(self, names: Mapping[str, object], step: Step) -> dict[str, str]:
+        """Digests of files that a step was seen to read beyond its declared inputs, path to digest.
+
+        Args:
+            names: `read` and `absent`, each a list of paths relative to the root.
+            step: the step that read them.
+        """
+        declared = (*step.sources, *self._data)
+        known = set(self._spec_files)
+        observed: dict[str, str] = {}
+        for name in _texts(names.get("read")):
+            path = self.checkout.root / name
+            if name not in known and not _inside(name, declared) and path.is_file():
+                observed[name] = self.store.digester.digest(path)
+        for name in _texts(names.get("absent")):
+            if not (self.checkout.root / name).exists():
+                observed[name] = ABSENT
+        return observed
+
+    def _surroundings(
+        self, step: Step, inputs: Mapping[str, str], logged: Mapping[str, float]
+    ) -> Surroundings:
+        sources = {name: self._digest_source(name, step) for name in step.sources}
+        user = step.kind in USER_KINDS
+        packages: dict[str, str] = {}
+        code: dict[str, str] = {}
+        if step.call:
+            found = self._reached(step.call)
+            code = self._digests(found.files)
+            packages = self._packages.reached_by(found.foreign)
+        elif step.kind == "run":
+            code = self._code_of_run(step)
+            packages = self._packages.versions()
+        return Surroundings(
+            inputs=inputs,
+            sources=sources,
+            code=code,
+            python=self._interpreter if user else "",
+            packages=packages,
+            logged=logged,
+        )
+
+    def _code_of_run(self, step: Step) -> dict[str, str]:
+        if step.code == ():
+            return {}
+        key = "\0".join(step.code) if step.code is not None else "*"
+        if key not in self._code_digests:
+            files = self.checkout.code_files(step.code, self._data, self._spec_files)
+            self._code_digests[key] = self._digests(files)
+        return self._code_digests[key]
+
+    def _reached(self, call: str) -> Reach:
+        if call not in self._reach:
+            self._reach[call] = reach(call, self.search)
+        return self._reach[call]
+
+    def _digests(self, files: tuple[Path, ...]) -> dict[str, str]:
+        digests = self.store.digester.digest_files(files)
+        return {path.relative_to(self.checkout.root).as_posix(): digest for path, digest in digests.items()}
+
+    def _digest_source(self, name: str, step: Step) -> str:
+        if any(letter in name for letter in "*?["):
+            files = sorted(path for path in self.checkout.root.glob(name) if path.is_file())
+            if files:
+                return digest_json(self._digests(tuple(files)))
+        path = self.checkout.root / name
+        if not path.exists():
+            raise SpecError(
+                f"{name} of step {step.name} is not there",
+                hint=f"looked for {path}; see {step.key} in the spec",
+            )
+        return self.store.digester.digest(path)
+
+    def _why_not(self, step: Step, result: Result | None) -> tuple[str, ...]:
+        if step.name in self._forced:
+            return ("asked for by --force",)
+        if step.volatile:
+            return ("its source has no digest, so it is fetched again each time",)
+        if result is None:
+            return ()
+        for name, digest in result.observed.items():
+            path = self.checkout.root / name
+            now = self.store.digester.digest(path) if path.is_file() else ABSENT
+            if now != digest:
+                return (f"code: {name} changed (the step read it)",)
+        for name, artifact in result.outputs.items():
+            if not self.store.artifacts.check(artifact.digest):
+                return (f"output {name} is damaged or gone from the store",)
+        return ()
+
+    def _what_changed(self, step: Step, parts: Mapping[str, object]) -> tuple[str, ...]:
+        last = self.store.results.last(self.plan.spec, step.name)
+        if last is None:
+            return ("no earlier result",)
+        return changes(last.parts, parts) or ("its result is gone from the store",)
+
+
+def _reuse_reason(step: Step, result: Result) -> str:
+    by = f"run {result.run}" if result.step == step.name else f"step {result.step} of run {result.run}"
+    return f"nothing changed since {by}"
+
+
+def _inside(name: str, folders: tuple[str, ...]) -> bool:
+    return any(name == folder or name.startswith(f"{folder.rstrip('/')}/") for folder in folders)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,191 @@
+"""Make a job of a step: folders, environment, command or task."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+
+from fiat.engine.decide import Decided
+from fiat.errors import EnvironmentFault
+from fiat.plan.model import Limits, Step
+from fiat.plan.work import WHOLE_REFERENCE
+from fiat.ports.compute import Command, Job, Resources
+from fiat.ports.step import StepContext
+from fiat.spec.command import fill
+from fiat.store.store import Store
+
+CHILD = "fiat.builtin.child"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the jobs of one run work.
+
+    Attributes:
+        store: gives inputs and work folders.
+        root: the checkout.
+        search: folders that `call:` modules are looked up in.
+        run: id of the run.
+        environment: the caller's environment; only PATH and declared secrets are taken from it.
+    """
+
+    store: Store
+    root: Path
+    search: tuple[Path, ...]
+    run: str
+    environment: Mapping[str, str]
+
+    def log_path(self, step: str) -> Path:
+        """The log file of a step."""
+        return self.store.log_path(self.run, step)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with the places that its outputs will be at.
+
+    Attributes:
+        job: for the compute port.
+        outputs: name to path.
+        attempt: which try it is, counted from 1.
+    """
+
+    job: Job
+    outputs: Mapping[str, Path]
+    attempt: int
+
+
+def prepare(bench: Bench, decided: Decided, attempt: int) -> Prepared:
+    """Lay out inputs and outputs of a step and say how it is run.
+
+    Raises:
+        EnvironmentFault: a declared secret is not in the environment, or the store can't be read.
+    """
+    step = decided.step
+    work = bench.store.work.make(bench.run, step.name, attempt)
+    inputs = {
+        role: _lay(bench.store, digest, work / "in", role)
+        for role, digest in decided.inputs.items()
+        if not (step.kind == "package" and role.startswith("data."))
+    }
+    (work / "out").mkdir(parents=True, exist_ok=True)
+    outputs = {name: work / "out" / name for name in step.outputs}
+    command = task = None
+    if step.kind == "run":
+        command = _shell(bench, step, inputs, outputs, work)
+    elif step.kind in ("call", "export"):
+        command = _child(bench, step, inputs, outputs, work)
+    else:
+        params = {**step.params, "logged": decided.parts.get("logged", {})}
+        data = {role: digest for role, digest in decided.inputs.items() if role.startswith("data.")}
+        facts = {**step.facts, "data": data}
+        task = StepContext(step.kind, params, inputs, outputs, bench.root, work, facts)
+    job = Job(
+        id=f"{bench.run}.{step.name}.{attempt}",
+        step=step.name,
+        resources=resources_of(step.limits),
+        log_path=bench.log_path(step.name),
+        work_dir=work,
+        timeout_s=step.limits.timeout_s,
+        owner_pid=os.getpid(),
+        command=command,
+        task=task,
+    )
+    return Prepared(job, outputs, attempt)
+
+
+def resources_of(limits: Limits) -> Resources:
+    """What a step's limits ask of the compute."""
+    return Resources(limits.cpus, limits.gpus, limits.memory_bytes)
+
+
+def _lay(store: Store, digest: str, folder: Path, role: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / role
+    store.artifacts.materialize(digest, target)
+    return target
+
+
+def _shell(
+    bench: Bench, step: Step, inputs: Mapping[str, Path], outputs: Mapping[str, Path], work: Path
+) -> Command:
+    places = {role: quote(str(path)) for role, path in inputs.items()}
+    places |= {f"out.{name}": quote(str(path)) for name, path in outputs.items()}
+    text = fill(str(step.params["run"]), places)
+    env = _environment(bench, step, work)
+    env["FIAT_PARAMS"] = json.dumps(step.params.get("with", {}))
+    env["FIAT_INPUTS"] = json.dumps({role: str(path) for role, path in inputs.items()})
+    env["FIAT_OUTPUTS"] = json.dumps({name: str(path) for name, path in outputs.items()})
+    return Command(("/bin/sh", "-ec", text), bench.root, env)
+
+
+def _child(
+    bench: Bench, step: Step, inputs: Mapping[str, Path], outputs: Mapping[str, Path], work: Path
+) -> Command:
+    places = {role: str(path) for role, path in inputs.items()}
+    request = {
+        **_fill_all(step.params.get("request", {}), places),
+        "call": step.call or None,
+        "path": [str(folder) for folder in bench.search],
+        "root": str(bench.root),
+        "inputs": places,
+        "outputs": {name: str(path) for name, path in outputs.items()},
+        "result": str(work / "result.json"),
+    }
+    roles = _mapping(request.get("datasets"))
+    request["datasets"] = {name: places[str(role)] for name, role in roles.items()}
+    if step.kind == "export":
+        request["export"] = {**_mapping(request.get("export")), "model": places["model"]}
+    if "evaluation" in places:
+        request["evaluation"] = places["evaluation"]
+    if "baseline" in places:
+        request["baseline"] = places["baseline"]
+    path = work / "request.json"
+    path.write_text(json.dumps(request))
+    argv = (sys.executable, "-m", CHILD, str(path))
+    return Command(argv, bench.root, _environment(bench, step, work), work / "result.json")
+
+
+def _fill_all(value: object, places: Mapping[str, str]) -> dict[str, object]:
+    """Put paths in place of `{step.output}` in the values of `with:`."""
+    request = dict(_mapping(value))
+    params = _mapping(request.get("params"))
+    request["params"] = {
+        key: places[match[1]] if (match := WHOLE_REFERENCE.fullmatch(str(item))) else item
+        for key, item in params.items()
+    }
+    return request
+
+
+def _environment(bench: Bench, step: Step, work: Path) -> dict[str, str]:
+    """The child's whole environment: nothing of ours but PATH, and what the spec declares."""
+    (work / "tmp").mkdir(exist_ok=True)
+    env = {
+        "PATH": os.pathsep.join(
+            [str(Path(sys.executable).parent), bench.environment.get("PATH", os.defpath)]
+        ),
+        "HOME": str(work),
+        "TMPDIR": str(work / "tmp"),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "FIAT_RUN": bench.run,
+        "FIAT_STEP": step.name,
+        **step.env,
+    }
+    for name in step.secrets:
+        if name not in bench.environment:
+            raise EnvironmentFault(
+                f"secret {name} of step {step.name} is not in the environment",
+                hint=f"export {name} before `fiat run`",
+            )
+        env[name] = bench.environment[name]
+    return env
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}

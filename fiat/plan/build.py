@@ -1,0 +1,251 @@
+"""Make the graph of steps of a spec. Pure: what it needs from outside are arguments.
+
+Where each section of the YAML becomes steps:
+`data` -> data.<name> | `steps` -> <name> | `train` -> train, export | `evaluate` -> evaluate, metric.<name> |
+`baseline` -> evaluate.baseline | `gates` -> gates, gates.<n> | `model` -> package | `deploy` -> deploy.<target>
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from fiat.errors import SpecError, Where
+from fiat.plan.fingerprint import digest_json
+from fiat.plan.judge import judging_steps
+from fiat.plan.model import Plan, Ref, Step
+from fiat.plan.work import source_paths, user_step, work_params
+from fiat.spec.model import Spec
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What a plan needs to know beside the spec.
+
+    Attributes:
+        spec_dir: the spec's folder relative to the checkout root, `.` at the root.
+        plugins: step kind to the versions that can change its results (plugin and packages).
+        facts: commit, dirty, spec digest: told to steps, in no fingerprint.
+    """
+
+    spec_dir: str = "."
+    plugins: Mapping[str, Mapping[str, str]] | None = None
+    facts: Mapping[str, object] | None = None
+
+
+def build_plan(spec: Spec, outside: Outside) -> Plan:
+    """The graph of a spec, in walking order.
+
+    Raises:
+        SpecError: the graph can't be made, such as an evaluation that does not say which dataset it means.
+    """
+    steps = [*_data_steps(spec), *_user_steps(spec)]
+    if spec.train is not None:
+        dataset = training_data(spec)
+        steps += [_train_step(spec), _export_step(spec, dataset)]
+        if spec.evaluate is not None:
+            steps += judging_steps(spec, dataset)
+        if spec.evaluate is not None:
+            steps.append(_package_step(spec))
+        steps += [_deploy_step(spec, name) for name in spec.deploy]
+    versions = outside.plugins or {}
+    steps = [replace(step, plugin=dict(versions.get(step.kind, {}))) for step in steps]
+    digest = digest_json([_bare(step) for step in steps])
+    facts = {**(outside.facts or {}), "plan_digest": digest, "spec": spec.name}
+    steps = [replace(step, facts={**facts, **step.facts}) for step in steps]
+    return Plan(spec.name, outside.spec_dir, digest, tuple(_in_order(steps)))
+
+
+def training_data(spec: Spec) -> Ref:
+    """The dataset that the model is exported for and judged by.
+
+    Raises:
+        SpecError: there are several and the spec names none.
+    """
+    named = (spec.evaluate.data if spec.evaluate else None) or (spec.train.data if spec.train else None)
+    if named and "." in named and not named.startswith("data."):
+        step, _, output = named.partition(".")
+        return Ref(step, output)
+    if named:
+        return Ref(f"data.{named.removeprefix('data.')}", "dataset")
+    if len(spec.data) == 1:
+        return Ref(f"data.{next(iter(spec.data))}", "dataset")
+    raise SpecError(
+        "several datasets: which one is the model judged by?"
+        if spec.data
+        else "there is no dataset to train on",
+        hint=f"set evaluate.data to one of {', '.join(spec.data)}" if spec.data else "add a `data:` section",
+        where=Where("spec", key="evaluate.data" if spec.data else "data"),
+    )
+
+
+def role_of(ref: Ref) -> str:
+    """What an input is called where it is read: `data.<name>`, or `<step>.<output>`."""
+    return ref.step if ref.step.startswith("data.") else f"{ref.step}.{ref.output}"
+
+
+def _data_steps(spec: Spec) -> list[Step]:
+    steps = []
+    for name, data in spec.data.items():
+        if data.source is None:
+            continue
+        params = data.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        sources, volatile = source_paths(data.source)
+        facts = {"max_bytes": None, "name": name}
+        steps.append(
+            Step(
+                name=f"data.{name}",
+                kind="data",
+                params=params,
+                outputs=("dataset",),
+                sources=sources,
+                volatile=volatile,
+                facts=facts,
+                key=f"data.{name}",
+            )
+        )
+    return steps
+
+
+def _user_steps(spec: Spec) -> list[Step]:
+    return [user_step(spec, name, work) for name, work in spec.steps.items()]
+
+
+def _train_step(spec: Spec) -> Step:
+    assert spec.train is not None  # noqa: S101 - the caller looked
+    work = spec.train
+    outputs = {"model": "model", **work.out} if work.call else dict(work.out) or {"model": "model"}
+    step = user_step(spec, "train", work, outputs=outputs)
+    if not work.call:
+        return step
+    chosen = work.data.removeprefix("data.") if work.data else None
+    refs = [training_data(spec)] if work.data or len(spec.data) == 1 else _all_data(spec)
+    if work.data:
+        named = work.data
+        refs = (
+            [Ref(*named.partition(".")[::2])]
+            if "." in named and not named.startswith("data.")
+            else [Ref(f"data.{chosen}", "dataset")]
+        )
+    inputs = {**{role_of(ref): ref for ref in refs}, **step.inputs}
+    request = {
+        **work_params(spec, work),
+        "role": "train",
+        "data": role_of(refs[0]) if len(refs) == 1 else None,
+        "datasets": {role_of(ref): role_of(ref) for ref in refs},
+    }
+    return replace(step, inputs=inputs, params={"request": request})
+
+
+def _all_data(spec: Spec) -> list[Ref]:
+    return [Ref(f"data.{name}", "dataset") for name in spec.data]
+
+
+def _export_step(spec: Spec, dataset: Ref) -> Step:
+    assert spec.train is not None  # noqa: S101 - the caller looked
+    export = spec.export
+    role = role_of(dataset)
+    request = {
+        "role": "export",
+        "params": {},
+        "seed": 0,
+        "data": role,
+        "datasets": {role: role},
+        "export": {
+            "opset": export.opset if export else None,
+            "quantize": export.quantize if export else "none",
+        },
+    }
+    return Step(
+        name="export",
+        kind="export",
+        params={"request": request},
+        inputs={"model": Ref("train", "model"), role: dataset},
+        outputs=("onnx",),
+        call=spec.train.call or "",
+        env=dict(spec.env.vars),
+        key="export",
+    )
+
+
+def _package_step(spec: Spec) -> Step:
+    model = spec.model
+    card = model.card if model and model.card else None
+    inputs = {"onnx": Ref("export", "onnx"), "evaluation": Ref("evaluate", "evaluation")}
+    if spec.gates:
+        inputs["gates"] = Ref("gates", "gates")
+    inputs |= {f"data.{name}": Ref(f"data.{name}", "dataset") for name in spec.data}
+    params = {
+        "name": model_name(spec),
+        "alias": model.alias if model and model.alias else None,
+        "spec": spec.name,
+        "params": dict(spec.params),
+        "card": card,
+    }
+    sources = (card,) if card else ()
+    return Step("package", "package", params, inputs, outputs=("package",), sources=sources, key="model")
+
+
+def model_name(spec: Spec) -> str:
+    """The name that releases go by: `model.name`, or the spec's."""
+    return spec.model.name if spec.model and spec.model.name else spec.name
+
+
+def _deploy_step(spec: Spec, name: str) -> Step:
+    target = spec.deploy[name]
+    params = target.model_dump(mode="json", by_alias=True, exclude_none=True)
+    inputs = {"package": Ref("package", "package")}
+    if spec.gates:
+        inputs["gates"] = Ref("gates", "gates")
+    return Step(f"deploy.{name}", "deploy", params, inputs, key=f"deploy.{name}")
+
+
+def _bare(step: Step) -> dict[str, object]:
+    return {
+        "name": step.name,
+        "kind": step.kind,
+        "params": step.params,
+        "inputs": {role: str(ref) for role, ref in step.inputs.items()},
+        "outputs": step.outputs,
+        "sources": step.sources,
+        "call": step.call,
+        "code": step.code,
+        "env": step.env,
+        "secrets": step.secrets,
+        "plugin": step.plugin,
+    }
+
+
+def _in_order(steps: list[Step]) -> list[Step]:
+    """Inputs first; among what could come next, the spec's order.
+
+    Raises:
+        SpecError: steps need each other in a circle, or one that does not exist.
+    """
+    names = {step.name for step in steps}
+    waits = {
+        step.name: {ref.step for ref in step.inputs.values() if ref.step in names} | set(step.after)
+        for step in steps
+    }
+    for step in steps:
+        for ref in step.inputs.values():
+            if ref.step not in names and not ref.step.startswith("@"):
+                raise SpecError(
+                    f"step {step.name} needs {ref}, which no step makes", where=Where("spec", key=step.key)
+                )
+    ordered: list[Step] = []
+    done: set[str] = set()
+    waiting = list(steps)
+    while waiting:
+        rest = []
+        for step in waiting:
+            if waits[step.name] <= done:
+                ordered.append(step)
+                done.add(step.name)
+            else:
+                rest.append(step)
+        if len(rest) == len(waiting):
+            circle = ", ".join(step.name for step in rest)
+            raise SpecError(
+                f"steps need each other in a circle: {circle}", where=Where("spec", key=rest[0].key)
+            )
+        waiting = rest
+    return ordered

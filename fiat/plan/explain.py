@@ -1,0 +1,70 @@
+"""Why a step runs: the difference between the parts of two fingerprints, in words."""
+
+from collections.abc import Mapping
+
+_WORDS = {
+    "kind": "plugin",
+    "params": "params",
+    "outputs": "outputs",
+    "inputs": "input",
+    "sources": "data",
+    "code": "code",
+    "env": "env",
+    "secrets": "secrets",
+    "python": "python",
+    "packages": "packages",
+    "logged": "logged metric",
+}
+_SHOW_VALUES = {"kind", "params", "env", "packages", "python", "logged"}
+_LONGEST = 60
+
+
+def changes(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[str, ...]:
+    """Name each part that differs, one sentence a part and key.
+
+    Args:
+        old: parts of an earlier result.
+        new: parts of the step as it is now.
+
+    Returns:
+        Sentences such as `code: fashion/model.py changed` or `params: with.lr 0.001 -> 0.01`, in the order of
+        the parts; empty when nothing differs.
+    """
+    found: list[str] = []
+    for part, word in _WORDS.items():
+        before, after = old.get(part), new.get(part)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found.extend(_differ(word, part in _SHOW_VALUES, _flat(before), _flat(after)))
+        else:
+            found.append(f"{word}: {_short(before)} -> {_short(after)}")
+    return tuple(found)
+
+
+def _differ(word: str, show: bool, before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    sentences = []
+    for key in sorted({*before, *after}):
+        if key not in before:
+            sentences.append(f"{word}: {key} added" + (f" ({_short(after[key])})" if show else ""))
+        elif key not in after:
+            sentences.append(f"{word}: {key} removed")
+        elif before[key] != after[key]:
+            tail = f" {_short(before[key])} -> {_short(after[key])}" if show else " changed"
+            sentences.append(f"{word}: {key}{tail}")
+    return sentences
+
+
+def _flat(value: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            flat.update(_flat(item, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = item
+    return flat
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -1,0 +1,115 @@
+"""Steps of user code: what a `run:` or `call:` of the spec becomes."""
+
+import math
+import re
+from collections.abc import Mapping
+
+from fiat.plan.model import Limits, Ref, Step
+from fiat.spec.command import references
+from fiat.spec.data_section import Source
+from fiat.spec.model import Spec
+from fiat.spec.section import duration_s, size_bytes
+from fiat.spec.work_section import Work
+
+WHOLE_REFERENCE = re.compile(r"\{((?:data|[a-z0-9][a-z0-9_-]*)\.[a-z0-9][a-z0-9_-]*)\}")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def user_step(spec: Spec, name: str, work: Work, *, outputs: Mapping[str, str] | None = None) -> Step:
+    """The step of a `run:` or `call:`.
+
+    Args:
+        spec: the whole spec.
+        name: the step's name.
+        work: its section.
+        outputs: name to kind; left out: the section's own.
+    """
+    kinds = dict(work.out if outputs is None else outputs)
+    inputs = {}
+    for text in (*_named(work), *work.inputs):
+        ref = _ref(text)
+        if ref is not None:
+            inputs[text] = ref
+    params: dict[str, object] = {}
+    if work.run is not None:
+        params = {"run": work.run, "with": work_params(spec, work)["params"]}
+    else:
+        params = {"request": {**work_params(spec, work), "role": "step", **_datasets(inputs)}}
+    return Step(
+        name=name,
+        kind="run" if work.run is not None else "call",
+        params=params,
+        inputs=inputs,
+        outputs=tuple(kinds),
+        call=work.call or "",
+        code=() if work.call else work.code,
+        env=environment(spec, work),
+        secrets=work.secrets,
+        limits=limits_of(work),
+        facts={"metric_outputs": [key for key, kind in kinds.items() if kind == "metrics"]},
+        key="train" if name == "train" else f"steps.{name}",
+    )
+
+
+def work_params(spec: Spec, work: Work) -> dict[str, object]:
+    """Parameters and seed of a section: `with:` where it stands, else all of the spec's `params`."""
+    params = work.with_ if "with_" in work.model_fields_set else spec.params
+    seed = spec.params.get("seed", 0)
+    return {"params": dict(params), "seed": seed if isinstance(seed, int) else 0}
+
+
+def environment(spec: Spec, work: Work) -> dict[str, str]:
+    """Declared variables; asking for cores also says how many threads numeric libraries may start."""
+    env: dict[str, str] = {}
+    if "cpus" in work.resources.model_fields_set:
+        threads = str(max(1, math.ceil(work.resources.cpus)))
+        env = dict.fromkeys(_THREAD_VARIABLES, threads)
+    return {**env, **spec.env.vars, **work.env}
+
+
+def limits_of(work: Work) -> Limits:
+    """Resources, timeout and retries of a section, in numbers."""
+    memory, timeout = work.resources.memory, work.timeout
+    return Limits(
+        cpus=work.resources.cpus,
+        gpus=work.resources.gpus,
+        memory_bytes=size_bytes(memory) if memory else None,
+        timeout_s=duration_s(timeout) if timeout else None,
+        retries=work.retries,
+    )
+
+
+def source_paths(source: Source) -> tuple[tuple[str, ...], bool]:
+    """Paths of the checkout that a source reads, and whether what it gives can change unseen."""
+    if source.path:
+        return (source.path,), False
+    if source.glob:
+        return (source.glob,), False
+    if source.dvc and not source.repo:
+        return (source.dvc,), not source.dvc.endswith(".dvc")
+    if source.dvc:
+        return (), not _is_commit(source.rev)
+    return (), source.sha256 is None
+
+
+def _is_commit(rev: str | None) -> bool:
+    return rev is not None and len(rev) == 40 and all(letter in "0123456789abcdef" for letter in rev)
+
+
+def _named(work: Work) -> list[str]:
+    """Outputs that a command names, and values of `with:` that are one `{step.output}` from end to end."""
+    if work.run:
+        return [str(found) for found in references(work.run)]
+    return [match[1] for value in work.with_.values() if (match := WHOLE_REFERENCE.fullmatch(str(value)))]
+
+
+def _ref(text: str) -> Ref | None:
+    step, _, output = text.partition(".")
+    if step == "out":
+        return None
+    return Ref(text, "dataset") if step == "data" else Ref(step, output)
+
+
+def _datasets(inputs: Mapping[str, Ref]) -> dict[str, object]:
+    roles = [role for role in inputs if role.startswith("data.")]
+    return {"data": roles[0] if len(roles) == 1 else None, "datasets": {role: role for role in roles}}

@@ -1,0 +1,132 @@
+"""Contradictions between sections, as far as the spec alone can tell."""
+
+from collections.abc import Iterator
+
+from fiat.spec.graph import Contradiction, find_misfits, meant, outputs_of, works_of
+from fiat.spec.metric_names import CLASSIFICATION, METRICS, REGRESSION
+from fiat.spec.model import Spec
+from fiat.spec.tree import KeyPath
+
+RESERVED_STEPS = ("data", "out", "train", "export", "evaluate", "gates", "package", "deploy", "params", "env")
+
+
+def find_contradictions(spec: Spec) -> list[Contradiction]:
+    """Every contradiction of a valid spec, in the order of the language's sections."""
+    return [
+        *_sections(spec),
+        *_secrets(spec),
+        *find_misfits(spec),
+        *_datasets(spec),
+        *_metrics(spec),
+        *_gates(spec),
+    ]
+
+
+def _sections(spec: Spec) -> Iterator[Contradiction]:
+    for section in ("export", "evaluate", "deploy", "tune", "model", "transform"):
+        if getattr(spec, section) and spec.train is None:
+            yield Contradiction((section,), f"`{section}` needs `train`, which makes the model")
+    if not (spec.data or spec.steps or spec.train):
+        yield Contradiction((), "the spec says nothing to do", "add `steps`, or `data` and `train`")
+    if spec.gates and spec.train is None and any(gate.kind != "metric" for gate in spec.gates):
+        index = next(index for index, gate in enumerate(spec.gates) if gate.kind != "metric")
+        if spec.gates[index].kind != "call":
+            kind = spec.gates[index].kind
+            yield Contradiction(
+                ("gates", index, kind), f"a `{kind}` gate needs `train`, which makes the model"
+            )
+    for name in spec.steps:
+        if name in RESERVED_STEPS:
+            yield Contradiction(("steps", name), f"a step can't be called `{name}`", "the name is taken")
+
+
+def _secrets(spec: Spec) -> Iterator[Contradiction]:
+    declared = spec.env.secrets
+    for name in declared:
+        if name in spec.env.vars:
+            yield Contradiction(("env", "vars", name), f"`{name}` is a secret, so its value can't stand here")
+    for step, work in works_of(spec).items():
+        path: KeyPath = ("train",) if step == "train" else ("steps", step)
+        for index, secret in enumerate(work.secrets):
+            if secret not in declared:
+                hint = meant(secret, declared) or "declare it under `env.secrets`"
+                yield Contradiction((*path, "secrets", index), f"`{secret}` is not in `env.secrets`", hint)
+    for name, data in spec.data.items():
+        connection = data.source.connection if data.source is not None else None
+        if connection is not None and connection not in declared:
+            place: KeyPath = ("data", name, "source", "connection")
+            yield Contradiction(place, f"`{connection}` is not in `env.secrets`", meant(connection, declared))
+
+
+def _datasets(spec: Spec) -> Iterator[Contradiction]:
+    outputs = outputs_of(spec)
+    made = [
+        f"{step}.{name}" for step in spec.steps for name, kind in outputs[step].items() if kind == "dataset"
+    ]
+    named = [*spec.data, *made]
+    wanted: list[tuple[KeyPath, str]] = []
+    if spec.train is not None and spec.train.data is not None:
+        wanted.append((("train", "data"), spec.train.data))
+    if spec.evaluate is not None and spec.evaluate.data is not None:
+        wanted.append((("evaluate", "data"), spec.evaluate.data))
+    for path, name in wanted:
+        if name not in named:
+            hint = meant(name, named) or (f"there is: {', '.join(named)}" if named else "")
+            yield Contradiction(path, f"there is no dataset `{name}`", hint)
+    if spec.evaluate is not None and spec.train is not None and not spec.data and not made:
+        yield Contradiction(("evaluate",), "`evaluate` needs a dataset", "add `data`")
+
+
+def _metrics(spec: Spec) -> Iterator[Contradiction]:
+    if spec.evaluate is None:
+        return
+    task = spec.evaluate.task
+    for index, metric in enumerate(spec.evaluate.metrics):
+        if metric.name is None:
+            continue
+        path: KeyPath = ("evaluate", "metrics", index)
+        if metric.name not in METRICS:
+            hint = meant(metric.name, METRICS) or f"known are: {', '.join(METRICS)}"
+            yield Contradiction(path, f"there is no metric `{metric.name}`", hint)
+        elif task is not None and metric.name in (REGRESSION if task == "classification" else CLASSIFICATION):
+            other = "regression" if task == "classification" else "classification"
+            yield Contradiction(path, f"`{metric.name}` is a metric of {other}, the task is {task}")
+
+
+def _gates(spec: Spec) -> Iterator[Contradiction]:
+    evaluated = _evaluated(spec)
+    logged = [name for work in works_of(spec).values() for name in work.metrics]
+    slices = {frozenset(columns) for columns in spec.evaluate.slices} if spec.evaluate is not None else set()
+    for index, gate in enumerate(spec.gates):
+        if gate.metric is None:
+            continue
+        known = [*evaluated, *logged]
+        if gate.slice is not None and spec.evaluate is not None:
+            known += [name for name in METRICS if name not in known]
+        if gate.metric not in known:
+            hint = meant(gate.metric, known) or (f"there is: {', '.join(known)}" if known else "")
+            if not hint:
+                hint = "add `evaluate`, or name logged metrics under `metrics` of the step"
+            yield Contradiction(("gates", index, "metric"), f"no step makes the metric `{gate.metric}`", hint)
+        if gate.against is not None and spec.baseline is None:
+            hint = "such as `baseline: {from: main}`"
+            yield Contradiction(("gates", index, "against"), "there is no `baseline` to compare with", hint)
+        if gate.slice is not None and frozenset(gate.slice) not in slices:
+            shown = " x ".join(gate.slice)
+            names = [" x ".join(sorted(columns)) for columns in slices]
+            hint = meant(shown, names) or f"add it to `evaluate.slices`{_there_is(names)}"
+            yield Contradiction(("gates", index, "slice"), f"`{shown}` is not in `evaluate.slices`", hint)
+
+
+def _evaluated(spec: Spec) -> list[str]:
+    """Metrics that `evaluate` makes; without a list, the usual ones of the task, or of either."""
+    if spec.evaluate is None:
+        return []
+    if spec.evaluate.metrics:
+        return [metric.title for metric in spec.evaluate.metrics]
+    usual = {"classification": CLASSIFICATION, "regression": REGRESSION, None: METRICS}
+    return list(usual[spec.evaluate.task])
+
+
+def _there_is(names: list[str]) -> str:
+    return f", which has: {', '.join(names)}" if names else ""

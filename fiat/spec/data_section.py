@@ -1,0 +1,254 @@
+"""The section `data`: where it comes from, how it is read and split, what must hold of it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from fiat.spec.section import (
+    Amount,
+    Call,
+    Count,
+    Flag,
+    Free,
+    Section,
+    Severity,
+    Sha256,
+    Text,
+    Variable,
+    Whole,
+    chosen,
+    fault,
+    require_one,
+)
+
+SOURCE_KINDS = ("path", "glob", "url", "dvc", "s3", "gs", "az", "sql", "call")
+_COMPANIONS = {
+    "sha256": ("url",),
+    "repo": ("dvc",),
+    "rev": ("dvc",),
+    "remote": ("dvc",),
+    "connection": ("sql",),
+    "with_": ("call",),
+}
+
+Format = Literal["csv", "parquet", "jsonl", "arrow", "npy", "idx", "images", "text"]
+Distance = Literal["js", "linf", "psi"]
+
+
+class Source(Section):
+    """Where data comes from: one of path, glob, url, dvc, s3, gs, az, sql and call."""
+
+    path: Text | None = Field(default=None, description="File or folder, relative to the checkout root.")
+    glob: Text | None = Field(
+        default=None, description="Files of the checkout by pattern, such as `data/*.csv`."
+    )
+    url: Text | None = Field(default=None, description="Address of one file to download over HTTP or HTTPS.")
+    sha256: Sha256 | None = Field(default=None, description="SHA-256 of what the URL gives, 64 hex digits.")
+    dvc: Text | None = Field(default=None, description="A `.dvc` file, or a path that DVC tracks in `repo`.")
+    repo: Text | None = Field(default=None, description="Git repository for `dvc`; left out: this checkout.")
+    rev: Text | None = Field(default=None, description="Commit, tag or branch of `repo`.")
+    remote: Text | None = Field(default=None, description="DVC remote to pull from; left out: its default.")
+    s3: Text | None = Field(default=None, description="`bucket/key` in Amazon S3 or a store like it.")
+    gs: Text | None = Field(default=None, description="`bucket/key` in Google Cloud Storage.")
+    az: Text | None = Field(default=None, description="`container/key` in Azure Blob Storage.")
+    sql: Text | None = Field(default=None, description="Query whose rows are the data.")
+    connection: Variable | None = Field(
+        default=None, description="Secret that holds the database's URL for `sql`."
+    )
+    call: Call | None = Field(
+        default=None, description="Function that makes the data, `package.module:function`."
+    )
+    with_: Free = Field(default_factory=dict, alias="with", description="Arguments of `call`.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Source":
+        kind = require_one(self, SOURCE_KINDS, "a source")
+        for companion, kinds in _COMPANIONS.items():
+            if getattr(self, companion) and kind not in kinds:
+                key = companion.rstrip("_")
+                raise fault(f"`{key}` goes with `{kinds[0]}`, not with `{kind}`", key=key)
+        if kind == "url" and not str(self.url).startswith(("https://", "http://")):
+            raise fault("expected an address that starts with https:// or http://", key="url")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Which kind of source it is, such as `path`."""
+        return chosen(self, SOURCE_KINDS)[0]
+
+
+class SplitFiles(Section):
+    """Which files make which split."""
+
+    train: Text = Field(description="Pattern of the files to train on, within the source, such as `train-*`.")
+    eval: Text | None = Field(default=None, description="Pattern of the files to choose models by.")
+    test: Text | None = Field(default=None, description="Pattern of the files to judge by.")
+
+
+class SplitTime(Section):
+    """Splits by time: what is older trains, what is newest tests."""
+
+    column: Text = Field(description="Column that holds the time.")
+    eval: Text | None = Field(default=None, description="ISO 8601 time from which rows are `eval`.")
+    test: Text = Field(description="ISO 8601 time from which rows are `test`.")
+
+
+class Split(Section):
+    """How rows fall into train, eval and test: by shares, by a column, by files or by time."""
+
+    train: Amount | None = Field(
+        default=None, description="Share of rows to train on, relative to the others."
+    )
+    eval: Amount | None = Field(default=None, description="Share of rows to choose models by.")
+    test: Amount | None = Field(default=None, description="Share of rows to judge by.")
+    key: Text | None = Field(
+        default=None,
+        description="Column whose hash decides, so that rows stay in their split as data grows; "
+        "left out: the hash of the whole row.",
+    )
+    column: Text | None = Field(default=None, description="Column that says `train`, `eval` or `test`.")
+    files: SplitFiles | None = Field(default=None, description="Which files make which split.")
+    time: SplitTime | None = Field(default=None, description="Splits by time.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Split":
+        shares = [share for share in (self.train, self.eval, self.test) if share is not None]
+        ways = chosen(self, ("column", "files", "time"))
+        if shares and ways:
+            raise fault(f"shares of train, eval and test can't stand beside `{ways[0]}`", key=ways[0])
+        if len(ways) > 1:
+            raise fault(f"a split takes only one of `{ways[0]}` and `{ways[1]}`", key=ways[1])
+        if not shares and not ways:
+            raise fault(
+                "a split needs shares such as `train: 8, eval: 1, test: 1`, `column`, `files` or `time`"
+            )
+        if shares and not self.train:
+            raise fault("a split needs a share of `train` above 0", key="train" if self.train == 0 else "")
+        if self.key is not None and not shares:
+            raise fault("`key` goes with shares of train, eval and test", key="key")
+        return self
+
+
+class SpanUse(Section):
+    """Which spans to use: the last so many, the latest, or one."""
+
+    last: Whole | None = Field(default=None, description="So many of the newest spans.")
+    latest: Literal[True] | None = Field(default=None, description="The newest span only.")
+    span: Text | None = Field(default=None, description="One span, such as `2024-05-01`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"latest": True} if value == "latest" else {"span": value}
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> "SpanUse":
+        require_one(self, ("last", "latest", "span"), "`use`")
+        return self
+
+
+class Span(Section):
+    """Data that arrives in spans, a file or folder each."""
+
+    pattern: Text = Field(
+        description="Path with {YYYY}, {MM}, {DD} or {SPAN}, such as `data/{YYYY}-{MM}.parquet`."
+    )
+    use: SpanUse = Field(
+        description="Which spans to use: `{last: 7}`, `latest`, or one such as `2024-05-01`."
+    )
+
+
+class RowsChange(Section):
+    """How far the number of rows may move."""
+
+    against: Literal["previous"] = Field(description="What to compare with: the data of the previous run.")
+    max_ratio: Amount = Field(description="Largest change, as a share of the earlier number of rows.")
+
+
+class RowsCheck(Section):
+    """How many rows there must be."""
+
+    min: Count | None = Field(default=None, description="Fewest rows.")
+    max: Count | None = Field(default=None, description="Most rows.")
+    change: RowsChange | None = Field(default=None, description="How far the number may move.")
+
+
+class ColumnsCheck(Section):
+    """What to say of columns that the schema does not have, or that are missing."""
+
+    unexpected: Literal["error", "warn", "ignore"] = Field(
+        default="error", description="A column that the schema does not name."
+    )
+    missing: Literal["error", "warn", "ignore"] = Field(
+        default="error", description="A column of the schema that is not there."
+    )
+
+
+class DriftCheck(Section):
+    """How far the columns' distributions may move."""
+
+    against: Literal["previous", "serving", "baseline"] = Field(description="What to compare with.")
+    metric: Distance = Field(default="js", description="Distance: Jensen-Shannon, L-infinity or PSI.")
+    max: Amount = Field(description="Largest distance of any column.")
+    columns: dict[str, Amount] = Field(default_factory=dict, description="Other limits for single columns.")
+
+
+class Check(Section):
+    """One thing that must hold of the data: rows, columns, drift, skew or sql."""
+
+    rows: RowsCheck | None = Field(default=None, description="Number of rows.")
+    columns: ColumnsCheck | None = Field(default=None, description="Columns against the schema.")
+    drift: DriftCheck | None = Field(default=None, description="Distributions against earlier data.")
+    skew: DriftCheck | None = Field(default=None, description="Distributions against what is served.")
+    sql: Text | None = Field(
+        default=None, description="Query over `train`, `eval` and `test`; rows are anomalies."
+    )
+    severity: Severity = Field(default="error", description="What an anomaly does: stop the run, or warn.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "Check":
+        require_one(self, ("rows", "columns", "drift", "skew", "sql"), "a check")
+        return self
+
+
+class DataSet(Section):
+    """One dataset: its source, format, label and split."""
+
+    source: Source | None = Field(default=None, description="Where it comes from; a `span` alone will do.")
+    format: Format | None = Field(
+        default=None, description="How it is written; left out: by the file's name."
+    )
+    label: Text | None = Field(default=None, description="Column to predict.")
+    features: tuple[Text, ...] | None = Field(
+        default=None, description="Columns that the model sees; left out: all but label, key and `drop`."
+    )
+    drop: tuple[Text, ...] = Field(default=(), description="Columns that the model does not see.")
+    header: Flag = Field(default=True, description="Whether the first line of a CSV names its columns.")
+    columns: tuple[Text, ...] | None = Field(
+        default=None, description="Names of the columns of a CSV without header."
+    )
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
+        default=",", description="Character between the fields of a CSV."
+    )
+    split: Split | None = Field(default=None, description="How rows fall into train, eval and test.")
+    span: Span | None = Field(default=None, description="Data that arrives in spans.")
+    schema_: Text | None = Field(
+        default=None,
+        alias="schema",
+        description="File with the columns' types and domains; left out: inferred.",
+    )
+    checks: tuple[Check, ...] = Field(default=(), description="What must hold of the data.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DataSet":
+        if self.source is None and self.span is None:
+            raise fault("a dataset needs a `source`", hint="such as `source: {path: data/train.csv}`")
+        if self.columns is not None and self.header:
+            raise fault(
+                "`columns` names the columns of a CSV without header: set `header: false`", key="columns"
+            )
+        if self.features is not None and self.drop:
+            raise fault("give `features` or `drop`, not both", key="drop")
+        return self

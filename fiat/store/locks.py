@@ -1,0 +1,64 @@
+"""Locks between processes that the kernel gives back when their holder dies, however it dies."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class FileLock:
+    """A lock that many may share or one may have alone. One object may be used by several threads at once.
+
+    Args:
+        path: the lock's file; made when it is missing. Where it can't be made (a read-only disk) nothing can
+            be changed either, and the lock is given without it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold it beside others; waits while one has it alone."""
+        descriptor = self._open()
+        try:
+            if descriptor is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            _close(descriptor)
+
+    @contextmanager
+    def alone(self, *, wait: bool = True) -> Iterator[bool]:
+        """Hold it alone.
+
+        Args:
+            wait: until nobody else has it; else give False at once when somebody has.
+        """
+        descriptor = self._open()
+        try:
+            yield _acquire(descriptor, wait=wait)
+        finally:
+            _close(descriptor)
+
+    def _open(self) -> int | None:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError:
+            return None
+
+
+def _acquire(descriptor: int | None, *, wait: bool) -> bool:
+    if descriptor is None:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)

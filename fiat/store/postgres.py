@@ -1,0 +1,183 @@
+"""The store on a PostgreSQL server: connecting, and what differs from SQLite. psycopg is loaded when a URL asks for it."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from fiat.errors import EnvironmentFault
+from fiat.store.database import Row, Value
+from fiat.store.faults import newer_version
+from fiat.store.schema import Schema
+
+CONNECT_TIMEOUT_S = 10
+# One writer at a time, as on SQLite: what a transaction read stays true until it commits. The number only has
+# to be ours alone: advisory locks of one database share one name space.
+_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({0x46494154})"
+
+_T = TypeVar("_T")
+
+
+class PostgresServer:
+    """A database on a server. See `database.Backend` for what the methods mean.
+
+    The tables live in a schema named `fiat`, beside whatever else the database holds.
+
+    Args:
+        url: `postgresql://user@host/database`.
+        schema: the tables it must have.
+
+    Raises:
+        EnvironmentFault: psycopg is missing, the server can't be reached, its database is not UTF8, or the
+            store there is of a newer version.
+    """
+
+    def __init__(self, url: str, schema: Schema) -> None:
+        self.place = _without_password(url)
+        self._url = url
+        self._driver = _load_driver()
+        self._in_transaction = False
+        self._connection = self._connect()
+        try:
+            self._guard(lambda: self._prepare(schema))
+        except BaseException:
+            self.close()
+            raise
+
+    def execute(self, sql: str, values: Sequence[Value]) -> list[Row]:
+        """Run one statement."""
+        if self._connection.closed and not self._in_transaction:
+            self._connection = self._connect()
+        cursor = self._guard(lambda: self._connection.execute(_translated(sql), values))
+        return cursor.fetchall() if cursor.description else []
+
+    def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        """Run one statement for each row."""
+
+        def work() -> None:
+            with self._connection.cursor() as cursor:
+                cursor.executemany(_translated(sql), rows)
+
+        self._guard(work)
+
+    def begin(self) -> None:
+        """Start a transaction that will write, alone."""
+        self._in_transaction = True
+        try:
+            self._connection.execute(_BEGIN)
+        except self._driver.OperationalError:
+            # The server was restarted since the last statement; nothing of this transaction was said yet.
+            self._connection = self._connect()
+            self._guard(lambda: self._connection.execute(_BEGIN))
+
+    def commit(self) -> None:
+        """Make it durable."""
+        self._guard(lambda: self._connection.execute("COMMIT"))
+        self._in_transaction = False
+
+    def rollback(self) -> None:
+        """Forget it."""
+        self._in_transaction = False
+        with suppress(self._driver.Error):
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with suppress(self._driver.Error):
+            self._connection.close()
+
+    def _connect(self) -> Any:
+        try:
+            connection = self._driver.connect(
+                self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, client_encoding="utf8"
+            )
+            connection.execute("SET search_path TO fiat")
+        except self._driver.Error as error:
+            raise EnvironmentFault(
+                f"no connection to the store {self.place}: {_first_line(error)}",
+                hint="check that the server runs and that the URL names a database and a user that it knows",
+            ) from error
+        return connection
+
+    def _prepare(self, schema: Schema) -> None:
+        encoding = self._connection.execute("SHOW server_encoding").fetchone()[0]
+        if encoding != "UTF8":
+            raise EnvironmentFault(
+                f"the database of the store {self.place} has encoding {encoding}, expected UTF8",
+                hint="make one with: createdb --encoding=UTF8 --template=template0 NAME",
+            )
+        if self._version() == schema.version:
+            return
+        self._connection.execute(_BEGIN)
+        try:
+            self._raise_version(schema)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
+
+    def _raise_version(self, schema: Schema) -> None:
+        """Make the tables or bring them up to date; another process may have done it while we waited."""
+        found = self._version()
+        if found > schema.version:
+            raise newer_version(self.place, found, schema.version)
+        if found == schema.version:
+            return
+        if not found:
+            self._connection.execute("CREATE SCHEMA IF NOT EXISTS fiat")
+            statements = list(schema.tables)
+        else:
+            statements = [
+                one for version in range(found, schema.version) for one in schema.migrations[version]
+            ]
+        for statement in statements:
+            # Text compares by byte as in SQLite, whatever the database's language is.
+            self._connection.execute(statement.replace(" TEXT", ' TEXT COLLATE "C"'))
+        self._connection.execute(
+            "INSERT INTO meta (key, value) VALUES ('schema_version', %s) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (str(schema.version),),
+        )
+
+    def _version(self) -> int:
+        """The store's version there, 0 when there is no store."""
+        if self._connection.execute("SELECT to_regclass('fiat.meta')").fetchone()[0] is None:
+            return 0
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+        return int(row[0]) if row else 0
+
+    def _guard(self, work: Callable[[], _T]) -> _T:
+        try:
+            return work()
+        except self._driver.Error as error:
+            raise EnvironmentFault(
+                f"the store {self.place} does not answer as it should: {_first_line(error)}",
+                hint="check the server and its log, then try again; what was committed is kept",
+            ) from error
+
+
+def _load_driver() -> Any:
+    try:
+        return importlib.import_module("psycopg")
+    except ImportError as error:
+        raise EnvironmentFault(
+            "a store on PostgreSQL needs psycopg", hint="pip install 'fiat-ml[postgres]'"
+        ) from error
+
+
+@lru_cache(maxsize=256)
+def _translated(sql: str) -> str:
+    """The one place where placeholders change; no statement of ours has a `?` or `%` of its own."""
+    return sql.replace("?", "%s")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,136 @@
+"""Tables of the store and how an older store becomes a current one: one text for SQLite and PostgreSQL.
+
+Types are the ones that both read alike: `TEXT`, `BIGINT`, `DOUBLE PRECISION`. Times are ISO-8601 in UTC with
+microseconds, so that text order is time order; booleans are 0 and 1; JSON is text in ASCII.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a database of one version holds.
+
+    Attributes:
+        version: 1 or more; grows with every change of the tables.
+        tables: statements that make an empty database one of this version.
+        migrations: version to the statements that lead from it to the next one.
+    """
+
+    version: int
+    tables: tuple[str, ...]
+    migrations: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+_META = "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)"
+
+# Large JSON that many rows share (a run's config, the digests of a thousand code files), kept once by its
+# SHA-256.
+_DOCUMENTS = "CREATE TABLE documents (digest TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL)"
+
+_RUNS = """CREATE TABLE runs (
+    id TEXT NOT NULL PRIMARY KEY,
+    spec TEXT NOT NULL,
+    spec_path TEXT NOT NULL,
+    spec_digest TEXT NOT NULL,
+    plan_digest TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    dirty BIGINT NOT NULL,
+    overrides TEXT NOT NULL,
+    config TEXT NOT NULL,
+    state TEXT NOT NULL,
+    verdict TEXT,
+    reason TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    pid BIGINT NOT NULL,
+    host TEXT NOT NULL,
+    model_digest TEXT NOT NULL
+)"""
+
+_STEPS = """CREATE TABLE steps (
+    run TEXT NOT NULL,
+    name TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    seconds DOUBLE PRECISION NOT NULL,
+    attempt BIGINT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    outputs TEXT NOT NULL,
+    started_at TEXT,
+    ended_at TEXT,
+    resources TEXT NOT NULL,
+    PRIMARY KEY (run, name)
+)"""
+
+_GATES = """CREATE TABLE gates (
+    run TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    value DOUBLE PRECISION,
+    value_limit DOUBLE PRECISION,
+    key TEXT NOT NULL,
+    PRIMARY KEY (run, position)
+)"""
+
+# `step` is the step's name, empty for the metrics of the whole run; `x` is the metric's own step. SQLite has
+# no NaN: it is NULL in `value`.
+_METRICS = """CREATE TABLE metrics (
+    run TEXT NOT NULL,
+    step TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    value DOUBLE PRECISION,
+    x BIGINT,
+    slice TEXT NOT NULL,
+    low DOUBLE PRECISION,
+    high DOUBLE PRECISION,
+    n_rows BIGINT NOT NULL,
+    PRIMARY KEY (run, step, position)
+)"""
+
+_RESULTS = """CREATE TABLE results (
+    fingerprint TEXT NOT NULL PRIMARY KEY,
+    spec TEXT NOT NULL,
+    step TEXT NOT NULL,
+    run TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    body TEXT NOT NULL
+)"""
+
+_RELEASES = """CREATE TABLE releases (
+    sequence BIGINT NOT NULL PRIMARY KEY,
+    model TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    run TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    released_at TEXT NOT NULL
+)"""
+
+SCHEMA = Schema(
+    version=1,
+    tables=(
+        _META,
+        _DOCUMENTS,
+        _RUNS,
+        "CREATE INDEX runs_by_time ON runs (started_at)",
+        "CREATE INDEX runs_by_spec ON runs (spec, started_at)",
+        "CREATE INDEX runs_by_state ON runs (state, started_at)",
+        _STEPS,
+        _GATES,
+        _METRICS,
+        _RESULTS,
+        "CREATE INDEX results_by_step ON results (spec, step, made_at)",
+        _RELEASES,
+        "CREATE INDEX releases_by_model ON releases (model, sequence)",
+    ),
+)

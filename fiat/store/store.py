@@ -1,0 +1,141 @@
+"""Everything that is remembered, opened together: the one object that the engine is given."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from fiat.errors import EnvironmentFault
+from fiat.run.model import Metric, Result, StepResult
+from fiat.store.artifacts import Artifacts
+from fiat.store.database import Database
+from fiat.store.documents import Documents
+from fiat.store.faults import disk_faults
+from fiat.store.metrics import Metrics, add_metrics_within
+from fiat.store.postgres import PostgresServer
+from fiat.store.releases import Releases
+from fiat.store.results import Results
+from fiat.store.runs import Runs, save_step_within
+from fiat.store.schema import SCHEMA
+from fiat.store.sqlite_file import SqliteFile
+from fiat.store.stats import Digester
+from fiat.store.work import WorkFolders
+
+
+class Store:
+    """What Fiat remembers of one checkout.
+
+    Made by `open_store`; use it as a context manager, or call `close`.
+
+    Attributes:
+        root: the `.fiat` folder.
+        results: what steps made, by fingerprint.
+        runs: what happened.
+        metrics: numbers of runs and steps, with curves.
+        releases: models that passed.
+        artifacts: files and folders by digest.
+        digester: digests of the checkout's files.
+        work: scratch folders.
+        database: for `gc` in this room only.
+    """
+
+    def __init__(
+        self, root: Path, database: Database, now: Callable[[], datetime], checkout: Path
+    ) -> None:
+        self.root = root
+        self.database = database
+        documents = Documents(database)
+        self.results = Results(database, documents)
+        self.runs = Runs(database, documents, now)
+        self.metrics = Metrics(database)
+        self.releases = Releases(database)
+        self.artifacts = Artifacts(root)
+        self.digester = Digester(root / "stats", checkout, now)
+        self.work = WorkFolders(root)
+
+    def save_work(
+        self,
+        run_id: str,
+        step: StepResult,
+        result: Result,
+        *,
+        metrics: Iterable[Metric] = (),
+        replace: bool = False,
+    ) -> Result:
+        """Remember a step that ran, its result and its metrics in one transaction: all of it or nothing.
+
+        Args:
+            run_id: the run.
+            step: how the step stands there.
+            result: what its work made; the artifacts are put already.
+            metrics: to add to the step's metrics in this run.
+            replace: see `Results.add`.
+
+        Returns:
+            The result that is remembered, see `Results.add`.
+        """
+        with self.database.write() as transaction:
+            kept = self.results.add_within(transaction, result, replace=replace)
+            save_step_within(transaction, run_id, step)
+            add_metrics_within(transaction, run_id, step.name, tuple(metrics))
+        return kept
+
+    def log_path(self, run_id: str, step: str) -> Path:
+        """Where the step's output is written: `runs/<run>/<step>.log`; the folder exists afterwards.
+
+        Raises:
+            EnvironmentFault: the disk refused.
+        """
+        folder = self.root / "runs" / run_id
+        with disk_faults(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{step}.log"
+
+    def close(self) -> None:
+        """Save the stat cache and give everything back; calling it twice is fine."""
+        self.digester.save()
+        self.work.close()
+        self.database.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_store(
+    root: Path, *, url: str | None = None, now: Callable[[], datetime], checkout: Path | None = None
+) -> Store:
+    """Open the store of a checkout, or make it.
+
+    Args:
+        root: the `.fiat` folder in the top of the checkout.
+        url: `postgresql://...` for runs, results and releases on a server; None for the file `store.db` in
+            `root`. Artifacts are in `root` either way.
+        now: the clock, aware.
+        checkout: top folder that files are digested under; left out: the folder above `root`.
+
+    Raises:
+        EnvironmentFault: the store is damaged, cut, no store or of a newer version; the disk refused; the
+            server can't be reached or is not UTF8; or the URL is of a kind that is not known.
+    """
+    root = root.absolute()
+    if url is not None and not url.startswith(("postgresql://", "postgres://")):
+        raise EnvironmentFault(
+            f"a store can't be at {url.partition(':')[0]!r}", hint="write postgresql://user@host/database"
+        )
+    _make_folders(root)
+    backend = SqliteFile(root / "store.db", SCHEMA) if url is None else PostgresServer(url, SCHEMA)
+    return Store(root, Database(backend), now, checkout or root.parent)
+
+
+def _make_folders(root: Path) -> None:
+    ignore = root / ".gitignore"
+    if ignore.exists() and (root / "tmp").is_dir():
+        return
+    with disk_faults(root):
+        (root / "cache" / "files" / "md5").mkdir(parents=True, exist_ok=True)
+        (root / "tmp").mkdir(exist_ok=True)
+        with suppress(FileExistsError), ignore.open("x") as file:
+            file.write("*\n")

@@ -1,0 +1,120 @@
+"""Scratch folders of steps under `work/`, and which of them belong to nobody any more."""
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from fiat.store.faults import disk_faults
+
+_OWNER = ".owner"
+
+
+class WorkFolders:
+    """Makes and removes scratch folders.
+
+    Each run's folder holds a file that this process keeps locked as long as it lives. The kernel gives the
+    lock back at its death, so a folder whose lock can be had is nobody's, whatever process ids were used
+    again meanwhile.
+
+    Args:
+        root: the `.fiat` folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "work"
+        self._held: dict[str, int] = {}
+
+    def make(self, run: str, step: str, attempt: int) -> Path:
+        """An empty folder for one attempt at a step: `work/<run>/<step>.<attempt>`.
+
+        Raises:
+            EnvironmentFault: the disk refused.
+        """
+        home = self._folder / run
+        path = home / f"{step}.{attempt}"
+        with disk_faults(path):
+            home.mkdir(parents=True, exist_ok=True)
+            self._hold(run, home / _OWNER)
+            if path.exists():
+                remove_tree(path)
+            path.mkdir()
+        return path
+
+    def remove(self, run: str, step: str | None = None, attempt: int = 0) -> None:
+        """Remove the folder of one attempt, or with `step=None` all of a run's. What is gone already is fine.
+
+        Raises:
+            EnvironmentFault: the disk refused.
+        """
+        home = self._folder / run
+        path = home if step is None else home / f"{step}.{attempt}"
+        with disk_faults(path):
+            remove_tree(path)
+        if step is None and run in self._held:
+            os.close(self._held.pop(run))
+
+    def abandoned(self) -> list[Path]:
+        """Folders of runs whose process is dead."""
+        if not self._folder.is_dir():
+            return []
+        return sorted(
+            home for home in self._folder.iterdir() if home.name not in self._held and _is_free(home)
+        )
+
+    def close(self) -> None:
+        """Give the locks back; the folders stay."""
+        for descriptor in self._held.values():
+            os.close(descriptor)
+        self._held.clear()
+
+    def _hold(self, run: str, owner: Path) -> None:
+        if run not in self._held:
+            descriptor = os.open(owner, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._held[run] = descriptor
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder whatever modes its content has.
+
+    Raises:
+        OSError: something in it can't be removed.
+    """
+
+    def mend(
+        function: Callable[[str], object], name: str, fault: tuple[type[BaseException], BaseException, object]
+    ) -> None:
+        error = fault[1]
+        if isinstance(error, FileNotFoundError):
+            return
+        if not isinstance(error, PermissionError):
+            raise error
+        path = Path(name)
+        for place in (path.parent, path):
+            if not place.is_symlink():
+                place.chmod(stat.S_IRWXU)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+    shutil.rmtree(path, onerror=mend)
+
+
+def _is_free(home: Path) -> bool:
+    try:
+        descriptor = os.open(home / _OWNER, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)

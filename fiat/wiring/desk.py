@@ -1,0 +1,239 @@
+"""Everything that a command on a spec needs, made from the spec's name, overrides and settings."""
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from pathlib import Path
+
+from fiat.engine.apply import Apply
+from fiat.engine.baseline import Baseline, find_baseline
+from fiat.engine.checkout import Checkout
+from fiat.engine.decide import Decider
+from fiat.engine.jobs import Bench
+from fiat.engine.release import Releaser
+from fiat.engine.silent import SilentReporter
+from fiat.engine.walk import Walk
+from fiat.errors import SpecError, SpecErrors
+from fiat.plan.build import Outside, build_plan, model_name
+from fiat.plan.model import Decision, Plan, Step
+from fiat.ports.report import Reporter
+from fiat.run.model import Run
+from fiat.spec.load import LoadedSpec, find_root, load_spec, spec_file
+from fiat.spec.support import unsupported
+from fiat.store.store import Store, open_store
+from fiat.wiring.compute import make_compute
+from fiat.wiring.registry import load_plugin
+from fiat.wiring.settings import Settings
+from fiat.wiring.versions import plugin_versions
+
+
+def utc_now() -> datetime:
+    """The clock: aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Desk:
+    """One spec in one checkout, with its store.
+
+    Attributes:
+        named: the spec as the user named it.
+        overrides: as typed.
+        settings: of the machine.
+        root: the checkout.
+        loaded: the composed spec.
+        checkout: the working tree.
+    """
+
+    named: str
+    overrides: tuple[str, ...]
+    settings: Settings
+    root: Path
+    loaded: LoadedSpec
+    checkout: Checkout
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, opened at first use."""
+        return open_store(
+            self.settings.state_dir(self.root),
+            url=self.settings.database_url,
+            now=utc_now,
+            checkout=self.root,
+        )
+
+    @property
+    def model_name(self) -> str:
+        """The name that releases of this spec go by."""
+        return model_name(self.loaded.spec)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The graph of the spec.
+
+        Raises:
+            SpecErrors: it uses something that this version can't do yet, or makes no graph.
+        """
+        git = self.checkout.git
+        missing = [
+            SpecError(sentence, hint="leave it out for now", where=self.loaded.where(key))
+            for key, sentence in unsupported(self.loaded.spec)
+        ]
+        if missing:
+            raise SpecErrors(missing)
+        outside = Outside(
+            spec_dir=self.loaded.dir,
+            plugins=plugin_versions(),
+            facts={
+                "commit": git.commit,
+                "dirty": git.dirty,
+                "spec_digest": self.loaded.digest,
+                "allow_private_hosts": self.settings.allow_private_hosts,
+                "max_bytes": self.settings.max_download_bytes,
+            },
+        )
+        try:
+            return build_plan(self.loaded.spec, outside)
+        except SpecError as error:
+            key = error.where.key if error.where else ""
+            raise SpecError(error.message, hint=error.hint, where=self.loaded.where(key)) from None
+
+    @cached_property
+    def decider(self) -> Decider:
+        """What steps are decided with."""
+        state_dir = self.settings.state_dir(self.root)
+        return Decider(
+            self.store,
+            self.checkout,
+            self.plan,
+            spec_files=tuple(_relative(path, self.root) for path in self.loaded.files),
+            data=self._data(),
+            state_dir=state_dir,
+        )
+
+    def walk(self) -> Walk:
+        """A fresh walk over the plan."""
+        return Walk(self.plan, self.decider, self._baseline, self._skip)
+
+    def plan_decisions(self, walk: Walk) -> tuple[Decision, ...]:
+        """What would happen to each step; asks deploy targets what they have."""
+        releaser = self.releaser(SilentReporter())
+        deploys = {step.name: step for step in walk.ready_deploys()}
+        return tuple(
+            _deploy_decision(releaser, deploys[item.step], walk) if item.step in deploys else item
+            for item in walk.decisions()
+        )
+
+    def releaser(self, reporter: Reporter, *, dry: bool = False) -> Releaser:
+        """What judges, releases and deploys."""
+        model = self.loaded.spec.model
+        return Releaser(
+            store=self.store,
+            plan=self.plan,
+            model=self.model_name,
+            alias=(model.alias or "") if model else "",
+            root=self.root,
+            scratch=self.settings.state_dir(self.root) / "work" / f"deploy-{os.getpid()}",
+            target=lambda kind: load_plugin("deploy", kind)(),
+            reporter=reporter,
+            now=utc_now,
+            dry=dry,
+        )
+
+    def apply(
+        self, run: Run, reporter: Reporter, *, compute: str, dry: bool = False, force: Sequence[str] = ()
+    ) -> Run:
+        """Walk the plan and record the run."""
+        state_dir = self.settings.state_dir(self.root)
+        bench = Bench(
+            store=self.store,
+            root=self.root,
+            search=self.decider.search,
+            run=run.id,
+            environment=self.settings.environment,
+        )
+        self.decider.force(force)
+        loop = Apply(
+            store=self.store,
+            walk=self.walk(),
+            decider=self.decider,
+            bench=bench,
+            releaser=self.releaser(reporter, dry=dry),
+            start_compute=partial(make_compute, compute, self.settings, state_dir),
+            reporter=reporter,
+            now=utc_now,
+        )
+        return loop.run(run, self.plan)
+
+    def new_run(self) -> Run:
+        """A run that has not begun."""
+        git, now = self.checkout.git, utc_now()
+        return Run(
+            id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+            spec=self.loaded.spec.name,
+            spec_path=_relative(self.loaded.path, self.root),
+            spec_digest=self.loaded.digest,
+            plan_digest=self.plan.digest,
+            commit=git.commit,
+            branch=git.branch,
+            dirty=git.dirty,
+            overrides=self.overrides,
+            config=self.loaded.config,
+            state="running",
+            verdict=None,
+            reason="",
+            started_at=now,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+        )
+
+    def _baseline(self, candidate: str) -> Baseline:
+        section = self.loaded.spec.baseline
+        wanted = section.model_dump(mode="json", by_alias=True, exclude_none=True) if section else None
+        return find_baseline(self.store, self.model_name, wanted, candidate)
+
+    def _skip(self, step: Step) -> str | None:
+        when = step.params.get("when") if step.kind == "deploy" else None
+        wanted = when.get("branch") if isinstance(when, dict) else None
+        branch = self.checkout.git.branch
+        if wanted and wanted != branch:
+            return f"deploys from branch {wanted} only, this is {branch or 'no branch'}"
+        return None
+
+    def _data(self) -> tuple[str, ...]:
+        """Places that hold data or deployed models: never code."""
+        places = [name for step in self.plan.steps for name in step.sources if step.kind == "data"]
+        targets = [target.path for target in self.loaded.spec.deploy.values() if target.path]
+        return tuple(name.removeprefix("./") for name in (*places, *targets))
+
+
+def _deploy_decision(releaser: Releaser, step: Step, walk: Walk) -> Decision:
+    gates = releaser.read_gates(walk)
+    if any(gate.state == "fail" for gate in gates):
+        return Decision(step.name, "skip", ("a gate refuses the model",))
+    if releaser.deployed(step, walk):
+        return Decision(step.name, "reuse", ("the target already has this model",))
+    return Decision(step.name, "run", ("the target has another model or none",))
+
+
+def open_desk(named: str, overrides: Sequence[str], settings: Settings) -> Desk:
+    """Load a spec and stand in its checkout.
+
+    Raises:
+        SpecErrors: everything that is wrong with it.
+    """
+    path = spec_file(named)
+    root = find_root(path)
+    checkout = Checkout(root)
+    git = checkout.git
+    builtins = {"commit": git.commit, "ref": git.branch or git.commit}
+    loaded = load_spec(path, root=root, overrides=tuple(overrides), builtins=builtins)
+    return Desk(named, tuple(overrides), settings, root, loaded, checkout)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

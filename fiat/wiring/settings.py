@@ -1,0 +1,70 @@
+"""Settings of the machine, from `FIAT_*` variables: the operator's word, never the spec's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fiat.errors import EnvironmentFault
+
+DEFAULT_DOWNLOAD_BYTES = 50 << 30
+STATE_FOLDER = ".fiat"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment sets.
+
+    Attributes:
+        store: `FIAT_STORE`: folder of the store; None is `.fiat` in the checkout.
+        database_url: `FIAT_DATABASE_URL`: `postgresql://...`; None is SQLite in the store's folder.
+        compute: `FIAT_COMPUTE`: `ray` or `local`.
+        ray_address: `RAY_ADDRESS`: a Ray that runs already; None is one of our own.
+        allow_private_hosts: `FIAT_ALLOW_PRIVATE_HOSTS`: URLs may reach private addresses.
+        max_download_bytes: `FIAT_MAX_DOWNLOAD_BYTES`: most bytes that one source may fetch.
+        environment: everything, for PATH and declared secrets.
+    """
+
+    store: Path | None
+    database_url: str | None
+    compute: str
+    ray_address: str | None
+    allow_private_hosts: bool
+    max_download_bytes: int
+    environment: Mapping[str, str]
+
+    def state_dir(self, root: Path) -> Path:
+        """Folder of the store for a checkout."""
+        return self.store or root / STATE_FOLDER
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Raises:
+        EnvironmentFault: a setting has a value that it can't have.
+    """
+    compute = environment.get("FIAT_COMPUTE", "ray")
+    download = environment.get("FIAT_MAX_DOWNLOAD_BYTES", str(DEFAULT_DOWNLOAD_BYTES))
+    if not download.isdigit():
+        raise EnvironmentFault(
+            f"FIAT_MAX_DOWNLOAD_BYTES is {download!r}", hint="expected a whole number of bytes"
+        )
+    store = environment.get("FIAT_STORE")
+    return Settings(
+        store=Path(store).absolute() if store else None,
+        database_url=environment.get("FIAT_DATABASE_URL") or None,
+        compute=compute,
+        ray_address=environment.get("RAY_ADDRESS") or None,
+        allow_private_hosts=_switch(environment, "FIAT_ALLOW_PRIVATE_HOSTS"),
+        max_download_bytes=int(download),
+        environment=dict(environment),
+    )
+
+
+def _switch(environment: Mapping[str, str], name: str) -> bool:
+    value = environment.get(name, "").lower()
+    if value in ("", "0", "false", "no"):
+        return False
+    if value in ("1", "true", "yes"):
+        return True
+    raise EnvironmentFault(f"{name} is {value!r}", hint="expected 1 or 0")
