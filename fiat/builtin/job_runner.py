@@ -198,6 +198,9 @@ class Runner:
             if dead is None or dead.si_pid == self._pid:
                 break
             os.waitpid(dead.si_pid, 0)
+        if not self._request.get("measured", True):
+            self._interval_s = 1.0
+            return
         limit = self._request.get("memory_bytes")
         used = job_tree.memory_bytes(job_tree.descendants(os.getpid()), limit)
         self._peak_bytes = max(self._peak_bytes, used)
@@ -228,7 +231,8 @@ def run_command(
 
     Args:
         request: `argv`, `cwd`, `env`, `log`; may have `timeout_s`, `memory_bytes`, `owner_pid`, `cancel_path`
-            (a file that means cancel once it exists) and `detached` (the link is no lifeline).
+            (a file that means cancel once it exists), `detached` (the link is no lifeline) and `measured` (False
+            for a process that stays for long and has no limits).
         link: to the client; any byte means cancel, its end means kill.
         stdin_fd: what the command reads.
         tie: binds the child's life to this process, called in the child.

@@ -64,8 +64,8 @@ def compare(name: str, candidate: Rows, baseline: Rows, *, confidence: float, se
 
     Rows are drawn in pairs: what both models find easy cancels out, so that the interval is that of the difference.
     Metrics that count right rows have a paired normal interval, with half a row added to each way of disagreeing so
-    that few disagreements don't look certain; ROC AUC has DeLong's; all others a percentile bootstrap of 1,000 paired resamples (fewer for
-    large data, as in `intervals.py`).
+    that few disagreements don't look certain; ROC AUC has DeLong's; all others a percentile bootstrap of 1,000 paired
+    resamples (fewer for large data, as in `intervals.py`).
 
     Source: Agresti and Min 2005, "Simple improved confidence intervals for comparing matched proportions"; McNemar
     1947; Efron 1979.

@@ -70,7 +70,7 @@ def _against_rest(rows: Rows, part: Slice, names: Sequence[str]) -> ClassRows | 
 
 def _one(name: str, rows: Rows, part: str, n_rows: int, confidence: float, seed: int) -> Measured:
     # A class against the rest is not averaged: its own value counts, as of any positive class.
-    single = isinstance(rows, ClassRows) and rows.classes[0] is REST
+    single = isinstance(rows, ClassRows) and rows.classes[:1] == (REST,)
     judged = name.removesuffix("_macro").removesuffix("_weighted") if single else name
     value = metric_value(judged, rows)
     if math.isnan(value):

@@ -85,9 +85,18 @@ def number_column(name: str, numbers: npt.NDArray[np.generic]) -> SliceColumn:
         every[~missing] = codes.reshape(-1)
         return category_column(name, every, [value.item() for value in values])
     known = numbers[~missing].astype(np.float64)
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, N_BINS + 1), method="inverted_cdf"))
+    edges = _edges(known)
     every[~missing] = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, len(edges) - 2)
     return category_column(name, every, _bin_names(edges))
+
+
+def _edges(known: Floats) -> Floats:
+    """The deciles; a value that fills a whole tenth ends its part at the next larger value, so that it stands alone."""
+    deciles = np.quantile(known, np.linspace(0, 1, N_BINS + 1), method="inverted_cdf")
+    edges, times = np.unique(deciles, return_counts=True)
+    values = np.unique(known)
+    after = np.searchsorted(values, edges[times > 1], side="right")
+    return np.unique(np.concatenate([edges, values[after[after < len(values)]]]))
 
 
 def _bin_names(edges: Floats) -> list[str]:

@@ -16,6 +16,7 @@ _WORDS = {
     "logged": "logged metric",
 }
 _SHOW_VALUES = {"kind", "params", "env", "packages", "python", "logged"}
+_WRAPPING = {"request", "params", "with"}
 _LONGEST = 60
 
 
@@ -46,16 +47,17 @@ def _differ(word: str, show: bool, before: Mapping[str, object], after: Mapping[
     sentences = []
     for key in sorted({*before, *after}):
         if key not in before:
-            sentences.append(f"{word}: {key} added" + (f" ({_short(after[key])})" if show else ""))
+            sentences.append(f"{word}: {_shown(key)} added" + (f" ({_short(after[key])})" if show else ""))
         elif key not in after:
-            sentences.append(f"{word}: {key} removed")
+            sentences.append(f"{word}: {_shown(key)} removed")
         elif before[key] != after[key]:
             tail = f" {_short(before[key])} -> {_short(after[key])}" if show else " changed"
-            sentences.append(f"{word}: {key}{tail}")
+            sentences.append(f"{word}: {_shown(key)}{tail}")
     return sentences
 
 
 def _flat(value: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """One level of keys, dotted."""
     flat: dict[str, object] = {}
     for key, item in value.items():
         if isinstance(item, Mapping) and item:
@@ -63,6 +65,12 @@ def _flat(value: Mapping[str, object], prefix: str = "") -> dict[str, object]:
         else:
             flat[f"{prefix}{key}"] = item
     return flat
+
+
+def _shown(key: str) -> str:
+    """A key without our own wrapping, which the user never wrote."""
+    first, _, rest = key.partition(".")
+    return _shown(rest) if first in _WRAPPING and rest else key
 
 
 def _short(value: object) -> str:

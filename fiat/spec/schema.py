@@ -12,6 +12,7 @@ _REFERENCE: dict[str, Any] = {
     "pattern": r"\$\{",
     "description": "A reference `${key.path}`.",
 }
+_REFER: dict[str, Any] = {"$ref": "#/$defs/Reference"}
 _EXAMPLES: dict[str, list[object]] = {
     "Spec": [{"fiat": 1, "name": "digits", "steps": {"hello": {"run": "echo hello"}}}],
     "Source": [{"path": "data/train.csv"}, {"url": "https://example.org/data.csv", "sha256": "0" * 64}],

@@ -35,13 +35,17 @@ class Artifacts:
 
     Args:
         root: the `.fiat` folder, on one file system with the steps' work folders.
+
+    Attributes:
+        cache: the folder that DVC knows as its cache.
+        lock: shared by whoever puts something, alone for whoever sweeps.
     """
 
     def __init__(self, root: Path) -> None:
         self.cache = root / "cache"
         self._objects = Objects(root)
         self._placer = Placer()
-        self._lock = FileLock(root / "cache.lock")
+        self.lock = FileLock(root / "cache.lock")
         self._trees: dict[str, tuple[TreeFile, ...]] = {}
 
     def put(self, path: Path, *, move: bool = True) -> Artifact:
@@ -70,7 +74,7 @@ class Artifacts:
             # The link itself leads out of the output unless it leads into the cache (an input handed on).
             rules = WalkRules(inside=rules.inside[1:], noun="output")
             mode = Path(resolve_link(top, rules)).stat().st_mode
-        with self._lock.shared():
+        with self.lock.shared():
             if stat.S_ISREG(mode):
                 digest, size_bytes = self._objects.take(top, move=move)
                 self._objects.sync([digest])

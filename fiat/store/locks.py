@@ -21,7 +21,7 @@ class FileLock:
     @contextmanager
     def shared(self) -> Iterator[None]:
         """Hold it beside others; waits while one has it alone."""
-        descriptor = self._open()
+        descriptor = _open(self._path)
         try:
             if descriptor is not None:
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -36,17 +36,18 @@ class FileLock:
         Args:
             wait: until nobody else has it; else give False at once when somebody has.
         """
-        descriptor = self._open()
+        descriptor = _open(self._path)
         try:
             yield _acquire(descriptor, wait=wait)
         finally:
             _close(descriptor)
 
-    def _open(self) -> int | None:
-        try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError:
-            return None
+
+def _open(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError:
+        return None
 
 
 def _acquire(descriptor: int | None, *, wait: bool) -> bool:
@@ -62,3 +63,32 @@ def _acquire(descriptor: int | None, *, wait: bool) -> bool:
 def _close(descriptor: int | None) -> None:
     if descriptor is not None:
         os.close(descriptor)
+
+
+class HeldLock:
+    """A lock that is shared with others from the beginning until `close`, and may be had alone for a while.
+
+    Args:
+        path: the lock's file, as for `FileLock`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = _open(path)
+        if self._descriptor is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Have it alone within the block, or give False at once when somebody else holds it."""
+        if self._descriptor is None:
+            yield False
+            return
+        try:
+            yield _acquire(self._descriptor, wait=False)
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Give it back; calling it twice is fine."""
+        _close(self._descriptor)
+        self._descriptor = None

@@ -2,7 +2,7 @@
 
 import errno
 import fcntl
-import shutil
+import os
 from pathlib import Path
 
 # The ioctl that makes one file share the blocks of another. Source: ioctl_ficlone(2).
@@ -24,10 +24,16 @@ class Placer:
         """
         if self._clones and self._clone(source, target):
             return
-        if Path(source).stat().st_size <= COPY_UP_TO_BYTES:
-            shutil.copyfile(source, target)
-        else:
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            content = os.read(descriptor, COPY_UP_TO_BYTES + 1)
+        finally:
+            os.close(descriptor)
+        if len(content) > COPY_UP_TO_BYTES:
             Path(target).symlink_to(Path(source).absolute())
+            return
+        with open(target, "xb", buffering=0) as copy:
+            copy.write(content)
 
     def _clone(self, source: str, target: str) -> bool:
         with open(source, "rb", buffering=0) as content, open(target, "xb", buffering=0) as clone:

@@ -11,6 +11,7 @@ from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database
 from fiat.store.documents import Documents
 from fiat.store.faults import disk_faults
+from fiat.store.locks import HeldLock
 from fiat.store.metrics import Metrics, add_metrics_within
 from fiat.store.postgres import PostgresServer
 from fiat.store.releases import Releases
@@ -36,13 +37,14 @@ class Store:
         artifacts: files and folders by digest.
         digester: digests of the checkout's files.
         work: scratch folders.
-        database: for `gc` in this room only.
+        now: the clock, aware.
+        database: for `gc.py` in this room only.
+        use: held as long as the store is open, so that `gc` sees who uses it.
     """
 
-    def __init__(
-        self, root: Path, database: Database, now: Callable[[], datetime], checkout: Path
-    ) -> None:
+    def __init__(self, root: Path, database: Database, now: Callable[[], datetime], checkout: Path) -> None:
         self.root = root
+        self.now = now
         self.database = database
         documents = Documents(database)
         self.results = Results(database, documents)
@@ -52,6 +54,7 @@ class Store:
         self.artifacts = Artifacts(root)
         self.digester = Digester(root / "stats", checkout, now)
         self.work = WorkFolders(root)
+        self.use = HeldLock(root / "use.lock")
 
     def save_work(
         self,
@@ -96,6 +99,7 @@ class Store:
         self.digester.save()
         self.work.close()
         self.database.close()
+        self.use.close()
 
     def __enter__(self) -> "Store":
         return self

@@ -15,7 +15,7 @@ def test_a_changed_file_is_named_without_its_digest() -> None:
 
 def test_a_changed_parameter_shows_both_values() -> None:
     old, new = {"params": {"with": {"lr": 0.1}}}, {"params": {"with": {"lr": 0.2}}}
-    assert changes(old, new) == ("params: with.lr 0.1 -> 0.2",)
+    assert changes(old, new) == ("params: lr 0.1 -> 0.2",)
 
 
 def test_added_and_removed_keys_are_told_apart() -> None:

@@ -1,0 +1,132 @@
+"""What every reader takes and gives: files in, pieces of rows out, faults that name file and line."""
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from fiat.errors import EnvironmentFault, SpecError, Where
+
+PIECE_BYTES = 4 * 1024 * 1024
+ABOUT = {b"fiat": b"about"}
+"""Field metadata of columns that say where a row comes from: they are no features and no part of a row's hash."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file to read.
+
+    Attributes:
+        path: where it lies.
+        name: what people call it: its path relative to the checkout or the download folder, with `/`.
+    """
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How files are written.
+
+    Attributes:
+        format: `csv`, `jsonl`, `parquet`, `arrow`, `npy`, `idx`, `images` or `text`.
+        header: the first line of a CSV names its columns.
+        columns: column names of a CSV without header; empty for `column_1`, `column_2`, ...
+        delimiter: character between CSV fields; None for a tab in `.tsv` files and a comma elsewhere.
+        loose: columns whose faulty values don't matter because nobody reads them.
+    """
+
+    format: str
+    header: bool = True
+    columns: tuple[str, ...] = ()
+    delimiter: str | None = None
+    loose: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some consecutive rows of a file.
+
+    Attributes:
+        batch: the rows, with the reading's schema.
+        files: names of the files they come from; several where columns lie in files of their own.
+        first_row: 1-based number of the first row within its file, header and blank lines not counted.
+    """
+
+    batch: pa.RecordBatch
+    files: tuple[str, ...]
+    first_row: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Files ready to be read.
+
+    Attributes:
+        schema: columns and types of every piece.
+        pieces: starts reading from the beginning each time it is called; raises SpecError at a fault of a file.
+        notes: sentences that people should know, such as a column without any value.
+    """
+
+    schema: pa.Schema
+    pieces: Callable[[], Iterator[Piece]]
+    notes: tuple[str, ...] = field(default=())
+
+
+def file_fault(name: str, message: str, *, line: int = 0, hint: str = "") -> SpecError:
+    """A fault of a data file, with its place."""
+    return SpecError(message, hint=hint, where=Where(name, line=line))
+
+
+@contextmanager
+def open_bytes(file: SourceFile) -> Iterator[BinaryIO]:
+    """Open a file for reading, unpacked when its name ends with `.gz`.
+
+    Raises:
+        SpecError: it is not there, or not a whole gzip file.
+        EnvironmentFault: it can't be read.
+    """
+    try:
+        with file.path.open("rb") as plain:
+            if file.path.name.lower().endswith(".gz"):
+                with gzip.open(plain) as unpacked:
+                    yield io.BufferedReader(unpacked, PIECE_BYTES)
+            else:
+                yield plain
+    except FileNotFoundError as error:
+        raise file_fault(file.name, "there is no such file") from error
+    except EOFError as error:
+        raise file_fault(file.name, "the gzip file is cut off before its end", hint="fetch it again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise file_fault(file.name, f"not a sound gzip file: {error}", hint="fetch it again") from error
+    except OSError as error:
+        raise EnvironmentFault(f"{file.name} can't be read: {error.strerror or error}") from error
+
+
+def tensor_array(values: np.ndarray) -> pa.Array:
+    """An array `(n_rows, ...)` as an Arrow column: a tensor a row, or plain numbers when it has one axis."""
+    if values.ndim == 1:
+        return pa.array(values)
+    shape = values.shape[1:]
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1))
+    size = int(np.prod(shape))
+    storage = pa.FixedSizeListArray.from_arrays(flat, size)
+    return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(flat.type, shape), storage)
+
+
+def is_tensor(kind: pa.DataType) -> bool:
+    """Whether a column holds a tensor a row."""
+    return isinstance(kind, pa.FixedShapeTensorType)
+
+
+def rows_per_piece(row_bytes: int) -> int:
+    """How many rows of a size make a piece of about PIECE_BYTES; 1 to 65,536."""
+    return max(1, min(65_536, PIECE_BYTES // max(1, row_bytes)))

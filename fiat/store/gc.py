@@ -1,0 +1,156 @@
+"""Forgetting what no kept run needs: rows here, files in `sweep.py`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fiat.errors import EnvironmentFault
+from fiat.store.database import Database, Transaction
+from fiat.store.rows import unpack, unpack_outputs, write_time
+from fiat.store.store import Store
+from fiat.store.sweep import Sweep, sweep
+from fiat.store.trees import DIR
+
+GRACE_S = 600.0
+
+
+@dataclass(frozen=True)
+class GcReport:
+    """What was removed, or with `dry_run` would be.
+
+    Attributes:
+        removed_objects: files of the cache.
+        removed_bytes: their sizes together.
+        kept_objects: files of the cache that stay.
+        kept_bytes: their sizes together.
+        removed_results: results that no kept run used or made.
+        removed_runs: runs with their steps, metrics, gates and logs.
+        removed_folders: work folders and drafts of dead processes, logs and packages that belong to nothing kept.
+        in_use: another process had the store open, so all results and what they need were kept.
+    """
+
+    removed_objects: int
+    removed_bytes: int
+    kept_objects: int
+    kept_bytes: int
+    removed_results: int
+    removed_runs: int
+    removed_folders: int
+    in_use: bool
+
+
+def collect_garbage(
+    store: Store,
+    *,
+    keep_runs: int = 20,
+    keep_days: float | None = None,
+    dry_run: bool = False,
+    grace_s: float = GRACE_S,
+) -> GcReport:
+    """Remove runs that are no longer kept, and everything that only they needed.
+
+    Kept are: each spec's newest runs, runs younger than `keep_days`, runs that still go on, runs that released a model;
+    and of all these the results, their artifacts and their logs. Safe beside runs that go on: while another
+    process has the store open no result is removed, and what came into the cache, or was put there again, within
+    `grace_s` stays.
+
+    Args:
+        store: what to clean.
+        keep_runs: how many of each spec's newest runs are kept, 0 or more.
+        keep_days: runs younger than this are kept as well.
+        dry_run: change nothing, only say what would be removed.
+        grace_s: age in seconds below which a file that nobody needs is left alone.
+
+    Raises:
+        EnvironmentFault: the database or the disk refused.
+    """
+    cutoff = None if keep_days is None else write_time(store.now() - timedelta(days=keep_days))
+    with store.use.alone() as alone:
+        with _transaction(store.database, dry_run=dry_run) as transaction:
+            removed_runs = _forget_runs(transaction, keep_runs, cutoff)
+            removed_results = _forget_results(transaction) if alone else 0
+            _forget_documents(transaction)
+            needed = _needed_artifacts(transaction)
+            run_ids = frozenset(str(row[0]) for row in transaction.execute("SELECT id FROM runs"))
+        objects = _with_files(store, needed)
+        plan = Sweep(
+            root=store.root,
+            objects=objects,
+            artifacts=frozenset(needed),
+            runs=run_ids,
+            before_s=store.now().timestamp() - grace_s,
+            dry_run=dry_run,
+        )
+        with store.artifacts.lock.alone():
+            swept = sweep(plan, store.work.abandoned())
+    return GcReport(
+        removed_objects=swept.removed_objects,
+        removed_bytes=swept.removed_bytes,
+        kept_objects=swept.kept_objects,
+        kept_bytes=swept.kept_bytes,
+        removed_results=removed_results,
+        removed_runs=removed_runs,
+        removed_folders=swept.removed_folders,
+        in_use=not alone,
+    )
+
+
+class _Undo(Exception):
+    """Leaves the transaction of a dry run, so that nothing of it stays."""
+
+
+@contextmanager
+def _transaction(database: Database, *, dry_run: bool) -> Iterator[Transaction]:
+    with suppress(_Undo), database.write() as transaction:
+        yield transaction
+        if dry_run:
+            raise _Undo
+
+
+def _forget_runs(transaction: Transaction, keep_runs: int, cutoff: str | None) -> int:
+    rows = transaction.execute(
+        "SELECT id FROM (SELECT id, state, started_at, "
+        "ROW_NUMBER() OVER (PARTITION BY spec ORDER BY started_at DESC, id DESC) AS place FROM runs) AS placed "
+        "WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases)",
+        (keep_runs, cutoff or "9999"),
+    )
+    for table, column in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
+        transaction.execute_many(f"DELETE FROM {table} WHERE {column} = ?", rows)
+    return len(rows)
+
+
+def _forget_results(transaction: Transaction) -> int:
+    return len(
+        transaction.execute(
+            "DELETE FROM results WHERE run NOT IN (SELECT id FROM runs) "
+            "AND fingerprint NOT IN (SELECT fingerprint FROM steps) RETURNING fingerprint"
+        )
+    )
+
+
+def _forget_documents(transaction: Transaction) -> None:
+    used = {str(row[0]) for row in transaction.execute("SELECT config FROM runs")}
+    for (body,) in transaction.execute("SELECT body FROM results"):
+        used.update(unpack(str(body))["large"].values())
+    unused = [row for row in transaction.execute("SELECT digest FROM documents") if row[0] not in used]
+    transaction.execute_many("DELETE FROM documents WHERE digest = ?", unused)
+
+
+def _needed_artifacts(transaction: Transaction) -> set[str]:
+    needed = {str(row[0]) for row in transaction.execute("SELECT digest FROM releases")}
+    needed.update(str(row[0]) for row in transaction.execute("SELECT model_digest FROM runs"))
+    for (body,) in transaction.execute("SELECT body FROM results"):
+        needed.update(one.digest for one in unpack_outputs(unpack(str(body))["outputs"]).values())
+    for (outputs,) in transaction.execute("SELECT DISTINCT outputs FROM steps"):
+        needed.update(one.digest for one in unpack_outputs(unpack(str(outputs))).values())
+    return needed - {""}
+
+
+def _with_files(store: Store, needed: set[str]) -> frozenset[str]:
+    objects = set(needed)
+    for digest in needed:
+        if digest.endswith(DIR):
+            with suppress(EnvironmentFault):  # its list is gone already: its files are of no use
+                objects.update(file.digest for file in store.artifacts.files(digest))
+    return frozenset(objects)

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Debian packages that some tests use: a PostgreSQL server, unshare and mount, a browser for pictures of reports.
+# Installs what is missing, as root; at a desk without them those tests are skipped and say so.
+set -euo pipefail
+wanted=()
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
+command -v unshare >/dev/null || wanted+=(util-linux)
+command -v git >/dev/null || wanted+=(git)
+command -v chromium >/dev/null || wanted+=(chromium)
+if [ "${#wanted[@]}" -eq 0 ]; then
+  exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get -q update
+apt-get -q install -y --no-install-recommends "${wanted[@]}"
