@@ -16,7 +16,9 @@ from pathlib import Path
 from fiat.builtin.compute_machine import check_needs
 from fiat.builtin.job_child import RunningChild, Supervisor
 from fiat.builtin.job_wire import receive_message, send_message
-from fiat.builtin.ray_up import build_id, dial, launch, make_temp_dir, status, sweep
+from fiat.builtin.ray_launch import launch, make_temp_dir
+from fiat.builtin.ray_state import build_id, status, sweep
+from fiat.builtin.ray_up import dial
 from fiat.ports.compute import Capacity, Job, JobResult, Resources
 
 _CLOSING_S = 12.0

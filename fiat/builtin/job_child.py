@@ -111,6 +111,7 @@ class Supervisor:
                 [sys.executable, "-I", "-S", "-c", _PROGRAM.format(root=root)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # a host that stays must not hold the caller's terminal or pipe
                 cwd="/",
                 env={"LC_ALL": "C.UTF-8"},
                 start_new_session=True,

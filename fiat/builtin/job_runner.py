@@ -17,69 +17,13 @@ from typing import Any
 from fiat.builtin import job_tree
 from fiat.builtin.job_death import exit_sentence, oom_kills, seconds_text, size_text
 from fiat.builtin.job_log import JobLog
+from fiat.builtin.job_spawn import ChildFault, spawn
 
 TICK_S = 0.1
 TIMEOUT_GRACE_S = 5.0
 CANCEL_GRACE_S = 2.0
 _CHUNK_BYTES = 1 << 18
 _PATIENCE_S = 4.0
-_IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
-
-
-class ChildFault(Exception):
-    """The command could not be started at all."""
-
-
-def _become(request: Mapping[str, Any], stdin_fd: int, out_fd: int) -> None:
-    """In the forked child: turn into the command. Returns never, raises OSError when it can't."""
-    os.setsid()
-    os.dup2(stdin_fd, 0)
-    os.dup2(out_fd, 1)
-    os.dup2(out_fd, 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, *_IGNORED_BY_PYTHON):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    os.chdir(request["cwd"])
-    os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606 (the user's own command)
-
-
-def spawn(request: Mapping[str, Any], stdin_fd: int, tie: Callable[[], None]) -> tuple[int, int]:
-    """Start the command.
-
-    Args:
-        request: `argv`, `cwd` and `env`.
-        stdin_fd: what the command reads.
-        tie: called in the child first; binds its life to ours.
-
-    Returns:
-        (process id, descriptor to read what it prints).
-
-    Raises:
-        ChildFault: its folder or its program is missing or can't be used.
-    """
-    out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    fault_read, fault_write = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            tie()
-            _become(request, stdin_fd, out_write)
-        except OSError as error:
-            os.write(fault_write, (error.strerror or str(error)).encode())
-        finally:
-            os._exit(127)
-    os.close(out_write)
-    os.close(fault_write)
-    with open(fault_read, "rb") as file:
-        fault = file.read().decode("utf-8", "replace")
-    if fault:
-        os.waitpid(pid, 0)
-        os.close(out_read)
-        there = os.access(request["cwd"], os.X_OK)
-        what = f"program {request['argv'][0]!r}" if there else f"folder {request['cwd']!r}"
-        raise ChildFault(f"could not start: {what}: {fault}")
-    return pid, out_read
 
 
 class Runner:

@@ -24,7 +24,7 @@ class LoopbackHead(Node):
 
 
 def start_head(temp_dir: Path, cpus: float, gpus: int | None) -> LoopbackHead:
-    """Start a head; the environment must already hold the token's path (see `ray_up.host_env`).
+    """Start a head; the environment must already hold the token's path (see `ray_launch.host_env`).
 
     Args:
         temp_dir: private folder with a short name, for Ray's sockets and logs.

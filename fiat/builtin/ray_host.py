@@ -1,6 +1,6 @@
 """The Ray host: the one process that is Ray's driver, for one command line or, after `fiat up`, for many.
 
-Program: `ray_up.py` starts it under a runner of the supervisor with a scrubbed environment, so the command
+Program: `ray_launch.py` starts it under a runner of the supervisor with a scrubbed environment, so the command
 line never imports Ray, its environment never reaches Ray's workers, and Ray's threads, signal handlers and
 messages never meet a user. The runner is a subreaper: when the host ends in any way, all of Ray ends with it.
 
@@ -171,7 +171,7 @@ def _watch(head: LoopbackHead | None, stop: threading.Event) -> None:
 
 
 def main() -> None:
-    """Start, serve, end. The only argument is a JSON object; see `ray_up.launch`."""
+    """Start, serve, end. The only argument is a JSON object; see `ray_launch.launch`."""
     options = json.loads(sys.argv[1])
     link = socket.socket(fileno=os.dup(0))
     with open(os.devnull) as nothing:

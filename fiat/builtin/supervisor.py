@@ -23,7 +23,6 @@ import os
 import select
 import signal
 import socket
-import sys
 import traceback
 from typing import Any
 
@@ -139,7 +138,6 @@ def main() -> None:
             except EOFError:
                 pass
             finally:
-                sys.stderr.flush()
                 os._exit(code)
         runners.add(pid)
         for fd in fds:

@@ -92,7 +92,14 @@ class Apply:
         finally:
             if self._compute is not None:
                 self._compute.close()
-        return self._end(run, recorded=True)
+        ended = self._end(run, recorded=True)
+        self._tidy(run)
+        return ended
+
+    def _tidy(self, run: Run) -> None:
+        """Remove the run's scratch folders, and those of runs whose process was killed."""
+        for run_id in (run.id, *(path.name for path in self.store.work.abandoned())):
+            self.store.work.remove(run_id)
 
     def _start(self, plan: Plan) -> None:
         pending = [

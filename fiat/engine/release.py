@@ -30,7 +30,6 @@ class Releaser:
         model: name of the model, empty when the spec makes none.
         alias: alias that a release takes, empty for none.
         root: the checkout.
-        scratch: folder that packages are laid out in for deploy targets.
         target: gives the deploy target of a `to:`.
         reporter: hears of deploys.
         now: the clock, aware UTC.
@@ -42,7 +41,6 @@ class Releaser:
     model: str
     alias: str
     root: Path
-    scratch: Path
     target: Callable[[str], DeployTarget]
     reporter: Reporter
     now: Callable[[], datetime]
@@ -103,7 +101,7 @@ class Releaser:
         package = walk.output("package", "package")
         if package is None:
             return False
-        request = self._request(step, package.digest, self.scratch)
+        request = self._request(step, package.digest, self.store.root)
         return self.target(str(step.params["to"])).observe(request) == package.digest
 
     def _deploy(self, run: Run, walk: Walk, good: bool) -> None:
@@ -118,18 +116,17 @@ class Releaser:
             elif package is None:
                 outcome = _skipped(step, "there is no package to deploy")
             else:
-                outcome = self._apply(step, package.digest)
+                outcome = self._apply(run, step, package.digest)
             walk.settle(outcome, None)
             self.reporter.stepped(run, outcome)
 
-    def _apply(self, step: Step, digest: str) -> StepResult:
+    def _apply(self, run: Run, step: Step, digest: str) -> StepResult:
         started_at = self.now()
         try:
             target = self.target(str(step.params["to"]))
-            if target.observe(self._request(step, digest, self.scratch)) == digest:
+            if target.observe(self._request(step, digest, self.store.root)) == digest:
                 return StepResult(step.name, step.kind, "reused", "the target already has this model")
-            folder = self.scratch / step.name / "package"
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder = self.store.work.make(run.id, step.name, 1) / "package"
             self.store.artifacts.materialize(digest, folder)
             target.apply(self._request(step, digest, folder))
         except FiatError as error:

@@ -164,6 +164,9 @@ def judge_parity(gate: LimitGate, parity: Parity | None) -> Judgement:
         state: State = "fail" if parity.label_mismatches else "pass"
         reason = f"{parity.label_mismatches} labels differ between model and graph {where}"
         return conclude(gate, Finding(state, reason, float(parity.label_mismatches), 0.0))
+    if not math.isfinite(parity.max_abs):
+        reason = f"model and graph differ beyond any number {where}: one side is not finite where the other differs"
+        return conclude(gate, Finding("fail", reason, None, gate.limit))
     passes = parity.max_abs <= gate.limit
     value, limit = show(parity.max_abs, gate.limit)
     reason = f"model and graph differ by {value} at most {where}, {'within' if passes else 'above'} {limit}"

@@ -72,7 +72,8 @@ def sweep(plan: Sweep, abandoned: Iterable[Path]) -> Swept:
                 remove_tree(folder)
             else:
                 folder.unlink()
-    return Swept(*counts[True], *counts[False], removed_folders=len(folders))
+    (removed, removed_bytes), (kept, kept_bytes) = counts[True], counts[False]
+    return Swept(removed, removed_bytes, kept, kept_bytes, len(folders))
 
 
 def _objects(folder: Path) -> Iterator[tuple[str, Path]]:

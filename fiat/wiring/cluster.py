@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from fiat.builtin import ray_host
+from fiat.builtin import ray_up
 
 
-def start_cluster(state_dir: Path, *, cpus: int | None, gpus: int | None) -> ray_host.HostInfo:
+def start_cluster(state_dir: Path, *, cpus: int | None, gpus: int | None) -> ray_up.HostInfo:
     """Start a Ray head that stays, or give the one that is there."""
-    return ray_host.up(state_dir, cpus=cpus, gpus=gpus)
+    return ray_up.up(state_dir, cpus=cpus, gpus=gpus)
 
 
 def stop_cluster(state_dir: Path) -> bool:
     """Stop it; False when there was none."""
-    return ray_host.down(state_dir)
+    return ray_up.down(state_dir)

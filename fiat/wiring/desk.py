@@ -137,7 +137,6 @@ class Desk:
             model=self.model_name,
             alias=(model.alias or "") if model else "",
             root=self.root,
-            scratch=self.settings.state_dir(self.root) / "work" / f"deploy-{os.getpid()}",
             target=lambda kind: load_plugin("deploy", kind)(),
             reporter=reporter,
             now=utc_now,
@@ -157,6 +156,7 @@ class Desk:
             environment=self.settings.environment,
         )
         self.decider.force(force)
+        self.store.runs.mark_crashed(may_live)
         loop = Apply(
             store=self.store,
             walk=self.walk(),
@@ -209,6 +209,16 @@ class Desk:
         places = [name for step in self.plan.steps for name in step.sources if step.kind == "data"]
         targets = [target.path for target in self.loaded.spec.deploy.values() if target.path]
         return tuple(name.removeprefix("./") for name in (*places, *targets))
+
+
+def may_live(pid: int, host: str) -> bool:
+    """Whether the process of a recorded run may still be there; on another host it can't be asked."""
+    if host != socket.gethostname():
+        return True
+    try:
+        return "python" in Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return False
 
 
 def _deploy_decision(releaser: Releaser, step: Step, walk: Walk) -> Decision:

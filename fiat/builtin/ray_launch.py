@@ -1,0 +1,139 @@
+"""Start a Ray host process with nothing of our environment, and wait until it is ready."""
+
+import json
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiat
+from fiat.builtin.compute_machine import count_cpus, scrubbed
+from fiat.builtin.job_child import RunningChild, Supervisor
+from fiat.builtin.job_wire import receive_message
+from fiat.builtin.ray_state import PREFIX, write_owner
+from fiat.errors import EnvironmentFault
+from fiat.ports.compute import Capacity
+
+STARTING_S = 90.0
+_PROGRAM = "import sys; sys.path[:] = {path}; from fiat.builtin import ray_host; ray_host.main()"
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A host that was just started: the socket to it, its process, and what it said."""
+
+    link: socket.socket
+    child: RunningChild
+    capacity: Capacity
+    pid: int
+    keeper_pid: int
+    address: str
+
+
+def make_temp_dir() -> Path:
+    """A private folder with a short name (Unix sockets allow 107 characters) and a fresh token in it."""
+    temp_dir = Path(tempfile.mkdtemp(prefix=PREFIX))
+    with open(os.open(temp_dir / "token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    return temp_dir
+
+
+def host_env(env: Mapping[str, str], temp_dir: Path, address: str | None) -> dict[str, str]:
+    """The environment of a host, and so of Ray's processes and workers.
+
+    Args:
+        env: the whole environment of the command line.
+        temp_dir: folder of the host, with its token.
+        address: of a Ray that is already there; its token settings in `env` are then passed on.
+    """
+    kept = scrubbed(env, devices=True)
+    kept.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
+    if address is None or address.rpartition(":")[0] in ("127.0.0.1", "localhost"):
+        # Despite its name this is what lets a driver on Linux reach a Ray on loopback.
+        # Source: ray._private.services.get_node_ip_address, Ray 2.60.
+        kept["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if address is None:
+        kept.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(temp_dir / "token"))
+    else:
+        names = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+        kept.update({name: env[name] for name in names if name in env})
+    return kept
+
+
+def launch(
+    supervisor: Supervisor,
+    temp_dir: Path,
+    env: Mapping[str, str],
+    *,
+    address: str | None = None,
+    cpus: float | None = None,
+    gpus: int | None = None,
+    socket_path: str | None = None,
+) -> Launched:
+    """Start a host and wait until it is ready.
+
+    Args:
+        supervisor: starts its runner.
+        temp_dir: its folder, see `make_temp_dir`.
+        env: the command line's whole environment; only the harmless part is passed on.
+        address: Ray to connect to; None starts one.
+        cpus: CPU cores that a started Ray gives out; None is what there is.
+        gpus: GPUs that a started Ray gives out; None is what there is.
+        socket_path: serve many clients there and live on; None serves the caller and dies with it.
+
+    Raises:
+        EnvironmentFault: it does not start, or nothing answers at the address.
+    """
+    ours, theirs = socket.socketpair()
+    options = {
+        "temp_dir": str(temp_dir),
+        "address": address,
+        "cpus": count_cpus() if cpus is None else cpus,
+        "gpus": gpus,
+        "socket": socket_path,
+    }
+    path = json.dumps([str(Path(part).absolute()) for part in sys.path])
+    with theirs:
+        child = supervisor.start(
+            {
+                "argv": [sys.executable, "-I", "-c", _PROGRAM.format(path=path), json.dumps(options)],
+                "cwd": str(Path(fiat.__file__).parent.parent),
+                "env": host_env(env, temp_dir, address),
+                "log": str(temp_dir / "host.log"),
+                "detached": socket_path is not None,
+                "measured": False,
+            },
+            theirs,
+        )
+    ours.settimeout(STARTING_S)
+    try:
+        word, *said = receive_message(ours)
+    except (EOFError, TimeoutError):
+        word, said = "fault", ["it ended or did not answer"]
+    ours.settimeout(None)
+    if word != "ready":
+        child.cancel()
+        child.wait(5)
+        log = _last_lines(temp_dir / "host.log")
+        where = f"connect to Ray at {address}" if address else "start Ray"
+        raise EnvironmentFault(
+            f"could not {where}: {said[0]}{log}",
+            hint="check the address and RAY_AUTH_TOKEN_PATH"
+            if address
+            else "`compute: local` runs without Ray",
+        )
+    capacity, pid, keeper_pid, *rest = said
+    write_owner(temp_dir, pid)
+    return Launched(ours, child, capacity, pid, keeper_pid, rest[0] if rest else "")
+
+
+def _last_lines(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace").strip().splitlines()[-3:]
+    except OSError:
+        return ""
+    return "".join(f"; {line.strip()}" for line in lines)

@@ -1,0 +1,96 @@
+"""Cut a stream of text into chunks of whole lines, and read plain text a row a line."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from fiat.data.delimited import LONGEST_ROW_BYTES
+from fiat.data.stream import PIECE_BYTES, Piece, Reading, SourceFile, file_fault, open_bytes
+
+
+@dataclass(frozen=True)
+class LineChunk:
+    """Whole lines of a file.
+
+    Attributes:
+        data: their bytes, ending with a line end.
+        first_line: 1-based line of the file that the chunk starts with.
+        n_rows: how many of the lines are not blank.
+        first_row: 1-based number of the first line that is not blank, among those of the file.
+    """
+
+    data: bytes
+    first_line: int
+    n_rows: int
+    first_row: int
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Lines that are not blank, each with its number in the file."""
+        for number, raw in enumerate(self.data.split(b"\n"), self.first_line):
+            if raw.strip():
+                yield number, raw
+
+    def line_of(self, row: int) -> int:
+        """Number in the file of a line that is not blank; `row` counts them from 0."""
+        for index, (number, _) in enumerate(self.lines()):
+            if index == row:
+                return number
+        return self.first_line
+
+
+def line_chunks(stream: BinaryIO, name: str) -> Iterator[LineChunk]:
+    """Cut a stream into chunks of about PIECE_BYTES.
+
+    Raises:
+        SpecError: a line of more than LONGEST_ROW_BYTES.
+    """
+    rest, line, row = b"", 1, 1
+    while True:
+        block = stream.read(PIECE_BYTES)
+        data = rest + (block if rest or line > 1 else block.removeprefix(b"\xef\xbb\xbf"))
+        if not block and data and not data.endswith(b"\n"):
+            data += b"\n"
+        cut = data.rfind(b"\n") + 1
+        rest = data[cut:]
+        if len(rest) > LONGEST_ROW_BYTES:
+            raise file_fault(name, f"a line is longer than {LONGEST_ROW_BYTES >> 20} MiB", line=line)
+        if cut:
+            lines = data[:cut].split(b"\n")[:-1]
+            n_rows = sum(1 for raw in lines if raw.strip())
+            if n_rows:
+                yield LineChunk(data[:cut], line, n_rows, row)
+            line += len(lines)
+            row += n_rows
+        if not block:
+            return
+
+
+def read_text(files: Sequence[SourceFile]) -> Reading:
+    """Plain text: column `text`, a row a line, blank lines left out.
+
+    Raises:
+        SpecError: text that is not UTF-8, a cut gzip file, a file without text.
+    """
+    schema = pa.schema([pa.field("text", pa.string())])
+    return Reading(schema, lambda: _text_pieces(files, schema))
+
+
+def _text_pieces(files: Sequence[SourceFile], schema: pa.Schema) -> Iterator[Piece]:
+    for file in files:
+        n_rows = 0
+        with open_bytes(file) as stream:
+            for chunk in line_chunks(stream, file.name):
+                texts = []
+                for line, raw in chunk.lines():
+                    try:
+                        texts.append(raw.rstrip(b"\r").decode("utf-8"))
+                    except UnicodeDecodeError as error:
+                        byte = raw[error.start]
+                        message = f"byte 0x{byte:02x} is not UTF-8 text"
+                        raise file_fault(file.name, message, line=line) from error
+                n_rows += len(texts)
+                yield Piece(pa.record_batch([pa.array(texts, pa.string())], schema), (file.name,), chunk.first_row)
+        if not n_rows:
+            raise file_fault(file.name, "the file has no text")

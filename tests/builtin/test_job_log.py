@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from fiat.builtin.job_log import JobLog
+
+
+def write(path: Path, *chunks: bytes, **limits: int) -> JobLog:
+    log = JobLog(str(path), **limits)
+    for chunk in chunks:
+        log.take(chunk)
+    log.close()
+    return log
+
+
+@pytest.mark.parametrize(
+    ("chunks", "text"),
+    [
+        ([b"a\nb\n"], "a\nb\n"),
+        ([b"no end"], "no end\n"),
+        ([b"split ac", b"ross\nchunks"], "split across\nchunks\n"),
+        ([b"dos\r", b"\nline\r\n"], "dos\nline\n"),
+        ([b"10%\r20%\r", b"30%\n"], "10%\n20%\n30%\n"),
+        ([b"\n\n"], "\n\n"),
+        ([b"\x1b[1;31mred\x1b[0m\n"], "red\n"),
+        ([b"\x1b]0;title\x07x\x1b]8;;http://a\x1b\\y\n"], "xy\n"),
+        ([b"a\x00b\x08c\x7f\td\n"], "a?b?c?\td\n"),
+        ([b"\xff\xfeok \xc2\x9b31m\n"], "\ufffd\ufffdok ?31m\n"),
+        (["gr\u00fc\u00dfe \u2603\n".encode()], "gr\u00fc\u00dfe \u2603\n"),
+    ],
+)
+def test_lines_are_kept_and_control_bytes_are_not(tmp_path: Path, chunks: list[bytes], text: str) -> None:
+    write(tmp_path / "log", *chunks)
+    assert (tmp_path / "log").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000])
+def test_a_long_line_is_cut_once_however_it_arrives(tmp_path: Path, size: int) -> None:
+    data = b"x" * 500 + b"\nnext\r\n" + b"y" * 100 + b"\r" + b"z" * 400
+    write(tmp_path / "log", *(data[at : at + size] for at in range(0, len(data), size)), line_bytes=100)
+    note = " [fiat: line cut after 100 bytes]\n"
+    assert (tmp_path / "log").read_text() == "x" * 100 + note + "next\n" + "y" * 100 + "\n" + "z" * 100 + note
+
+
+def test_a_full_log_says_so_and_metrics_still_count(tmp_path: Path) -> None:
+    log = write(tmp_path / "log", b"0123456789\n" * 20, b"FIAT_METRIC a=2\n", log_bytes=50)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert lines == ["0123456789"] * 4 + ["[fiat] the log is full (50 bytes): the rest is dropped"]
+    assert log.metrics == [("a", 2.0, None)]
+
+
+def test_metrics_are_read_only_from_whole_well_formed_lines(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log",
+        b"FIAT_MET",
+        b"RIC a=1 step=2\nsay FIAT_METRIC b=1\nFIAT_METRIC c=x\nFIAT_METRIC d=1e3",
+    )
+    assert log.metrics == [("a", 1.0, 2), ("d", 1000.0, None)]
+
+
+def test_a_log_appends(tmp_path: Path) -> None:
+    write(tmp_path / "log", b"one\n")
+    write(tmp_path / "log", b"two\n")
+    assert (tmp_path / "log").read_text() == "one\ntwo\n"
