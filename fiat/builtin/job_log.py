@@ -54,7 +54,7 @@ class JobLog:
         lines = _BREAKS.split(data)
         self._rest = lines.pop() + held
         written = [text for line in lines if (text := self._line(line)) is not None]
-        if len(self._rest) > self._line_bytes:
+        if len(self._rest) - len(held) > self._line_bytes:
             if not self._cutting:
                 written.append(self._clean(self._rest[: self._line_bytes]) + self._cut_note())
             self._rest, self._cutting = held, True

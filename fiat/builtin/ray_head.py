@@ -1,6 +1,7 @@
 """Start a Ray of our own on this machine, on loopback only, or connect to one that is there."""
 
 import logging
+import socket
 from pathlib import Path
 
 import ray
@@ -27,7 +28,7 @@ def start_head(temp_dir: Path, cpus: float, gpus: int | None) -> LoopbackHead:
     """Start a head; the environment must already hold the token's path (see `ray_launch.host_env`).
 
     Args:
-        temp_dir: private folder with a short name, for Ray's sockets and logs.
+        temp_dir: private folder (0700) with a short name, for Ray's sockets and logs.
         cpus: CPU cores to give out; Ray counts whole ones.
         gpus: GPUs to give out; None lets Ray look for them.
     """
@@ -37,12 +38,23 @@ def start_head(temp_dir: Path, cpus: float, gpus: int | None) -> LoopbackHead:
         num_cpus=max(1, int(cpus)),
         num_gpus=gpus,
         object_store_memory=OBJECT_STORE_BYTES,
-        temp_dir=str(temp_dir),
+        temp_dir=str(temp_dir / "r"),  # Ray opens its folder to everybody (0777); ours around it stays shut
         include_dashboard=False,
         include_log_monitor=False,  # type: ignore[arg-type]  # Ray declares a str and means a bool
         no_monitor=True,
     )
     return LoopbackHead(params, head=True, shutdown_at_exit=False, spawn_reaper=False)
+
+
+def knock(address: str) -> None:
+    """Find out quickly that nobody listens: Ray itself tries for a minute and a half.
+
+    Raises:
+        OSError: nobody does; addresses that are not `host:port` are left to Ray.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def connect(address: str) -> None:

@@ -8,9 +8,9 @@ It takes messages (`job_wire.py`) from its standard input (a socket; its end is 
 host) or from a Unix socket in a private folder, and answers each job with its JobResult.
 """
 
+import contextlib
 import json
 import os
-import select
 import socket
 import sys
 import threading
@@ -21,13 +21,16 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
 
+from fiat.builtin import job_tree
 from fiat.builtin.job_wire import receive_message, send_message
-from fiat.builtin.ray_head import LoopbackHead, connect, start_head
+from fiat.builtin.ray_head import connect, knock, start_head
 from fiat.builtin.ray_task import cancel_path, run_in_worker, started_path
 from fiat.ports.compute import Capacity, Job, JobResult
 
 _FORCE_AFTER_S = 4.0
 _ENDING_S = 6.0
+_LOOK_S = 0.1
+_VITAL = ("gcs_server", "raylet")
 
 
 @dataclass
@@ -159,15 +162,22 @@ def _serve_many(path: str, capacity: Capacity, stop: threading.Event) -> None:
             threading.Thread(target=_serve_one, args=(link, capacity, stop), daemon=True).start()
 
 
-def _watch(head: LoopbackHead | None, stop: threading.Event) -> None:
-    """Return when Ray's own processes die or `stop` is set."""
-    poll = select.poll()
-    if head is not None:
-        for kind in ("gcs_server", "raylet"):
-            for process in head.all_processes.get(kind, ()):
-                poll.register(os.pidfd_open(process.process.pid), select.POLLIN)
-    while not stop.is_set() and not poll.poll(50):
-        pass
+def _watch(link: socket.socket, stop: threading.Event) -> None:
+    """End this process, and so all of Ray, when `stop` is set or one of Ray's own processes has died.
+
+    It looks from the first moment on: Ray waits for minutes for a raylet that died while it started.
+    """
+    while not stop.wait(_LOOK_S):
+        for pid in job_tree.children(os.getpid()):
+            try:
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+            except OSError:
+                continue
+            if name in _VITAL and not job_tree.start_ticks(pid):
+                with contextlib.suppress(OSError):
+                    send_message(link, ("fault", f"Ray's {name} died"))
+                os._exit(1)
+    os._exit(0)  # the runner ends Ray at once; its orderly way takes seconds
 
 
 def main() -> None:
@@ -176,30 +186,24 @@ def main() -> None:
     link = socket.socket(fileno=os.dup(0))
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
-    head = None
+    stop = threading.Event()
+    threading.Thread(target=_watch, args=(link, stop), daemon=True).start()
     address = options["address"]
     try:
         if address is None:
             head = start_head(Path(options["temp_dir"]), options["cpus"], options["gpus"])
             address = head.gcs_address
+        else:
+            knock(address)
         connect(address)
         capacity = _capacity(address)
     except Exception as error:
         send_message(link, ("fault", f"{type(error).__name__}: {error}"))
         os._exit(1)
-    stop = threading.Event()
     if options["socket"] is None:
-
-        def serve() -> None:
-            _serve_one(link, capacity, stop)
-            stop.set()
-
+        _serve_one(link, capacity, stop)
     else:
         send_message(link, ("ready", capacity, os.getpid(), os.getppid(), address))
-
-        def serve() -> None:
-            _serve_many(options["socket"], capacity, stop)
-
-    threading.Thread(target=serve, daemon=True).start()
-    _watch(head, stop)
-    os._exit(0)  # the runner ends Ray at once; its orderly way takes seconds
+        _serve_many(options["socket"], capacity, stop)
+    stop.set()
+    threading.Event().wait()  # until `_watch` has ended the process

@@ -19,6 +19,7 @@ from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity
 
 STARTING_S = 90.0
+_SHORT = 20
 _PROGRAM = "import sys; sys.path[:] = {path}; from fiat.builtin import ray_host; ray_host.main()"
 
 
@@ -36,7 +37,8 @@ class Launched:
 
 def make_temp_dir() -> Path:
     """A private folder with a short name (Unix sockets allow 107 characters) and a fresh token in it."""
-    temp_dir = Path(tempfile.mkdtemp(prefix=PREFIX))
+    parent = tempfile.gettempdir()
+    temp_dir = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent if len(parent) <= _SHORT else "/tmp"))  # noqa: S108 (mkdtemp is safe)
     with open(os.open(temp_dir / "token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     return temp_dir
@@ -51,7 +53,7 @@ def host_env(env: Mapping[str, str], temp_dir: Path, address: str | None) -> dic
         address: of a Ray that is already there; its token settings in `env` are then passed on.
     """
     kept = scrubbed(env, devices=True)
-    kept.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
+    kept.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0", RAY_NUM_REDIS_GET_RETRIES="3")
     if address is None or address.rpartition(":")[0] in ("127.0.0.1", "localhost"):
         # Despite its name this is what lets a driver on Linux reach a Ray on loopback.
         # Source: ray._private.services.get_node_ip_address, Ray 2.60.

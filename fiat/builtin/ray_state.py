@@ -79,7 +79,8 @@ def write_owner(temp_dir: Path, pid: int) -> None:
 
 def sweep() -> None:
     """Remove folders of hosts that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    found = {*Path(tempfile.gettempdir()).glob(f"{PREFIX}*"), *Path("/tmp").glob(f"{PREFIX}*")}  # noqa: S108 (see `_is_owned`)
+    for folder in found:
         with contextlib.suppress(OSError, ValueError):
             about = folder.stat()
             if about.st_uid == os.getuid() and not _is_owned(folder, about.st_mtime):

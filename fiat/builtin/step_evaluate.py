@@ -2,33 +2,35 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from fiat.data.dataset import Dataset, open_dataset
 from fiat.errors import SpecError
 from fiat.evaluate.catalog import Task
-from fiat.evaluate.feeds import GraphInputs, read_feeds, stack_outputs
-from fiat.evaluate.folder import LABEL_WORD, Evaluation, slice_columns, write_evaluation
+from fiat.evaluate.feeds import GraphInputs, column_array, read_feeds, stack_outputs
+from fiat.evaluate.folder import LABEL_WORD, Evaluation, json_values, slice_columns, write_evaluation
+from fiat.evaluate.judged import Judged, judge_rows
 from fiat.evaluate.measure import Measured, check_metrics, measure, undefined_warnings
 from fiat.evaluate.onnx_scores import predict_batches
 from fiat.evaluate.parity import Parity, compare_outputs
 from fiat.evaluate.plots import plot_data
-from fiat.evaluate.predictions import class_rows, read_classes, read_values
-from fiat.evaluate.rows import ValueRows
 from fiat.evaluate.slices import Slice, cut
 from fiat.ports.step import StepContext, StepOutcome
 from fiat.run.model import Metric
 
-Outputs = Mapping[str, np.ndarray]
+Outputs = dict[str, npt.NDArray[np.generic]]
+PARITY_SPLIT = "test"
 
 
 @dataclass(frozen=True)
 class _Request:
-    """The params, read."""
+    """The step's params."""
 
     split: str
     task: Task | None
@@ -39,67 +41,166 @@ class _Request:
     seed: int
 
 
+@dataclass(frozen=True)
+class _Model:
+    """An exported model."""
+
+    path: Path
+    inputs: GraphInputs
+    labels: tuple[object, ...] | None
+
+
 class EvaluateStep:
     """Measures a model.
 
-    Inputs: `onnx` (the candidate) or `package` (a baseline), and `dataset`. Output: `evaluation`, see
+    Inputs: `onnx` (the candidate) or `package` (a baseline), and `dataset`. Output: `evaluation`, the folder of
     `fiat/evaluate/folder.py`. A baseline that can't be run on this data is no error: the evaluation says why, and gates
     treat it as missing.
     """
 
     name = "evaluate"
     version = "1"
-    packages = ("numpy", "onnxruntime", "scikit-learn")
+    packages = ("numpy", "onnxruntime", "pyarrow", "scikit-learn")
 
     def run(self, context: StepContext) -> StepOutcome:
         """Predict, measure, and write the evaluation.
 
         Raises:
             SpecError: the model doesn't fit the data, or a metric, slice or plot doesn't fit the model.
-            EnvironmentFault: a file is damaged, or the model could not be loaded in its limits.
+            EnvironmentFault: a file is damaged.
         """
         request = _read_request(context.params)
-        folder = context.outputs["evaluation"]
+        target, dataset = context.outputs["evaluation"], open_dataset(context.inputs["dataset"])
         if "onnx" in context.inputs:
-            return _evaluate(request, context.inputs["onnx"], context, folder)
-        package = context.inputs["package"]
+            return _evaluate(request, context.inputs["onnx"], dataset, target)
         try:
-            return _evaluate(request, package, context, folder)
+            return _evaluate(request, context.inputs["package"], dataset, target)
         except SpecError as error:
             reason = f"the baseline can't be measured on this data: {error.message}"
-            size = (package / "model.onnx").stat().st_size if (package / "model.onnx").exists() else 0
-            unusable = Evaluation(
-                request.task or "classification", request.split, "", None, unusable=reason, model_size_bytes=size
-            )
-            write_evaluation(folder, unusable, {})
+            task = request.task or "classification"
+            write_evaluation(target, Evaluation(task, request.split, "", None, unusable=reason), {})
             return StepOutcome(facts={"unusable": reason})
 
 
-def _evaluate(request: _Request, model: Path, context: StepContext, folder: Path) -> StepOutcome:
-    dataset = context.inputs["dataset"]
-    about = json.loads((dataset / "dataset.json").read_bytes())
-    signature = json.loads((model / "signature.json").read_bytes())
-    if not about["label"]:
-        raise SpecError("the data has no label to judge by", hint="name the column in data.<name>.label")
-    inputs = _graph_inputs(signature, about)
+def _evaluate(request: _Request, folder: Path, dataset: Dataset, target: Path) -> StepOutcome:
+    model = _read_model(folder, dataset)
     table = _read_split(dataset, request.split)
-    if table.num_rows == 0:
-        raise SpecError(
-            f"the {request.split} split has no rows", hint="give it a share in data.<name>.split"
-        )
-    outputs = _predict(model, table, inputs)
-    evaluation, warnings = _judge_rows(request, about, signature, table, outputs)
-    parity = _parity(request, model, dataset, inputs, outputs)
-    names = check_metrics(request.metrics, evaluation.rows)
-    measured = measure(
-        evaluation.rows, names, _slices(request, evaluation), confidence=request.confidence, seed=request.seed
-    )
-    evaluation = replace(
-        evaluation,
+    outputs = _predict(model, table)
+    label = _single(table.column(dataset.label))
+    judged = judge_rows(outputs, label, task=request.task, classes=dataset.classes, model_labels=str(dataset.label)s)
+    names = check_metrics(request.metrics, judged.rows)
+    plots = plot_data(judged.rows, request.plots, seed=request.seed)
+    columns = _slice_values(request, dataset.label, judged, table)
+    shell = Evaluation(judged.task, request.split, str(dataset.label), judged.rows, columns)
+    slices = [part for by in request.slices for part in cut(slice_columns(shell, by))]
+    measured = _measure(request, judged, names, slices)
+    evaluation = Evaluation(
+        task=judged.task,
+        split=request.split,
+        label=str(dataset.label),
+        rows=judged.rows,
+        columns=columns,
         measured=measured,
-        parity=parity,
-        model_size_bytes=(model / "model.onnx").stat().st_size,
+        parity=_parity(request, folder, dataset, model, outputs),
+        model_size_bytes=model.path.stat().st_size,
+        scores=judged.scores,
     )
-    write_evaluation(folder, evaluation, plot_data(evaluation.rows, request.plots, seed=request.seed))
-    warnings += undefined_warnings(measured, evaluation.rows.invalid_rows)
+    write_evaluation(target, evaluation, plots)
+    warnings = judged.warnings + undefined_warnings(measured, judged.rows.invalid_rows)
     return StepOutcome(_metrics(measured), _facts(evaluation), warnings)
+
+
+def _read_request(params: Mapping[str, object]) -> _Request:
+    said = cast(Mapping[str, Any], params)
+    slices = [(by,) if isinstance(by, str) else tuple(by) for by in said.get("slices") or ()]
+    # A metric with `call` is the user's own step; here are only the known ones.
+    metrics = [item["name"] if isinstance(item, Mapping) else item for item in said.get("metrics") or ()]
+    return _Request(
+        split=said.get("split") or "test",
+        task=said.get("task"),
+        metrics=tuple(name for name in metrics if name),
+        slices=tuple(dict.fromkeys(slices)),
+        confidence=float(said.get("confidence") or 0.95),
+        plots=tuple(said.get("plots") or ()),
+        seed=int(said.get("seed") or 0),
+    )
+
+
+def _read_model(folder: Path, dataset: Dataset) -> _Model:
+    signature = json.loads((folder / "signature.json").read_bytes())
+    if not dataset.label:
+        raise SpecError("the data has no label to judge by", hint="name its column in data.<name>.label")
+    inputs = GraphInputs(
+        layout=signature["layout"],
+        features=tuple(signature.get("features") or dataset.feature_names),
+        names=tuple(item["name"] for item in signature["inputs"]),
+        dtypes=tuple(item["dtype"] for item in signature["inputs"]),
+    )
+    labels = signature.get("labels")
+    return _Model(folder / "model.onnx", inputs, tuple(labels) if labels else None)
+
+
+def _read_split(dataset: Dataset, split: str) -> Any:
+    table = dataset.split(split).table()
+    if table.num_rows == 0:
+        raise SpecError(f"the {split} split has no rows", hint="give it a share in data.<name>.split")
+    return table
+
+
+def _predict(model: _Model, table: Any) -> Outputs:
+    return stack_outputs(list(predict_batches(model.path, read_feeds(table, model.inputs))))
+
+
+def _slice_values(request: _Request, label: str | None, judged: Judged, table: Any) -> dict[str, Any]:
+    """The columns that slices are made by, for the judged rows; the label stands among the predictions already."""
+    found = {}
+    for name in dict.fromkeys(column for by in request.slices for column in by):
+        if name == label or (name == LABEL_WORD and name not in table.column_names):
+            continue
+        if name not in table.column_names:
+            raise SpecError(
+                f"there is no column {name} to slice by",
+                hint="the data has " + ", ".join(table.column_names),
+            )
+        found[name] = _single(table.column(name).take(pa.array(judged.kept)))
+    return found
+
+
+def _measure(
+    request: _Request, judged: Judged, names: Sequence[str], slices: Sequence[Slice]
+) -> tuple[Measured, ...]:
+    return measure(judged.rows, names, slices, confidence=request.confidence, seed=request.seed)
+
+
+def _parity(request: _Request, folder: Path, dataset: Dataset, model: _Model, outputs: Outputs) -> Parity | None:
+    """Against what the framework's model itself said of the test split; a package doesn't keep that."""
+    path = folder / "framework.arrow"
+    if not path.exists():
+        return None
+    with pa.memory_map(str(path)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    if table.num_rows == 0:
+        return None
+    graph = outputs if request.split == PARITY_SPLIT else _predict(model, _read_split(dataset, PARITY_SPLIT))
+    return compare_outputs({name: column_array(table.column(name)) for name in table.column_names}, graph)
+
+
+def _single(column: Any) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _metrics(measured: Sequence[Measured]) -> tuple[Metric, ...]:
+    return tuple(
+        Metric(item.name, item.value, None, item.slice, item.low, item.high, item.n_rows) for item in measured
+    )
+
+
+def _facts(evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "task": evaluation.task,
+        "split": evaluation.split,
+        "n_rows": evaluation.rows.n_rows if evaluation.rows else 0,
+        "scores": evaluation.scores,
+        "parity": json_values(asdict(evaluation.parity)) if evaluation.parity else None,
+        "model_size_bytes": evaluation.model_size_bytes,
+    }

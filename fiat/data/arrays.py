@@ -8,12 +8,12 @@ columns `image` and `label`). Several such groups are read one after the other.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 
-from fiat.data.stream import Piece, Reading, file_fault, rows_per_piece, tensor_array
+from fiat.data.stream import Piece, Reading, file_fault, reading, rows_per_piece, tensor_array
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ArrayFile:
     file: str
     dtype: np.dtype
     shape: tuple[int, ...]
-    open: Callable[[], AbstractContextManager[BinaryIO]]
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
 
     @property
     def row_bytes(self) -> int:
@@ -87,20 +87,24 @@ def _pieces(groups: Sequence[Sequence[ArrayFile]], schema: pa.Schema) -> Iterato
                 ]
                 yield Piece(pa.record_batch(columns, schema), files, start + 1)
             for member, stream in zip(ordered, streams, strict=True):
-                if stream.read(1):
+                with reading(member.file):
+                    extra = stream.read(1)
+                if extra:
                     raise file_fault(member.file, f"there are more bytes than its {n_rows} rows have")
 
 
-def _read(member: ArrayFile, stream: BinaryIO, start: int, count: int) -> np.ndarray:
+def _read(member: ArrayFile, stream: IO[bytes], start: int, count: int) -> np.ndarray:
     wanted = count * member.row_bytes
-    data = stream.read(wanted)
-    while len(data) < wanted:
-        more = stream.read(wanted - len(data))
-        if not more:
-            row = start + len(data) // max(1, member.row_bytes)
-            message = f"the file is cut off in row {row + 1} of {member.shape[0]}"
-            raise file_fault(member.file, message, hint="fetch it again")
-        data += more
+    # The streams of a group are open side by side: a fault is blamed on its own file here.
+    with reading(member.file):
+        data = stream.read(wanted)
+        while len(data) < wanted:
+            more = stream.read(wanted - len(data))
+            if not more:
+                row = start + len(data) // max(1, member.row_bytes)
+                message = f"the file is cut off in row {row + 1} of {member.shape[0]}"
+                raise file_fault(member.file, message, hint="fetch it again")
+            data += more
     return np.frombuffer(data, member.dtype).reshape(count, *member.shape[1:])
 
 

@@ -32,7 +32,9 @@ def read_columnar(files: Sequence[SourceFile], *, parquet: bool) -> Reading:
             raise file_fault(file.name, "two columns have one name")
         if schema is None:
             schema = plain
-        elif dict(zip(plain.names, plain.types, strict=True)) != dict(zip(schema.names, schema.types, strict=True)):
+        elif dict(zip(plain.names, plain.types, strict=True)) != dict(
+            zip(schema.names, schema.types, strict=True)
+        ):
             raise file_fault(file.name, _difference(schema, plain))
         n_rows += rows
     if schema is None or not n_rows:
@@ -83,7 +85,9 @@ def _look(file: SourceFile, *, parquet: bool) -> tuple[pa.Schema, int]:
             magic = mapped.read(6)
             mapped.seek(0)
             if magic == _IPC_MAGIC:
-                return pa.ipc.open_file(mapped).schema, sum(batch.num_rows for batch in _batches(file, parquet=False))
+                return pa.ipc.open_file(mapped).schema, sum(
+                    batch.num_rows for batch in _batches(file, parquet=False)
+                )
             stream = pa.ipc.open_stream(mapped)
             return stream.schema, sum(batch.num_rows for batch in stream)
     except FileNotFoundError as error:

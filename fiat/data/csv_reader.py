@@ -49,7 +49,9 @@ def read_csv(files: Sequence[SourceFile], options: ReadOptions) -> Reading:
             table = _parse(part, None)
             for name, values in zip(part.names, table.columns, strict=True):
                 if pa.types.is_binary(values.type):
-                    raise bad_text(part.chunk, file.name) or file_fault(file.name, f"column {name!r} is no text")
+                    raise bad_text(part.chunk, file.name) or file_fault(
+                        file.name, f"column {name!r} is no text"
+                    )
                 tallies[name].add(values, file.name, part.chunk)
     faults = [tally.stray_fault() for name, tally in tallies.items() if name not in options.loose]
     for fault in faults:
@@ -104,7 +106,9 @@ def _header(
     try:
         fields = next(csv.reader([raw.decode("utf-8")], delimiter=delimiter, strict=True))
     except UnicodeDecodeError:
-        raise bad_text(chunk, file.name) or file_fault(file.name, "the header is no text", line=line) from None
+        raise bad_text(chunk, file.name) or file_fault(
+            file.name, "the header is no text", line=line
+        ) from None
     except csv.Error as error:
         raise file_fault(file.name, f"the header can't be read: {error}", line=line) from error
     if len(fields) == 1 and delimiter == "," and any(other in fields[0] for other in ";\t|"):
@@ -121,7 +125,9 @@ def _header(
     names = tuple(field.strip() or f"column_{index + 1}" for index, field in enumerate(fields))
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise file_fault(file.name, f"two columns are named {name!r}", line=line, hint="rename one of them")
+            raise file_fault(
+                file.name, f"two columns are named {name!r}", line=line, hint="rename one of them"
+            )
     return names, rest
 
 

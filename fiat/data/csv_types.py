@@ -94,7 +94,9 @@ class ColumnTally:
         self.n_texts += n_values - n_numbers
         self._keep_stray(values, pc.invert(numeric), file, chunk)
 
-    def _keep_stray(self, values: pa.ChunkedArray, stray: pa.ChunkedArray, file: str, chunk: RowChunk) -> None:
+    def _keep_stray(
+        self, values: pa.ChunkedArray, stray: pa.ChunkedArray, file: str, chunk: RowChunk
+    ) -> None:
         if self.stray is None:
             row = pc.index(pc.fill_null(stray, fill_value=False), pa.scalar(value=True)).as_py()
             if row >= 0:

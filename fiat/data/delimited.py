@@ -7,7 +7,7 @@ rows without looking at each byte by itself, and a quote that is forgotten shows
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class RowChunk:
     first_row: int
 
 
-def row_chunks(stream: BinaryIO, name: str, delimiter: str) -> Iterator[RowChunk]:
+def row_chunks(stream: IO[bytes], name: str, delimiter: str) -> Iterator[RowChunk]:
     """Cut a stream into chunks of about PIECE_BYTES; the header is a row like any other.
 
     Raises:
@@ -99,7 +99,9 @@ def bad_text(chunk: RowChunk, name: str) -> SpecError | None:
     except UnicodeDecodeError as error:
         line = chunk.first_line + chunk.data.count(b"\n", 0, error.start)
         byte = chunk.data[error.start]
-        return file_fault(name, f"byte 0x{byte:02x} is not UTF-8 text", line=line, hint="save the file as UTF-8")
+        return file_fault(
+            name, f"byte 0x{byte:02x} is not UTF-8 text", line=line, hint="save the file as UTF-8"
+        )
     return None
 
 
@@ -132,7 +134,7 @@ def _blank(data: bytes, ends: np.ndarray) -> np.ndarray:
     buffer = np.frombuffer(data, np.uint8)
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts
-    return (lengths == 0) | ((lengths == 1) & (buffer[starts] == _RETURN))
+    return np.asarray((lengths == 0) | ((lengths == 1) & (buffer[starts] == _RETURN)))
 
 
 def _row_ends(data: bytes, name: str, line: int, delimiter: str, *, at_end: bool) -> np.ndarray:
@@ -140,7 +142,7 @@ def _row_ends(data: bytes, name: str, line: int, delimiter: str, *, at_end: bool
     newlines = np.flatnonzero(buffer == _LINE_END)
     quotes = np.flatnonzero(buffer == _QUOTE)
     if not quotes.size:
-        return newlines
+        return np.asarray(newlines)
     _check_quotes(data, buffer, quotes, name, line, delimiter)
     if at_end and quotes.size % 2:
         opened = line + data.count(b"\n", 0, int(quotes[-1]))

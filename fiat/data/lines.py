@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 import pyarrow as pa
 
@@ -40,7 +40,7 @@ class LineChunk:
         return self.first_line
 
 
-def line_chunks(stream: BinaryIO, name: str) -> Iterator[LineChunk]:
+def line_chunks(stream: IO[bytes], name: str) -> Iterator[LineChunk]:
     """Cut a stream into chunks of about PIECE_BYTES.
 
     Raises:
@@ -91,6 +91,8 @@ def _text_pieces(files: Sequence[SourceFile], schema: pa.Schema) -> Iterator[Pie
                         message = f"byte 0x{byte:02x} is not UTF-8 text"
                         raise file_fault(file.name, message, line=line) from error
                 n_rows += len(texts)
-                yield Piece(pa.record_batch([pa.array(texts, pa.string())], schema), (file.name,), chunk.first_row)
+                yield Piece(
+                    pa.record_batch([pa.array(texts, pa.string())], schema), (file.name,), chunk.first_row
+                )
         if not n_rows:
             raise file_fault(file.name, "the file has no text")

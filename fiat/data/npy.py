@@ -1,19 +1,31 @@
 """Find the arrays in `.npy` and `.npz` files without reading them, and without ever unpickling.
 
-Source: the format is described in NumPy's `numpy.lib.format` (versions 1.0 to 3.0).
+Source: `numpy.lib.format` in NumPy's reference describes the format, versions 1.0 to 3.0.
 """
 
+import ast
+import struct
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 from fiat.data.arrays import ArrayFile
-from fiat.data.stream import SourceFile, file_fault, open_bytes
-from fiat.errors import SpecError
+from fiat.data.stream import SourceFile, file_fault, open_bytes, reading
+
+_MAGIC = b"\x93NUMPY"
+_LONGEST_HEADER = 64 * 1024
+
+
+@dataclass(frozen=True)
+class _Header:
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    size_bytes: int
 
 
 def npy_arrays(files: Sequence[SourceFile]) -> list[ArrayFile]:
@@ -25,46 +37,57 @@ def npy_arrays(files: Sequence[SourceFile]) -> list[ArrayFile]:
     arrays = []
     for file in files:
         if file.name.lower().endswith(".npz"):
-            arrays += [_member(file, name) for name in _members(file)]
+            with reading(file.name), zipfile.ZipFile(file.path) as packed:
+                members = [name for name in packed.namelist() if name.endswith(".npy")]
+            arrays += [_array(file, member) for member in members]
         else:
-            path = PurePosixPath(file.name)
-            with open_bytes(file) as stream:
-                shape, dtype, offset = _header(stream, file.name)
-            arrays.append(ArrayFile(str(path.parent), path.stem, file.name, dtype, shape, _opener(file, offset)))
+            arrays.append(_array(file, ""))
     return arrays
 
 
-def _members(file: SourceFile) -> list[str]:
+def _array(file: SourceFile, member: str) -> ArrayFile:
+    with _values(file, member, 0) as stream:
+        header = _read_header(stream, file.name, member or "the array")
+
+    def opened() -> AbstractContextManager[IO[bytes]]:
+        return _values(file, member, header.size_bytes)
+
+    path = PurePosixPath(file.name)
+    group = file.name if member else str(path.parent)
+    column = member.removesuffix(".npy") if member else path.name.removesuffix(".gz").removesuffix(".npy")
+    return ArrayFile(group, column, file.name, header.dtype, header.shape, opened)
+
+
+@contextmanager
+def _values(file: SourceFile, member: str, skip_bytes: int) -> Iterator[IO[bytes]]:
+    if member:
+        with reading(file.name), zipfile.ZipFile(file.path) as packed, packed.open(member) as stream:
+            stream.read(skip_bytes)
+            yield stream
+    else:
+        with open_bytes(file) as stream:
+            stream.read(skip_bytes)
+            yield stream
+
+
+def _read_header(stream: IO[bytes], name: str, what: str) -> _Header:
+    start = stream.read(8)
+    if len(start) < 8 or not start.startswith(_MAGIC) or start[6] not in (1, 2, 3):
+        raise file_fault(name, f"{what} is not of the .npy format")
+    width, layout = (2, "<H") if start[6] == 1 else (4, "<I")
+    raw = stream.read(width)
+    (length,) = struct.unpack(layout, raw) if len(raw) == width else (0,)
+    text = stream.read(length) if 0 < length <= _LONGEST_HEADER else b""
     try:
-        with zipfile.ZipFile(file.path) as packed:
-            return [name for name in packed.namelist() if name.endswith(".npy")]
-    except FileNotFoundError as error:
-        raise file_fault(file.name, "there is no such file") from error
-    except (zipfile.BadZipFile, OSError) as error:
-        raise file_fault(file.name, f"not a sound .npz file: {error}") from error
-
-
-def _member(file: SourceFile, name: str) -> ArrayFile:
-    @contextmanager
-    def opened() -> Iterator[BinaryIO]:
-        try:
-            with zipfile.ZipFile(file.path) as packed, packed.open(name) as stream:
-                stream.read(offset)
-                yield stream  # type: ignore[misc]  # ZipExtFile reads bytes; typeshed does not call it BinaryIO
-        except (zipfile.BadZipFile, EOFError) as error:
-            raise file_fault(file.name, f"member {name!r} is damaged: {error}") from error
-
-    try:
-        with zipfile.ZipFile(file.path) as packed, packed.open(name) as stream:
-            shape, dtype, offset = _header(stream, f"{file.name}:{name}")  # type: ignore[arg-type]  # as above
-    except zipfile.BadZipFile as error:
-        raise file_fault(file.name, f"member {name!r} is damaged: {error}") from error
-    return ArrayFile(file.name, name.removesuffix(".npy"), file.name, dtype, shape, opened)
-
-
-def _opener(file: SourceFile, offset: int):  # type: ignore[no-untyped-def]  # replaced below
-    raise NotImplementedError
-
-
-def _header(stream: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype, int]:
-    raise SpecError(name)
+        fields = ast.literal_eval(text.decode("utf-8" if start[6] == 3 else "latin-1"))
+        shape, dtype = tuple(int(size) for size in fields["shape"]), np.dtype(fields["descr"])
+        fortran = bool(fields["fortran_order"]) and len(shape) > 1
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        raise file_fault(name, f"the header of {what} can't be read", hint="fetch it again") from error
+    if min(shape, default=1) < 0:
+        raise file_fault(name, f"{what} has the impossible shape {shape}")
+    if dtype.hasobject:
+        raise file_fault(name, f"{what} holds Python objects, which are never unpickled", hint="save numbers")
+    if fortran:
+        raise file_fault(name, f"{what} is in Fortran order", hint="save it with np.ascontiguousarray(...)")
+    return _Header(shape, dtype, 8 + width + length)

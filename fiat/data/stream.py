@@ -2,12 +2,13 @@
 
 import gzip
 import io
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -87,28 +88,39 @@ def file_fault(name: str, message: str, *, line: int = 0, hint: str = "") -> Spe
 
 
 @contextmanager
-def open_bytes(file: SourceFile) -> Iterator[BinaryIO]:
+def reading(name: str) -> Iterator[None]:
+    """Turn faults of reading a file into ours.
+
+    Raises:
+        SpecError: it is not there, or not a whole gzip or zip file.
+        EnvironmentFault: it can't be read.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise file_fault(name, "there is no such file") from error
+    except EOFError as error:
+        raise file_fault(name, "the file is cut off before its end", hint="fetch it again") from error
+    except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        raise file_fault(name, f"a damaged file: {error}", hint="fetch it again") from error
+    except OSError as error:
+        raise EnvironmentFault(f"{name} can't be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def open_bytes(file: SourceFile) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked when its name ends with `.gz`.
 
     Raises:
         SpecError: it is not there, or not a whole gzip file.
         EnvironmentFault: it can't be read.
     """
-    try:
-        with file.path.open("rb") as plain:
-            if file.path.name.lower().endswith(".gz"):
-                with gzip.open(plain) as unpacked:
-                    yield io.BufferedReader(unpacked, PIECE_BYTES)
-            else:
-                yield plain
-    except FileNotFoundError as error:
-        raise file_fault(file.name, "there is no such file") from error
-    except EOFError as error:
-        raise file_fault(file.name, "the gzip file is cut off before its end", hint="fetch it again") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise file_fault(file.name, f"not a sound gzip file: {error}", hint="fetch it again") from error
-    except OSError as error:
-        raise EnvironmentFault(f"{file.name} can't be read: {error.strerror or error}") from error
+    with reading(file.name), file.path.open("rb") as plain:
+        if file.path.name.lower().endswith(".gz"):
+            with gzip.open(plain) as unpacked:
+                yield io.BufferedReader(unpacked, PIECE_BYTES)
+        else:
+            yield plain
 
 
 def tensor_array(values: np.ndarray) -> pa.Array:

@@ -228,15 +228,15 @@ def _nan(value: float | None) -> float:
 
 
 def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(_plain(value), allow_nan=False, indent=1) + "\n")
+    path.write_text(json.dumps(json_values(value), allow_nan=False, indent=1) + "\n")
 
 
-def _plain(value: object) -> object:
-    """JSON has no NaN and no infinity: both become null."""
+def json_values(value: object) -> object:
+    """A value as JSON can hold it: it has no NaN and no infinity, both become null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: json_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [json_values(item) for item in value]
     return value

@@ -93,6 +93,12 @@ def read_values(outputs: Mapping[str, AnyArray]) -> Floats:
     )
 
 
+def single_numbers(outputs: Mapping[str, AnyArray]) -> bool:
+    """Whether all that a model gives is one float a row: a regression's way to answer."""
+    flat = [_squeeze(array) for array in outputs.values()]
+    return all(array.dtype.kind == "f" and array.ndim == 1 for array in flat)
+
+
 def class_rows(output: ClassOutput, labels: AnyArray) -> ClassRows:
     """Put predictions beside the truth; classes that only the truth has are added, with score 0.
 
@@ -161,8 +167,10 @@ def _read_scores(array: AnyArray, classes: tuple[object, ...]) -> tuple[Scores, 
     sums = known.sum(axis=1)
     if ((known >= 0) & (known <= 1)).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all():
         return raw.astype(np.float32), "probabilities", classes
-    powers = np.exp(raw - np.max(raw, axis=1, keepdims=True, where=finite[:, None], initial=-np.inf))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32), "logits", classes
+    tame = np.where(finite[:, None], raw, 0.0)
+    powers = np.exp(tame - tame.max(axis=1, keepdims=True))
+    scores = np.where(finite[:, None], powers / powers.sum(axis=1, keepdims=True), np.nan)
+    return scores.astype(np.float32), "logits", classes
 
 
 def _read_single(raw: Floats, classes: tuple[object, ...]) -> tuple[Scores, str, tuple[object, ...]]:

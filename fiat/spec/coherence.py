@@ -23,18 +23,25 @@ def find_contradictions(spec: Spec) -> list[Contradiction]:
 
 
 def _sections(spec: Spec) -> Iterator[Contradiction]:
+    if not (spec.data or spec.steps or spec.train):
+        yield Contradiction((), "the spec says nothing to do", "add `steps`, or `data` and `train`")
     for section in ("export", "evaluate", "deploy", "tune", "model", "transform"):
         if getattr(spec, section) and spec.train is None:
             yield Contradiction((section,), f"`{section}` needs `train`, which makes the model")
-    if not (spec.data or spec.steps or spec.train):
-        yield Contradiction((), "the spec says nothing to do", "add `steps`, or `data` and `train`")
-    if spec.gates and spec.train is None and any(gate.kind != "metric" for gate in spec.gates):
-        index = next(index for index, gate in enumerate(spec.gates) if gate.kind != "metric")
-        if spec.gates[index].kind != "call":
-            kind = spec.gates[index].kind
-            yield Contradiction(
-                ("gates", index, kind), f"a `{kind}` gate needs `train`, which makes the model"
-            )
+    for section in ("gates", "deploy", "model"):
+        if (
+            getattr(spec, section)
+            and spec.evaluate is None
+            and (spec.train is not None or section == "gates")
+        ):
+            yield Contradiction((section,), f"`{section}` needs `evaluate`, which measures the model")
+    if (
+        spec.train is not None
+        and spec.train.run is not None
+        and spec.train.out
+        and "model" not in spec.train.out
+    ):
+        yield Contradiction(("train", "out"), "`train` has no output `model`", "add `model: model`")
     for name in spec.steps:
         if name in RESERVED_STEPS:
             yield Contradiction(("steps", name), f"a step can't be called `{name}`", "the name is taken")
@@ -69,12 +76,18 @@ def _datasets(spec: Spec) -> Iterator[Contradiction]:
         wanted.append((("train", "data"), spec.train.data))
     if spec.evaluate is not None and spec.evaluate.data is not None:
         wanted.append((("evaluate", "data"), spec.evaluate.data))
+    listed = f"there is: {', '.join(named)}" if named else ""
     for path, name in wanted:
-        if name not in named:
-            hint = meant(name, named) or (f"there is: {', '.join(named)}" if named else "")
-            yield Contradiction(path, f"there is no dataset `{name}`", hint)
-    if spec.evaluate is not None and spec.train is not None and not spec.data and not made:
-        yield Contradiction(("evaluate",), "`evaluate` needs a dataset", "add `data`")
+        if name.removeprefix("data.") not in named:
+            yield Contradiction(path, f"there is no dataset `{name}`", meant(name, named) or listed)
+    if spec.train is None or wanted or len(spec.data) == 1:
+        return
+    path = ("train",) if spec.evaluate is None else ("evaluate",)
+    if named:
+        message = "several datasets" if spec.data else "the dataset is made by a step"
+        yield Contradiction(path, f"{message}: which one is the model judged by?", f"set `data`; {listed}")
+    else:
+        yield Contradiction(("train",), "there is no dataset to train on", "add `data`")
 
 
 def _metrics(spec: Spec) -> Iterator[Contradiction]:

@@ -42,6 +42,14 @@ def references(run: str) -> list[Placeholder]:
     return list(found)
 
 
+def whole_reference(value: object) -> Placeholder | None:
+    """The output that a value of `with:` names when it is one `{step.output}` from end to end, else None."""
+    if not isinstance(value, str) or not value.startswith("{") or not value.endswith("}"):
+        return None
+    match = _INSIDE.fullmatch(value[1:-1].strip())
+    return Placeholder(match[1], match[2]) if match else None
+
+
 def fill(run: str, paths: Mapping[str, str]) -> str:
     """The command with paths in place of its placeholders, and single braces in place of doubled ones.
 

@@ -12,6 +12,7 @@ from fiat.spec.tree import Node
 from fiat.spec.yaml_events import leading_comments, parse
 
 MAX_FILES = 64
+MAX_NAME_CHARS = 128
 MAX_EXPANSIONS = 256
 MISSING = "???"
 
@@ -117,7 +118,7 @@ class Collector:
         entries: list[_Entry] | None = None
         if listed is not None:
             entries = list(_read_list(listed, group))
-        plain = None if entries is None else [entry.plain for entry in entries]
+        plain = None if entries is None else _with_self([entry.plain for entry in entries])
         targets = tuple(each for entry in entries or () for each in entry.targets)
         node = tree._replace(value=children)
         self.parts[target] = Part(group, name, package, node, plain, path, targets)
@@ -150,6 +151,21 @@ def _read_list(listed: Node, group: str) -> Iterator[_Entry]:
             yield _read_choice(key, choice, group, where)
         else:
             raise SpecError("expected `_self_`, a file, or `group: option`", where=where)
+
+
+def _with_self(plain: list[object]) -> list[object]:
+    """Say outright that a file has the last word over its own `defaults`, as Hydra assumes with a warning.
+
+    Source: Hydra 1.3, "Composition order"; entries that override must stay at the end of the list.
+    """
+    if not plain or "_self_" in plain:
+        return plain
+    at = next((index for index, entry in enumerate(plain) if _is_override(entry)), len(plain))
+    return [*plain[:at], "_self_", *plain[at:]]
+
+
+def _is_override(entry: object) -> bool:
+    return isinstance(entry, dict) and any("override " in str(key) for key in entry)
 
 
 def _read_choice(key: str, choice: Node, group: str, where: Where) -> _Entry:
@@ -196,7 +212,7 @@ def _read_name(text: str, where: Where) -> tuple[str, str]:
     if "${" in text:
         raise SpecError("references are not allowed in `defaults`", where=where)
     match = _NAME.fullmatch(text)
-    if not match or ".." in text:
+    if not match or ".." in text or len(text) > MAX_NAME_CHARS:
         hint = "letters, digits and _ - . only, nothing outside the spec's folder"
         raise SpecError("not the name of a file or group", hint=hint, where=where)
     path, package = match["path"], match["package"] or ""

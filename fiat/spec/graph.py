@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fiat.spec.command import CommandError, Placeholder, references
+from fiat.spec.command import CommandError, Placeholder, references, whole_reference
 from fiat.spec.language import nearest
 from fiat.spec.model import Spec
 from fiat.spec.tree import KeyPath
@@ -37,7 +37,6 @@ def outputs_of(spec: Spec) -> dict[str, dict[str, str]]:
     outputs.update((name, dict(step.out)) for name, step in spec.steps.items())
     if spec.train is not None:
         outputs["train"] = {**_BUILT_IN_OUTPUTS["train"], **spec.train.out}
-    if spec.train is not None and spec.export is not None:
         outputs["export"] = dict(_BUILT_IN_OUTPUTS["export"])
     if spec.evaluate is not None:
         outputs["evaluate"] = dict(_BUILT_IN_OUTPUTS["evaluate"])
@@ -53,13 +52,16 @@ def works_of(spec: Spec) -> dict[str, Work]:
 
 
 def reads_of(work: Work) -> list[Placeholder]:
-    """What a step reads: placeholders of its command, its `inputs`, without its own outputs.
+    """What a step reads, by its command or the `with` of its `call`, and its `inputs`; not its own outputs.
 
     Raises:
         CommandError: a brace in the command that is no placeholder.
     """
     named = [Placeholder(*reference.split(".", 1)) for reference in work.inputs]
-    found = references(work.run) if work.run is not None else []
+    if work.run is not None:
+        found = references(work.run)
+    else:
+        found = [each for value in work.with_.values() if (each := whole_reference(value)) is not None]
     return [*dict.fromkeys(each for each in [*found, *named] if each.step != "out")]
 
 
@@ -86,6 +88,10 @@ def _works(spec: Spec) -> Iterator[Contradiction]:
             elif placeholder.step == step:
                 hint = f"its own outputs are {{out.{placeholder.output}}}"
                 yield Contradiction((*path, "run"), f"{{{placeholder}}} is this step's own output", hint)
+        for key, value in work.with_.items() if work.call is not None else ():
+            whole = whole_reference(value)
+            if whole is not None and whole.output not in outputs.get(whole.step, {}):
+                yield _unknown_output((*path, "with", key), whole, outputs)
         for index, reference in enumerate(work.inputs):
             placeholder = Placeholder(*reference.split(".", 1))
             if placeholder.output not in outputs.get(placeholder.step, {}):

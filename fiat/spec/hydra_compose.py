@@ -129,7 +129,11 @@ def _explain(error: Exception, tree: Node, collector: Collector, choices: Sequen
         if f"'{target}'" in reason:
             group, _, _ = target.rpartition("/")
             folder = collector.folder / group
-            found = sorted(entry.stem for entry in folder.glob("*.yaml")) if folder.is_dir() else []
+            found = (
+                sorted(entry.stem for entry in folder.glob("*.yaml"))
+                if folder.is_dir() and not folder.is_symlink()
+                else []
+            )
             hint = f"options of `{group}`: {', '.join(found[:10])}" if found and group else ""
             return SpecError(f"there is no file {target}.yaml beside the spec", hint=hint, where=where)
     for change in choices:

@@ -105,6 +105,8 @@ def _parse(parser: OverridesParser, text: str) -> Change:
     if not name or name.split(".")[0].split("/")[0] == "hydra":
         message = "settings of Hydra can't be changed" if name else "expected `key=value`"
         raise SpecError(message, where=where)
+    if len(parse_path(name)) > MAX_DEPTH:
+        raise SpecError(f"nested deeper than {MAX_DEPTH} levels", where=where)
     return Change(text, _KINDS[override.type], name, override.package or "", found, file)
 
 
@@ -143,6 +145,8 @@ def _to_node(value: object, file: str) -> Node:
 def _apply(tree: Node, path: KeyPath, change: Change, above: KeyPath = ()) -> Node:
     """Rebuild the nodes along the path; nothing of the tree given is changed."""
     part, rest = path[0], path[1:]
+    if isinstance(tree.value, list) and str(part).isdigit():
+        part = int(part)
     child = child_of(tree, part)
     here = (*above, part)
     if isinstance(tree.value, list):

@@ -88,9 +88,13 @@ def _loosen_value(part: Any) -> Any:
         kept.update(choices[0])
     elif choices:
         kept["anyOf"] = [_loosen(choice) for choice in choices]
-    for key in ("items", "additionalProperties", "prefixItems", "propertyNames"):
-        if isinstance(kept.get(key), dict | list) and key != "propertyNames":
+    for key in ("items", "additionalProperties", "prefixItems"):
+        if isinstance(kept.get(key), dict | list):
             kept[key] = _loosen(kept[key])
+    if "patternProperties" in kept:
+        named = kept["patternProperties"].items()
+        kept["patternProperties"] = {pattern: _loosen(value) for pattern, value in named}
+        kept["additionalProperties"] = False
     single = kept.get("type") in _TYPED or "enum" in kept or "const" in kept or "pattern" in kept
     if single:
         return {**about, "anyOf": [kept, _REFER]}

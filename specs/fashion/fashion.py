@@ -31,7 +31,7 @@ def train(data, run, epochs, lr, batch_size):
     torch.manual_seed(run.seed)
     model = FashionNet(len(data.classes))
     optimizer = torch.optim.Adam(model.parameters(), lr=lr / 4)
-    n_batches = -(-data.train.rows // batch_size)
+    n_batches = -(-len(data.train) // batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * n_batches)
     seen = 0
     for epoch in range(epochs):

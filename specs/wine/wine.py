@@ -8,9 +8,7 @@ from sklearn.preprocessing import StandardScaler
 
 def train_forest(data, run, trees, smallest_leaf):
     """Many trees: follows bends and interactions."""
-    model = RandomForestRegressor(
-        n_estimators=trees, min_samples_leaf=smallest_leaf, random_state=run.seed
-    )
+    model = RandomForestRegressor(n_estimators=trees, min_samples_leaf=smallest_leaf, random_state=run.seed)
     return model.fit(data.train.features, data.train.labels)
 
 

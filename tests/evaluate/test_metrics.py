@@ -112,9 +112,7 @@ def test_metrics_of_numbers_equal_scikit_learn():
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize(
     "name",
-    sorted(
-        name for name, info in METRICS.items() if info.task == "classification" and info.family != "auc"
-    ),
+    sorted(name for name, info in METRICS.items() if info.task == "classification" and info.family != "auc"),
 )
 def test_the_resampled_form_of_a_class_metric_on_drawn_rows_is_the_plain_one(name, n_classes):
     rows = class_rows(n_rows=150, n_classes=n_classes)
@@ -135,7 +133,8 @@ def test_the_resampled_form_of_a_class_metric_on_drawn_rows_is_the_plain_one(nam
 
 @pytest.mark.parametrize("n_rows", [150, 151])
 @pytest.mark.parametrize(
-    "name", sorted(name for name, info in METRICS.items() if info.task == "regression" and name != "max_error")
+    "name",
+    sorted(name for name, info in METRICS.items() if info.task == "regression" and name != "max_error"),
 )
 def test_the_resampled_form_of_a_value_metric_on_drawn_rows_is_the_plain_one(name, n_rows):
     rows = value_rows(n_rows=n_rows)

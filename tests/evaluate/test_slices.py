@@ -82,7 +82,9 @@ def test_a_cross_with_the_label_judges_among_the_rows_of_the_other_columns():
     sex = category_column("sex", np.array([0, 0, 0, 0, 1, 1]), ["F", "M"])
     parts = {part.name: part for part in cut([LABEL, sex])}
     assert parts["label=a,sex=F"].context.tolist() == [0, 1, 2, 3]
-    found = {item.slice: item for item in measure(ROWS, ["precision"], cut([LABEL, sex]), confidence=0.95, seed=0)}
+    found = {
+        item.slice: item for item in measure(ROWS, ["precision"], cut([LABEL, sex]), confidence=0.95, seed=0)
+    }
     assert found["label=b,sex=F"].value == pytest.approx(1 / 2)
     assert found["label=b,sex=F"].n_rows == 1
 

@@ -67,7 +67,7 @@ def test_dollars_without_braces_are_nothing_special() -> None:
         ("x: ${y\n", "s.yaml:1:4: x: `${` without its `}` (write `\\${` for the characters themselves)"),
         ("x: ${x}\n", "s.yaml:1:4: x: ${x} refers to itself"),
         ("x: a ${y} b\ny: [1]\n", "s.yaml:1:4: x: a list or mapping can't be put into text"),
-        ("p: {a: 1, b: '${p}'}\n", "s.yaml:1:11: p.b: ${p} refers to itself"),
+        ("p: {a: 1, b: '${p}'}\n", "s.yaml:1:14: p.b: ${p} refers to itself"),
         ("x: ${HOME}\n", "s.yaml:1:4: x: ${HOME}: there is no `HOME` (write `\\${` for the characters themselves)"),
     ],
 )  # fmt: skip
@@ -80,7 +80,7 @@ def test_a_circle_is_told_once() -> None:
 
 
 def test_every_bad_reference_is_told() -> None:
-    assert len(problems("a: ${x}\nb: [${y}, ok]\nc: {d: '${z}'}\n")) == 3
+    assert len(problems("a: ${x}\nb: ['${y}', ok]\nc: {d: '${z}'}\n")) == 3
 
 
 def test_text_that_doubles_is_refused_at_once() -> None:

@@ -52,7 +52,7 @@ def test_every_key_and_value_keeps_its_line_and_column() -> None:
         ("%YAML 1.1\n---\na: 1\n", "s.yaml:1:1: directives (`%NAME`) are not allowed"),
         ("[a]: 1\n", "s.yaml:1:1: a key must be text, not a list or mapping"),
         ("? {a: 1}\n: 2\n", "s.yaml:1:3: a key must be text, not a list or mapping"),
-        (": 1\n", "s.yaml:1:1: a key is empty"),
+        ("'': 1\n", "s.yaml:1:1: a key is empty"),
         ("- 1\n", "s.yaml:1:1: expected a mapping such as `fiat: 1`"),
         ("", "s.yaml:1:1: expected a mapping such as `fiat: 1`"),
         ("a: 99999999999999999999\n", "s.yaml:1:4: the number 99999999999999999999 does not fit in 64 bits"),

@@ -39,7 +39,7 @@ class PostgresCluster:
         self._call("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self.data))
 
     def restart(self) -> None:
-        self._call("pg_ctl", "restart", "-w", "-m", "fast", "-D", str(self.data))
+        self._call("pg_ctl", "restart", "-w", "-m", "fast", "-D", str(self.data), "-l", str(self.folder / "log"))
 
     @property
     def data(self) -> Path:

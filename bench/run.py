@@ -1,0 +1,62 @@
+"""`make bench`: measure Fiat and its peers side by side, print ratios, write bench-results.json.
+
+Numbers depend on the machine and on what else it does; ratios much less. Nothing here is part of the test suite.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import chain
+import small_files
+import start
+import training
+from stopwatch import Line, show
+
+PARTS = ("start", "chain", "files", "training")
+RESULTS = Path(__file__).parent.parent / "bench-results.json"
+
+
+def main() -> None:
+    """Read the arguments, measure, show."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats: a minute or two")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
+    parser.add_argument("--repeats", type=int, default=0, help="takes of each measurement; the median counts")
+    options = parser.parse_args()
+    repeats = options.repeats or (2 if options.quick else 5)
+    lines: list[Line] = []
+    with tempfile.TemporaryDirectory(prefix="fiat-bench-") as folder:
+        for part in options.only or PARTS:
+            print(f"measuring {part} ...", flush=True)
+            lines += measure(part, Path(folder), quick=options.quick, repeats=repeats)
+    print(show(lines))
+    RESULTS.write_text(json.dumps(document(lines, quick=options.quick), indent=1) + "\n")
+
+
+def measure(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]:
+    """The lines of one part."""
+    if part == "start":
+        return start.measure(folder, repeats=repeats)
+    if part == "chain":
+        return chain.measure(folder, sizes=(20, 60) if quick else (100, 300), repeats=repeats)
+    if part == "files":
+        return small_files.measure(folder, count=2_000 if quick else 50_000, repeats=repeats)
+    return training.measure(folder, seconds=5 if quick else 60, repeats=min(repeats, 2))
+
+
+def document(lines: list[Line], *, quick: bool) -> dict[str, object]:
+    """What is written to the results file."""
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    versions = {name: version(name) for name in ("fiat-ml", "dvc", "ray")}
+    results = [{**asdict(line), "good": line.good} for line in lines]
+    return {"quick": quick, "machine": machine, "versions": versions, "lines": results}
+
+
+if __name__ == "__main__":
+    main()

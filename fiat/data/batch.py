@@ -1,0 +1,110 @@
+"""Rows in memory: features, labels and model inputs as NumPy arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fiat.data.layout import COLUMNS, TENSOR, as_array, as_inputs, as_matrix
+from fiat.errors import SpecError
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the columns of a dataset are to a model.
+
+    Attributes:
+        label: column to predict, None for none.
+        classes: sorted distinct labels of `train`, None where the label has none (a float, or over 1,000 values).
+        feature_names: feature columns, in the order of `features`.
+        layout: `tensor`, `matrix` or `columns`; see `fiat.data.layout.layout_of`.
+    """
+
+    label: str | None
+    classes: tuple[object, ...] | None
+    feature_names: tuple[str, ...]
+    layout: str
+
+
+class Batch:
+    """Some rows in memory. Arrays are copies: change them as you like.
+
+    Attributes:
+        table: the rows with all columns, a `pyarrow.Table`.
+    """
+
+    def __init__(self, table: pa.Table, meaning: Meaning) -> None:
+        self.table = table
+        self._meaning = meaning
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __repr__(self) -> str:
+        return f"Batch({len(self):,} rows)"
+
+    @property
+    def features(self) -> np.ndarray:
+        """Features as one array.
+
+        `(n, *shape)` of the column's own dtype when the only feature is a tensor; float32 `(n, n_features)`, NaN where
+        a value is missing, when all of them are numbers: just what the exported model is fed with.
+
+        Raises:
+            SpecError: some features are texts; use `columns`.
+        """
+        meaning = self._meaning
+        if meaning.layout == TENSOR:
+            return as_array(self.table.column(meaning.feature_names[0]))
+        if meaning.layout == COLUMNS:
+            raise SpecError(
+                "the features are not all numbers, so they are no single array",
+                hint="use `.columns`, an array a column, or name numeric columns under `features`",
+            )
+        return as_matrix(self.table, meaning.feature_names)
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Each feature column as an array `(n,)` or `(n, *shape)`; texts as objects, None where missing."""
+        return {name: as_array(self.table.column(name)) for name in self._meaning.feature_names}
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The label column as it is, `(n,)`.
+
+        Raises:
+            SpecError: the dataset has no label.
+        """
+        return as_array(self.table.column(_label(self._meaning)))
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Labels as int64 indices into `Dataset.classes`, `(n,)`: what a classifier trains on.
+
+        Raises:
+            SpecError: there are no classes, or a label is none of them (a class that `train` does not have).
+        """
+        meaning = self._meaning
+        values = self.table.column(_label(meaning))
+        if meaning.classes is None:
+            message = f"label {meaning.label!r} has no classes: it is {values.type} or has over 1,000 values"
+            raise SpecError(message, hint="use `.labels`")
+        found = pc.index_in(values, pa.array(meaning.classes, values.type))
+        if found.null_count:
+            unseen = pc.unique(pc.filter(values, pc.is_null(found))).to_pylist()
+            raise SpecError(
+                f"label {unseen[0]!r} is no class of train", hint="use `.labels`, or change the split"
+            )
+        return np.array(found.to_numpy(), np.int64)
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """What the exported model is fed with for these rows, by input name."""
+        return as_inputs(self.table, self._meaning.feature_names)
+
+
+def _label(meaning: Meaning) -> str:
+    if meaning.label is None:
+        raise SpecError("the dataset has no label", hint="set `label` under `data`")
+    return meaning.label

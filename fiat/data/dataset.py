@@ -1,0 +1,223 @@
+"""The dataset as user code sees it: `data.train`, `data.eval`, `data.test`, whole or in batches."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from fiat.data.batch import Batch, Meaning
+from fiat.data.layout import layout_of
+from fiat.data.split import SPLITS
+from fiat.errors import EnvironmentFault
+
+Rows = slice | np.ndarray | Sequence[int]
+
+
+class Split:
+    """The rows of `train`, `eval` or `test`, on disk until you ask for them.
+
+    Attributes:
+        name: `train`, `eval` or `test`.
+    """
+
+    def __init__(self, name: str, path: Path, meaning: Meaning) -> None:
+        self.name = name
+        self._path = path
+        self._meaning = meaning
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the mapped rows: a copy in another process maps the file itself."""
+        return {key: value for key, value in self.__dict__.items() if key != "_table"}
+
+    def __repr__(self) -> str:
+        return f"Split({self.name}: {self.n_rows:,} rows)"
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self._table.num_rows)
+
+    def table(self) -> pa.Table:
+        """All rows and columns as a `pyarrow.Table` that is mapped from disk, not loaded."""
+        return self._table
+
+    def take(self, rows: Rows) -> Batch:
+        """Chosen rows, in the order asked for.
+
+        Args:
+            rows: a slice, or row numbers from 0.
+
+        Raises:
+            IndexError: a row that is not there.
+        """
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(self.n_rows)
+            if step == 1:
+                return Batch(self._table.slice(start, max(0, stop - start)), self._meaning)
+            rows = np.arange(start, stop, step)
+        return Batch(_take(self._table, np.asarray(rows, np.int64)), self._meaning)
+
+    def batches(self, size: int = 1024, *, shuffle: int | None = None) -> Iterator[Batch]:
+        """Go through all rows once, `size` at a time (the last batch may be smaller), in bounded memory.
+
+        Args:
+            size: rows a batch, 1 or more.
+            shuffle: seed of a random order of all rows; None keeps their order. Use another seed each epoch.
+
+        Raises:
+            ValueError: size below 1.
+        """
+        if size < 1:
+            raise ValueError(f"size is {size}, expected 1 or more")
+        order = None if shuffle is None else np.random.default_rng(shuffle).permutation(self.n_rows)
+        for start in range(0, self.n_rows, size):
+            stop = min(start + size, self.n_rows)
+            yield self.take(slice(start, stop) if order is None else order[start:stop])
+
+    @property
+    def features(self) -> np.ndarray:
+        """Features of all rows as one array; see `Batch.features`."""
+        return self._whole.features
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Each feature column of all rows as an array; see `Batch.columns`."""
+        return self._whole.columns
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels of all rows as they are; see `Batch.labels`."""
+        return self._whole.labels
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Labels of all rows as indices into the classes; see `Batch.codes`."""
+        return self._whole.codes
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """What the exported model is fed with for all rows; see `Batch.inputs`."""
+        return self._whole.inputs
+
+    @property
+    def _whole(self) -> Batch:
+        return Batch(self._table, self._meaning)
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        try:
+            return pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise EnvironmentFault(f"{self._path.name} of the dataset can't be read: {error}") from error
+
+
+class Dataset:
+    """Data for one model, split into `train`, `eval` and `test`.
+
+    Attributes:
+        train: rows to learn from.
+        eval: rows to choose by while training; may be empty.
+        test: rows to judge by; may be empty.
+        label: name of the column to predict, or None.
+        classes: sorted distinct labels of `train`, or None (see `Meaning.classes`).
+        feature_names: feature columns in order.
+        layout: `tensor`, `matrix` or `columns`: what `features` is and what inputs the exported model has.
+        source_digest: digest of the content it was made from.
+        path: the folder it lies in.
+
+    Example:
+        for batch in data.train.batches(128, shuffle=epoch):
+            loss = step(torch.from_numpy(batch.features), torch.from_numpy(batch.codes))
+    """
+
+    def __init__(self, path: Path, meaning: Meaning, source_digest: str) -> None:
+        self.path = path
+        self.source_digest = source_digest
+        self._meaning = meaning
+        self.train, self.eval, self.test = (Split(name, path / f"{name}.arrow", meaning) for name in SPLITS)
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{split.name} {split.n_rows:,}" for split in (self.train, self.eval, self.test))
+        return (
+            f"Dataset({rows} rows; {len(self.feature_names)} features as {self.layout}; label {self.label!r})"
+        )
+
+    @property
+    def label(self) -> str | None:
+        """Column to predict."""
+        return self._meaning.label
+
+    @property
+    def classes(self) -> tuple[object, ...] | None:
+        """Sorted distinct labels of `train`."""
+        return self._meaning.classes
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Feature columns in order."""
+        return self._meaning.feature_names
+
+    @property
+    def layout(self) -> str:
+        """`tensor`, `matrix` or `columns`."""
+        return self._meaning.layout
+
+    def split(self, name: str) -> Split:
+        """The split of that name.
+
+        Raises:
+            KeyError: it is none of train, eval and test.
+        """
+        return {split.name: split for split in (self.train, self.eval, self.test)}[name]
+
+    def inputs(self, split: Split | str, rows: Rows | None = None) -> dict[str, np.ndarray]:
+        """Exactly what the exported model is fed with, by input name, in input order.
+
+        Args:
+            split: a split or its name.
+            rows: which rows; None for all.
+        """
+        chosen = self.split(split) if isinstance(split, str) else split
+        return chosen.inputs if rows is None else chosen.take(rows).inputs
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Open a folder of the dataset format; nothing is loaded yet.
+
+    Raises:
+        EnvironmentFault: it is no such folder, or damaged.
+    """
+    try:
+        document = json.loads((folder / "dataset.json").read_text("utf-8"))
+        schema = pa.ipc.open_file(pa.memory_map(str(folder / "train.arrow"))).schema
+        features = tuple(document["features"])
+        classes = None if document["classes"] is None else tuple(document["classes"])
+        meaning = Meaning(document["label"], classes, features, layout_of(schema, features))
+        return Dataset(folder, meaning, document["source_digest"])
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
+        raise EnvironmentFault(f"{folder} holds no dataset that can be read: {error}") from error
+
+
+def _take(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Rows by number, chunk by chunk: Arrow's own take of a chunked column would first join all chunks in memory."""
+    rows = np.where(rows < 0, rows + table.num_rows, rows)
+    if rows.size and not (rows.min() >= 0 and rows.max() < table.num_rows):
+        raise IndexError(f"there is no such row: {table.num_rows:,} rows")
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    parts, start = [], 0
+    for batch in table.to_batches():
+        low, high = np.searchsorted(ordered, [start, start + batch.num_rows])
+        if high > low:
+            parts.append(batch.take(pa.array(ordered[low:high] - start)))
+        start += batch.num_rows
+    inverse = np.empty_like(order)
+    inverse[order] = np.arange(order.size)
+    joined = pa.Table.from_batches(parts, table.schema).combine_chunks()
+    return joined.take(pa.array(inverse)) if joined.num_rows else joined

@@ -1,0 +1,99 @@
+from collections.abc import Callable
+
+import pytest
+
+from fiat.evaluate import catalog
+from fiat.spec import metric_names
+from fiat.spec.load import LoadedSpec
+
+Load = Callable[..., LoadedSpec]
+Complain = Callable[..., list[str]]
+
+HEAD = "fiat: 1\nname: x\ndata: {raw: {source: {path: x}}}\n"
+TRAIN = HEAD + "train: {call: 'm:f', metrics: [loss]}\n"
+SLICED = TRAIN + "evaluate: {metrics: [accuracy, {call: 'm:cost'}], slices: [label, [sex, age]]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "evaluate: {}\n", "spec.yaml:4:1: evaluate: `evaluate` needs `train`, which makes the model"),
+        (HEAD + "export: {}\n", "spec.yaml:4:1: export: `export` needs `train`, which makes the model"),
+        (HEAD + "deploy: {a: {to: directory, path: x}}\n",
+         "spec.yaml:4:1: deploy: `deploy` needs `train`, which makes the model"),
+        (HEAD + "gates: [{size: {max: 1MiB}}]\n",
+         "spec.yaml:4:1: gates: `gates` needs `evaluate`, which measures the model"),
+        (TRAIN + "deploy: {a: {to: directory, path: x}}\n",
+         "spec.yaml:5:1: deploy: `deploy` needs `evaluate`, which measures the model"),
+        ("fiat: 1\nname: x\ntrain: {call: 'm:f'}\n",
+         "spec.yaml:3:1: train: there is no dataset to train on (add `data`)"),
+        ("fiat: 1\nname: x\ndata: {a: {source: {path: x}}, b: {source: {path: y}}}\ntrain: {call: 'm:f'}\n",
+         "spec.yaml:4:1: train: several datasets: which one is the model judged by? (set `data`; there is: a, b)"),
+        (HEAD + "train: {run: 'x {out.w}', out: {w: model}}\n",
+         "spec.yaml:4:27: train.out: `train` has no output `model` (add `model: model`)"),
+        ("fiat: 1\nname: x\n", "spec.yaml:1:1: the spec says nothing to do (add `steps`, or `data` and `train`)"),
+        (HEAD + "steps: {train: {run: x}}\n",
+         "spec.yaml:4:9: steps.train: a step can't be called `train` (the name is taken)"),
+        (HEAD + "env: {secrets: [TOKEN]}\nsteps: {a: {run: x, secrets: [TOKN]}}\n",
+         "spec.yaml:5:31: steps.a.secrets[0]: `TOKN` is not in `env.secrets` (did you mean `TOKEN`?)"),
+        (HEAD + "env: {secrets: [TOKEN], vars: {TOKEN: x}}\n",
+         "spec.yaml:4:39: env.vars.TOKEN: `TOKEN` is a secret, so its value can't stand here"),
+        (HEAD + "train: {call: 'm:f', data: rw}\n",
+         "spec.yaml:4:28: train.data: there is no dataset `rw` (did you mean `raw`?)"),
+        (TRAIN + "evaluate: {data: nothing}\n",
+         "spec.yaml:5:18: evaluate.data: there is no dataset `nothing` (there is: raw)"),
+        (TRAIN + "evaluate: {metrics: [acuracy]}\n",
+         "spec.yaml:5:22: evaluate.metrics[0]: there is no metric `acuracy` (did you mean `accuracy`?)"),
+        (TRAIN + "evaluate: {task: regression, metrics: [accuracy]}\n",
+         "spec.yaml:5:40: evaluate.metrics[0]: `accuracy` is a metric of classification, the task is regression"),
+        (TRAIN + "evaluate: {metrics: [mcc]}\ngates: [{metric: rmse, min: 1}]\n",
+         "spec.yaml:6:18: gates[0].metric: no step makes the metric `rmse` (there is: mcc, loss)"),
+        (SLICED + "gates: [{metric: acuracy, min: 1}]\n",
+         "spec.yaml:6:18: gates[0].metric: no step makes the metric `acuracy` (did you mean `accuracy`?)"),
+        (SLICED + "gates: [{metric: accuracy, against: baseline}]\n",
+         ("spec.yaml:6:37: gates[0].against: there is no `baseline` to compare with "
+          "(such as `baseline: {from: main}`)")),
+        (SLICED + "gates: [{metric: accuracy, min: 1, slice: sx}]\n",
+         ("spec.yaml:6:43: gates[0].slice: `sx` is not in `evaluate.slices` "
+          "(add it to `evaluate.slices`, which has: ")),
+    ],
+)  # fmt: skip
+def test_sections_that_contradict_each_other_are_told_at_their_place(
+    complain: Complain, text: str, message: str
+) -> None:
+    (found,) = complain(text)
+    assert found.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        "{metric: accuracy, min: 0.5}",
+        "{metric: cost, max: 3}",
+        "{metric: loss, max: 1}",
+        "{metric: recall, slice: label, min: 0.6, min_examples: 100}",
+        "{metric: accuracy, slice: [age, sex], min: 0.6}",
+    ],
+)
+def test_a_gate_may_name_what_is_evaluated_logged_or_known_by_slice(load: Load, gate: str) -> None:
+    assert len(load(SLICED + f"gates: [{gate}]\n").spec.gates) == 1
+
+
+def test_without_a_list_of_metrics_gates_may_name_any_of_the_task(load: Load, complain: Complain) -> None:
+    classification = TRAIN + "evaluate: {task: classification}\ngates: [{metric: mcc, min: 0}]\n"
+    assert load(classification).spec.evaluate is not None
+    assert "no step makes" in complain(classification.replace("mcc", "rmse"))[0]
+
+
+def test_a_step_made_dataset_may_be_trained_on(load: Load) -> None:
+    text = HEAD + "steps: {c: {run: 'x {out.d}', out: {d: dataset}}}\ntrain: {call: 'm:f', data: c.d}\n"
+    assert load(text).spec.train is not None
+
+
+def test_the_names_of_metrics_are_those_that_evaluation_computes() -> None:
+    by_task = {
+        task: tuple(name for name, info in catalog.METRICS.items() if info.task == task)
+        for task in ("classification", "regression")
+    }
+    assert sorted(metric_names.CLASSIFICATION) == sorted(by_task["classification"])
+    assert sorted(metric_names.REGRESSION) == sorted(by_task["regression"])

@@ -1,0 +1,182 @@
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fiat.run.model import Artifact, Release, Result, Run, StepResult
+from fiat.store.gc import GcReport, collect_garbage
+from fiat.store.store import Store, open_store
+
+START = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def put(store: Store, content: bytes) -> Artifact:
+    folder = store.work.make("making", "s", 1)
+    (folder / "out").mkdir()
+    (folder / "out" / "content").write_bytes(content)
+    (folder / "out" / "shared").write_bytes(b"in every folder")
+    return store.artifacts.put(folder / "out")
+
+
+def add_run(store: Store, number: int, spec: str = "digits", **changes: Any) -> Artifact:
+    """A run of its own with one step, a result and an artifact."""
+    artifact = put(store, b"%s %d" % (spec.encode(), number))
+    fingerprint = f"{spec}-{number}"
+    run_id = f"{spec}-run-{number:03}"
+    started_at = START + timedelta(hours=number)
+    step = StepResult("train", "call", "ran", fingerprint=fingerprint, outputs={"model": artifact})
+    fields = {"state": "done", "verdict": "pass", "config": {"number": number}, **changes}
+    store.runs.add(
+        Run(run_id, spec, spec, "", "", "", "", False, (), reason="", started_at=started_at, steps=(step,), **fields)
+    )
+    code = {f"{spec} {number} {line}.py": "0" * 32 for line in range(40)}
+    store.results.add(Result(fingerprint, "train", spec, run_id, {"model": artifact}, {"code": code}, made_at=started_at))
+    store.log_path(run_id, "train").write_text("said\n")
+    return artifact
+
+
+def clean(store: Store, **options: Any) -> GcReport:
+    store.work.remove("making")
+    return collect_garbage(store, **{"grace_s": -1e9, **options})
+
+
+def size(store: Store) -> int:
+    return sum(path.stat().st_size for path in (store.root / "cache").rglob("*") if path.is_file())
+
+
+def test_only_what_the_newest_runs_of_each_spec_need_is_kept(store: Store) -> None:
+    digits = [add_run(store, number) for number in range(5)]
+    wine = add_run(store, 0, "wine")
+    before = size(store)
+    report = clean(store, keep_runs=2)
+    assert (report.removed_runs, report.removed_results, report.in_use) == (3, 3, False)
+    # A list and a file each; the file that all folders share stays.
+    assert (report.removed_objects, report.kept_objects) == (6, 7)
+    assert report.removed_bytes == before - size(store)
+    assert report.kept_bytes == size(store)
+    assert [run.id for run in store.runs.newest(spec="digits")] == ["digits-run-004", "digits-run-003"]
+    assert [store.results.find(f"digits-{number}") is None for number in range(5)] == [True] * 3 + [False] * 2
+    assert [store.artifacts.verify(one.digest) for one in digits] == [False] * 3 + [True] * 2
+    assert store.artifacts.verify(wine.digest)
+    assert sorted(path.name for path in (store.root / "runs").iterdir()) == [
+        "digits-run-003",
+        "digits-run-004",
+        "wine-run-000",
+    ]
+    assert store.database.read("SELECT COUNT(*) FROM steps") == [(3,)]
+    assert store.database.read("SELECT COUNT(*) FROM documents") == [(6,)]
+    kept = store.results.find("digits-4")
+    assert kept is not None
+    assert len(dict(kept.parts)["code"]) == 40
+    assert clean(store, keep_runs=2).removed_objects == 0
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(store: Store) -> None:
+    artifacts = [add_run(store, number) for number in range(3)]
+    before = size(store)
+    foretold = clean(store, keep_runs=1, dry_run=True)
+    assert size(store) == before
+    assert len(store.runs.newest()) == 3
+    assert all(store.artifacts.check(one.digest) for one in artifacts)
+    assert clean(store, keep_runs=1) == foretold
+    assert foretold.removed_runs == 2
+    assert foretold.removed_folders == 2
+
+
+def test_what_a_kept_run_reused_is_kept_though_the_run_that_made_it_is_gone(store: Store) -> None:
+    made = add_run(store, 0)
+    reused = StepResult("train", "call", "reused", fingerprint="digits-0", outputs={"model": made})
+    store.runs.add(
+        Run("later", "digits", "", "", "", "", "", False, (), {}, "done", "pass", "", START + timedelta(days=9), steps=(reused,))
+    )
+    report = clean(store, keep_runs=1)
+    assert (report.removed_runs, report.removed_results, report.removed_objects) == (1, 0, 0)
+    assert store.results.find("digits-0") is not None
+    assert store.artifacts.verify(made.digest)
+
+
+def test_a_released_model_its_run_and_a_run_that_goes_on_are_kept(store: Store) -> None:
+    released, running, gone = (add_run(store, number, state=state) for number, state in enumerate(("done", "running", "done")))
+    store.releases.add(Release("digits", "", "main", "", "digits-run-000", released.digest, "digits-0", START))
+    report = clean(store, keep_runs=0)
+    assert report.removed_runs == 1
+    assert [store.artifacts.check(one.digest) for one in (released, running, gone)] == [True, True, False]
+    assert store.results.find("digits-0") is not None
+    assert {run.id for run in store.runs.newest()} == {"digits-run-000", "digits-run-001"}
+
+
+def test_runs_younger_than_some_days_are_kept_as_well(store: Store) -> None:
+    for number in range(0, 96, 24):
+        add_run(store, number)
+    age_days = (store.now() - START).total_seconds() / 86400
+    report = clean(store, keep_runs=1, keep_days=age_days - 1.5)
+    assert report.removed_runs == 2
+    assert [run.id for run in store.runs.newest()] == ["digits-run-072", "digits-run-048"]
+
+
+def test_files_within_their_grace_stay_and_a_file_that_is_wanted_again_gets_it_anew(tmp_path: Path) -> None:
+    with open_store(tmp_path / ".fiat", now=lambda: datetime.now(UTC)) as store:
+        artifact = put(store, b"nobody wants this")
+        assert clean(store, grace_s=60.0).removed_objects == 0
+        time.sleep(0.3)
+        assert put(store, b"nobody wants this") == artifact
+        assert clean(store, grace_s=0.2).removed_objects == 0
+        time.sleep(0.3)
+        assert clean(store, grace_s=0.2).removed_objects == 3
+        assert not store.artifacts.check(artifact.digest)
+
+
+OTHER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from fiat.store.store import open_store
+store = open_store(Path(sys.argv[1]), now=lambda: datetime.now(UTC))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_while_another_process_uses_the_store_no_result_goes(tmp_path: Path) -> None:
+    with open_store(tmp_path / ".fiat", now=lambda: datetime.now(UTC)) as store:
+        artifacts = [add_run(store, number) for number in range(3)]
+        stray = put(store, b"stray")
+        other = subprocess.Popen(
+            [sys.executable, "-c", OTHER, str(store.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        beside = clean(store, keep_runs=1)
+        other.communicate("")
+        assert (beside.in_use, beside.removed_runs, beside.removed_results) == (True, 2, 0)
+        assert all(store.artifacts.check(one.digest) for one in artifacts)
+        assert not store.artifacts.check(stray.digest)
+        alone = clean(store, keep_runs=1)
+        assert (alone.in_use, alone.removed_runs, alone.removed_results) == (False, 0, 2)
+        assert [store.artifacts.check(one.digest) for one in artifacts] == [False, False, True]
+
+
+def test_drafts_and_folders_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    with open_store(tmp_path / ".fiat", now=lambda: datetime.now(UTC)) as store:
+        mine = store.work.make("mine", "s", 1)
+        (store.root / "work" / "dead" / "train.1").mkdir(parents=True)
+        dead = subprocess.Popen([sys.executable, "-c", "pass"])
+        dead.wait()
+        (store.root / "tmp" / f"{dead.pid}-0-abcd").write_text("half")
+        (store.root / "tmp" / f"{os.getpid()}-0-abcd").write_text("at work")
+        kept = add_run(store, 1, model_digest="x")
+        for digest in (kept.digest, "0" * 32):
+            (store.root / "packages" / digest.removesuffix(".dir")).mkdir(parents=True)
+        report = clean(store)
+        assert report.removed_folders == 3
+        assert mine.is_dir()
+        assert [path.name for path in (store.root / "work").iterdir()] == ["mine"]
+        assert [path.name for path in (store.root / "tmp").iterdir()] == [f"{os.getpid()}-0-abcd"]
+        assert [path.name for path in (store.root / "packages").iterdir()] == [kept.digest.removesuffix(".dir")]
+
+
+def test_an_empty_store_has_nothing_to_remove(store: Store) -> None:
+    assert clean(store) == GcReport(0, 0, 0, 0, 0, 0, 0, False)
