@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stopwatch import Line, Room, against, alone, medians
+from stopwatch import Line, Room, medians
 
 # Source: the project's targets for a machine with two cores.
 IDLE_LIMITS = {100: 0.6, 300: 0.3}
@@ -44,16 +44,15 @@ def measure(folder: Path, *, sizes: tuple[int, ...], repeats: int) -> list[Line]
         )
         command = medians(repeats, lambda room=room, ours=ours: _bare(room, ours))[0]
         lines += [
-            against(f"{size} steps, nothing to do", *idle, "dvc repro", IDLE_LIMITS.get(size)),
-            against(f"{size} steps, cold, warm Ray", *cold, "dvc repro", COLD_LIMITS.get(size)),
-            alone(f"one of {size} steps over its command", cold[0] / size - command, OVERHEAD_LIMIT_S),
+            Line(f"{size} steps, nothing to do", *idle, "dvc repro", IDLE_LIMITS.get(size)),
+            Line(f"{size} steps, cold, warm Ray", *cold, "dvc repro", COLD_LIMITS.get(size)),
+            Line(f"one of {size} steps over its command", cold[0] / size - command, most=OVERHEAD_LIMIT_S),
         ]
     if len(sizes) > 1:
         few, many = min(sizes), max(sizes)
         growth = (ours_cold[many] / many) / (ours_cold[few] / few)
-        lines.append(
-            Line(f"a step of {many} in steps of {few} (1 is linear)", growth, 1.0, GROWTH_LIMIT, growth, "")
-        )
+        what = f"a step of {many} against a step of {few} (1 is linear)"
+        lines.append(Line(what, growth, most=GROWTH_LIMIT, unit=""))
     return lines
 
 

@@ -54,7 +54,7 @@ def document(lines: list[Line], *, quick: bool) -> dict[str, object]:
     """What is written to the results file."""
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
     versions = {name: version(name) for name in ("fiat-ml", "dvc", "ray")}
-    results = [{**asdict(line), "good": line.good} for line in lines]
+    results = [{**asdict(line), "ratio": line.ratio, "good": line.good} for line in lines]
     return {"quick": quick, "machine": machine, "versions": versions, "lines": results}
 
 

@@ -19,34 +19,36 @@ class Line:
 
     Attributes:
         what: what was measured.
-        ours: seconds (or the unit that `what` names), median of the repeats.
+        ours: median of the repeats, in seconds unless `unit` says otherwise.
         peer: the same for the peer; None when there is none.
-        limit: most that `judged` may be; None when the line is for information.
-        judged: the number that the limit is for: a ratio to the peer, or `ours` itself.
         peer_name: who the peer is.
+        most_ratio: limit for `ours / peer`; None for no limit.
+        most: limit for `ours`; None for no limit.
+        unit: `s`, or empty for a plain number.
     """
 
     what: str
     ours: float
-    peer: float | None
-    limit: float | None
-    judged: float
+    peer: float | None = None
     peer_name: str = ""
+    most_ratio: float | None = None
+    most: float | None = None
+    unit: str = "s"
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours as a part of the peer's; None without a peer."""
+        return None if self.peer is None else self.ours / self.peer
 
     @property
     def good(self) -> bool | None:
-        """Whether the limit holds; None when there is none."""
-        return None if self.limit is None else self.judged <= self.limit
-
-
-def against(what: str, ours: float, peer: float, peer_name: str, limit: float | None) -> Line:
-    """A line whose limit is for the ratio of ours to the peer's time."""
-    return Line(what, ours, peer, limit, ours / peer, peer_name)
-
-
-def alone(what: str, ours: float, limit: float | None) -> Line:
-    """A line whose limit is for our own time."""
-    return Line(what, ours, None, limit, ours)
+        """Whether the limits hold; None when there is none."""
+        held = [
+            value <= limit
+            for value, limit in ((self.ours, self.most), (self.ratio, self.most_ratio))
+            if limit is not None and value is not None
+        ]
+        return all(held) if held else None
 
 
 class Room:
@@ -105,16 +107,19 @@ def show(lines: Sequence[Line]) -> str:
     """The table as text."""
     rows = [("what", "fiat", "peer", "ratio", "limit", "")]
     for line in lines:
-        peer = "" if line.peer is None else f"{_seconds(line.peer)} {line.peer_name}"
-        ratio = "" if line.peer is None else f"{line.ours / line.peer:.2f}"
-        limit = "" if line.limit is None else (f"{line.limit:g}" if line.peer else f"{_seconds(line.limit)}")
+        peer = "" if line.peer is None else f"{_text(line.peer, line.unit)} {line.peer_name}"
+        ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
+        limits = [] if line.most is None else [_text(line.most, line.unit)]
+        limits += [] if line.most_ratio is None else [f"ratio {line.most_ratio:g}"]
         mark = {None: "", True: "good", False: "OVER"}[line.good]
-        rows.append((line.what, _seconds(line.ours), peer, ratio, limit, mark))
+        rows.append((line.what, _text(line.ours, line.unit), peer, ratio, ", ".join(limits), mark))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def _seconds(value: float) -> str:
+def _text(value: float, unit: str) -> str:
+    if unit != "s":
+        return f"{value:.2f}"
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"

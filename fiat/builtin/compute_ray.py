@@ -34,6 +34,7 @@ class _Host:
         self._link = link
         self._child = child
         self._lock = threading.Lock()
+        self._sending = threading.Lock()  # apart from the other, so that results are read while a send waits
         self._futures: dict[str, Future[JobResult]] = {}
         self._ending = False
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -45,24 +46,28 @@ class _Host:
             if self.lost or self._ending:
                 return False
             self._futures[job.id] = future
-            try:
-                send_message(self._link, ("submit", job, tuple(sys.path)))
-            except OSError:
-                del self._futures[job.id]
+        try:
+            self._send("submit", job, tuple(sys.path))
+        except OSError:
+            with self._lock:
                 self.lost = True
-                return False
+                return self._futures.pop(job.id, None) is None
         return True
 
     def cancel(self, job_id: str) -> None:
-        with self._lock, contextlib.suppress(OSError):
-            if job_id in self._futures:
-                send_message(self._link, ("cancel", job_id))
+        """End one of its jobs."""
+        with self._lock:
+            known = job_id in self._futures
+        if known:
+            with contextlib.suppress(OSError):
+                self._send("cancel", job_id)
 
     def close(self) -> None:
         """End the jobs; a host that was started for us ends too."""
-        with self._lock, contextlib.suppress(OSError):
+        with self._lock:
             self._ending = True
-            send_message(self._link, ("end",))
+        with contextlib.suppress(OSError):
+            self._send("end")
         self._listener.join(_CLOSING_S)
         with contextlib.suppress(OSError):
             self._link.shutdown(socket.SHUT_RDWR)
@@ -73,6 +78,10 @@ class _Host:
                 self._child.cancel()
                 self._child.wait(5)
             self._child.close()
+
+    def _send(self, *message: object) -> None:
+        with self._sending:
+            send_message(self._link, message)
 
     def _listen(self) -> None:
         with contextlib.suppress(EOFError, OSError):

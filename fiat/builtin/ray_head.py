@@ -43,7 +43,8 @@ def start_head(temp_dir: Path, cpus: float, gpus: int | None) -> LoopbackHead:
         include_log_monitor=False,  # type: ignore[arg-type]  # Ray declares a str and means a bool
         no_monitor=True,
     )
-    return LoopbackHead(params, head=True, shutdown_at_exit=False, spawn_reaper=False)
+    # On Linux this starts no reaper: the kernel kills Ray's processes when this one dies (PR_SET_PDEATHSIG).
+    return LoopbackHead(params, head=True, shutdown_at_exit=False, spawn_reaper=True)
 
 
 def knock(address: str) -> None:

@@ -11,7 +11,9 @@ host) or from a Unix socket in a private folder, and answers each job with its J
 import contextlib
 import json
 import os
+import signal
 import socket
+import struct
 import sys
 import threading
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ from fiat.ports.compute import Capacity, Job, JobResult
 _FORCE_AFTER_S = 4.0
 _ENDING_S = 6.0
 _LOOK_S = 0.1
+_PATIENCE = struct.pack("ll", 30, 0)  # a timeval: seconds that a stopped client may hold up the others
 _VITAL = ("gcs_server", "raylet")
 
 
@@ -47,6 +50,8 @@ class Session:
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
+        self._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _PATIENCE)
+        self._sending = threading.Lock()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._running: dict[str, _Running] = {}
@@ -76,12 +81,13 @@ class Session:
         return word
 
     def tell(self, *message: object) -> None:
-        """Send a message; a client that is gone does not matter."""
-        with self._lock:
+        """Send a message; a client that is gone, or does not read for long, is cut off."""
+        with self._sending:
             try:
                 send_message(self._link, message)
             except OSError:
-                return
+                with contextlib.suppress(OSError):
+                    self._link.shutdown(socket.SHUT_RDWR)
 
     def _submit(self, job: Job, import_path: tuple[str, ...]) -> None:
         need = job.resources
@@ -163,11 +169,15 @@ def _serve_many(path: str, capacity: Capacity, stop: threading.Event) -> None:
 
 
 def _watch(link: socket.socket, stop: threading.Event) -> None:
-    """End this process, and so all of Ray, when `stop` is set or one of Ray's own processes has died.
+    """End this process, and so all of Ray, when `stop` is set, or one of Ray's own processes or the runner died.
 
     It looks from the first moment on: Ray waits for minutes for a raylet that died while it started.
     """
+    keeper = os.getppid()
     while not stop.wait(_LOOK_S):
+        if os.getppid() != keeper:  # nobody else is left to end Ray: its agents outlive a killed raylet
+            job_tree.send(job_tree.descendants(os.getpid()), signal.SIGKILL)
+            os._exit(1)
         for pid in job_tree.children(os.getpid()):
             try:
                 name = Path(f"/proc/{pid}/comm").read_text().strip()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import socket
 import sys
 import tempfile
@@ -40,7 +39,7 @@ def make_temp_dir() -> Path:
     parent = tempfile.gettempdir()
     temp_dir = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent if len(parent) <= _SHORT else "/tmp"))  # noqa: S108 (mkdtemp is safe)
     with open(os.open(temp_dir / "token", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
+        file.write(os.urandom(32).hex())
     return temp_dir
 
 

@@ -87,7 +87,7 @@ def _evaluate(request: _Request, folder: Path, dataset: Dataset, target: Path) -
     table = _read_split(dataset, request.split)
     outputs = _predict(model, table)
     label = _single(table.column(dataset.label))
-    judged = judge_rows(outputs, label, task=request.task, classes=dataset.classes, model_labels=str(dataset.label)s)
+    judged = judge_rows(outputs, label, task=request.task, classes=dataset.classes, model_labels=model.labels)
     names = check_metrics(request.metrics, judged.rows)
     plots = plot_data(judged.rows, request.plots, seed=request.seed)
     columns = _slice_values(request, dataset.label, judged, table)
@@ -172,7 +172,9 @@ def _measure(
     return measure(judged.rows, names, slices, confidence=request.confidence, seed=request.seed)
 
 
-def _parity(request: _Request, folder: Path, dataset: Dataset, model: _Model, outputs: Outputs) -> Parity | None:
+def _parity(
+    request: _Request, folder: Path, dataset: Dataset, model: _Model, outputs: Outputs
+) -> Parity | None:
     """Against what the framework's model itself said of the test split; a package doesn't keep that."""
     path = folder / "framework.arrow"
     if not path.exists():

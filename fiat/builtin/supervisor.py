@@ -71,6 +71,8 @@ def _run(fds: list[int]) -> None:
     own_pid = os.getpid()
 
     def tie() -> None:
+        if request.get("detached"):
+            return  # it looks after itself, and ends in order what is below it
         _prctl(_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != own_pid:
             os._exit(127)

@@ -6,6 +6,7 @@ name is checked by itself, and each file is created new.
 """
 
 import gzip
+import io
 import stat
 import struct
 import tarfile
@@ -174,29 +175,36 @@ def _check_directory(archive: Path, caps: Caps) -> None:
 
 
 def _tar_members(archive: Path, caps: Caps, stack: ExitStack) -> Iterator[_Member]:
-    plain = stack.enter_context(archive.open("rb"))
-    packed = archive.name.lower().endswith(("gz", "tgz"))
-    raw: IO[bytes] = stack.enter_context(gzip.open(plain)) if packed else plain
-    tar = stack.enter_context(tarfile.open(fileobj=_CappedReader(raw), mode="r:"))
-    for info in tar:
-        plain_file = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not info.issparse()
-        special = "" if plain_file or info.isdir() else _special_tar(info)
-        yield _Member(info.name, special, info.isdir(), _Opener(tar, info))
-        tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every member it has seen
+    raw: IO[bytes] = stack.enter_context(archive.open("rb"))
+    if archive.name.lower().endswith(("gz", "tgz")):
+        raw = io.BufferedReader(stack.enter_context(gzip.GzipFile(fileobj=raw)))
+    with tarfile.TarFile(fileobj=_CappedReader(raw)) as tar:
+        for info in tar:
+            plain = info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not info.issparse()
+            special = "" if plain or info.isdir() else _special_tar(info)
+            yield _Member(info.name, special, info.isdir(), _Opener(tar, info))
+            # It would keep every member that it has seen.
+            tar.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+        # tarfile takes a damaged or cut header for the end and says nothing; the end is a block of zeros.
+        raw.seek(tar.offset)
+        end = raw.read(tarfile.BLOCKSIZE)
+        if len(end) < tarfile.BLOCKSIZE or end.strip(b"\0"):
+            raise tarfile.ReadError(f"it is cut off or damaged at byte {tar.offset:,}")
 
 
-class _CappedReader:
+class _CappedReader(io.RawIOBase):
     """A file for `tarfile` that refuses long reads: only a huge extended header asks for one."""
 
     def __init__(self, raw: IO[bytes]) -> None:
+        super().__init__()
         self._raw = raw
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= _MOST_HEADER_BYTES:
             raise tarfile.ReadError(f"a header of more than {_MOST_HEADER_BYTES >> 10} KiB")
         return self._raw.read(size)
 
-    def seek(self, offset: int, whence: int = 0) -> int:
+    def seek(self, offset: int, whence: int = 0, /) -> int:
         return self._raw.seek(offset, whence)
 
     def tell(self) -> int:

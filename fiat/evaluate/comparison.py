@@ -8,9 +8,8 @@ import numpy as np
 
 from fiat.evaluate.auc import auc_drop_interval
 from fiat.evaluate.catalog import metric_info
-from fiat.evaluate.intervals import (
+from fiat.evaluate.draws import (
     CHUNK_NUMBERS,
-    RANK_WORK_LIMIT,
     Interval,
     percentiles,
     random_stream,
@@ -18,12 +17,12 @@ from fiat.evaluate.intervals import (
     row_weights,
 )
 from fiat.evaluate.metrics import metric_value
+from fiat.evaluate.ranked import resample_ranked
 from fiat.evaluate.resampled import (
     FROM_COUNTS,
     cell_of,
     class_counts,
     from_means,
-    from_weights,
     row_numbers,
 )
 from fiat.evaluate.rows import ClassRows, Floats, Rows, ValueRows
@@ -65,7 +64,7 @@ def compare(name: str, candidate: Rows, baseline: Rows, *, confidence: float, se
     Rows are drawn in pairs: what both models find easy cancels out, so that the interval is that of the difference.
     Metrics that count right rows have a paired normal interval, with half a row added to each way of disagreeing so
     that few disagreements don't look certain; ROC AUC has DeLong's; all others a percentile bootstrap of 1,000 paired
-    resamples (fewer for large data, as in `intervals.py`).
+    resamples (fewer for large data, see `draws.py`).
 
     Source: Agresti and Min 2005, "Simple improved confidence intervals for comparing matched proportions"; McNemar
     1947; Efron 1979.
@@ -140,11 +139,8 @@ def _resampled_drop(name: str, candidate: Rows, baseline: Rows, generator: np.ra
         weights = row_weights(n, resample_count(n), generator)
         means = np.concatenate([piece @ both for piece in weights]) / n
         return from_means(name, means[:, mine.shape[1] :]) - from_means(name, means[:, : mine.shape[1]])
-    n_columns = len(candidate.classes) if isinstance(candidate, ClassRows) and not candidate.is_binary else 1
-    weights = row_weights(n, resample_count(2 * n * n_columns, RANK_WORK_LIMIT), generator)
-    return np.concatenate(
-        [from_weights(name, baseline, piece) - from_weights(name, candidate, piece) for piece in weights]
-    )
+    mine, theirs = resample_ranked(name, [candidate, baseline], generator)
+    return theirs - mine
 
 
 def _drop_by_cells(

@@ -1,40 +1,35 @@
 """Confidence intervals: Wilson's for proportions, DeLong's for ROC AUC, percentile bootstrap for all else.
 
-The bootstrap draws whole rows with replacement, 1,000 resamples. Where resamples x rows x classes would be above
-WORK_LIMIT (RANK_WORK_LIMIT for metrics that need the rows in order), fewer are drawn, at least FEWEST_RESAMPLES: of so
-many rows intervals are narrow anyway. Metrics that only need
-counts by class always get all of them: their resamples are one multinomial draw over the pairs of true and predicted
-class, which is the same distribution whatever the number of rows.
+Metrics that only need counts by class always get all resamples: these are one multinomial draw over the pairs of true
+and predicted class, the same distribution whatever the number of rows. `draws.py` says how many the others get.
 
 Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference"; Efron 1979, "Bootstrap
 methods: another look at the jackknife".
 """
 
-import zlib
-from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
 
 from fiat.evaluate.auc import auc_interval
 from fiat.evaluate.catalog import metric_info
+from fiat.evaluate.draws import (
+    CHUNK_NUMBERS,
+    Interval,
+    percentiles,
+    random_stream,
+    resample_count,
+    row_weights,
+)
+from fiat.evaluate.ranked import resample_ranked
 from fiat.evaluate.resampled import (
     FROM_COUNTS,
     cell_of,
     class_counts,
     from_means,
-    from_weights,
     row_numbers,
 )
 from fiat.evaluate.rows import ClassRows, Floats, Rows
-
-RESAMPLES = 1000
-FEWEST_RESAMPLES = 100
-WORK_LIMIT = 20_000_000
-RANK_WORK_LIMIT = 8_000_000
-CHUNK_NUMBERS = 2_000_000
-
-Interval = tuple[float, float] | None
 
 
 def wilson(successes: float, n_rows: int, confidence: float) -> tuple[float, float]:
@@ -89,35 +84,6 @@ def interval(name: str, rows: Rows, *, confidence: float, seed: int, stream: str
     return percentiles(drawn, confidence)
 
 
-def random_stream(seed: int, *names: str) -> np.random.Generator:
-    """Random numbers that depend on the seed and names only, not on what else is drawn or in which order."""
-    return np.random.default_rng([seed % 2**32, *(zlib.crc32(name.encode()) for name in names)])
-
-
-def percentiles(drawn: Floats, confidence: float) -> Interval:
-    """The central interval of resampled values, `(b,)`; None when fewer than half of them are numbers."""
-    known = drawn[np.isfinite(drawn)]
-    if len(known) == 0 or len(known) * 2 < len(drawn):
-        return None
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def resample_count(n_numbers: int, limit: int = WORK_LIMIT) -> int:
-    """How many resamples are drawn when each costs that many numbers."""
-    return int(np.clip(limit // max(1, n_numbers), FEWEST_RESAMPLES, RESAMPLES))
-
-
-def row_weights(n_rows: int, n_resamples: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """How often each row is drawn, in pieces of `(b, n_rows)` that together have `n_resamples` rows."""
-    step = max(1, CHUNK_NUMBERS // n_rows)
-    for start in range(0, n_resamples, step):
-        b = min(step, n_resamples - start)
-        drawn = generator.integers(0, n_rows, size=(b, n_rows))
-        drawn += n_rows * np.arange(b)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=b * n_rows).reshape(b, n_rows).astype(np.float64)
-
-
 def _proportion(name: str, rows: Rows) -> tuple[float, int] | None:
     """Successes and rows of a metric that is a plain proportion of rows here, else None."""
     if not isinstance(rows, ClassRows):
@@ -146,11 +112,7 @@ def _resampled_counts(name: str, rows: ClassRows, generator: np.random.Generator
 
 def _resampled_rows(name: str, rows: Rows, generator: np.random.Generator) -> Floats:
     if metric_info(name).family == "ranks":
-        n_columns = len(rows.classes) if isinstance(rows, ClassRows) and not rows.is_binary else 1
-        weights = row_weights(
-            rows.n_rows, resample_count(rows.n_rows * n_columns, RANK_WORK_LIMIT), generator
-        )
-        return np.concatenate([from_weights(name, rows, piece) for piece in weights])
+        return resample_ranked(name, [rows], generator)[0]
     numbers = row_numbers(name, rows)
     weights = row_weights(rows.n_rows, resample_count(rows.n_rows), generator)
     means = np.concatenate([piece @ numbers for piece in weights]) / rows.n_rows

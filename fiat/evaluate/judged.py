@@ -70,9 +70,19 @@ def judge_rows(
     output = read_classes({name: array[kept] for name, array in outputs.items()}, model_labels or classes)
     rows = class_rows(output, _class_labels(truth))
     unknown = int(np.count_nonzero(rows.labels >= len(output.classes)))
+    if unknown == rows.n_rows:
+        raise SpecError(
+            f"the model knows none of the labels: it has {_few(output.classes)}, the data has "
+            f"{_few(rows.classes[len(output.classes) :])}",
+            hint="the labels or their type changed since the model was made",
+        )
     if unknown:
         said.append(f"{unknown} rows have a label that the model doesn't know; they count as wrong")
     return Judged(found, rows, kept, output.kind, tuple(said))
+
+
+def _few(classes: Sequence[object]) -> str:
+    return ", ".join(repr(name) for name in classes[:5]) + (", ..." if len(classes) > 5 else "")
 
 
 def infer_task(

@@ -1,17 +1,21 @@
 """The section `data`: where it comes from, how it is read and split, what must hold of it."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
+from fiat.spec.check_section import Check
 from fiat.spec.section import (
+    EXPECTED,
+    FILE_PATTERN,
+    SHA256_PATTERN,
     Amount,
     Call,
-    Count,
+    FileName,
     Flag,
     Free,
     Section,
-    Severity,
     Sha256,
     Text,
     Variable,
@@ -31,8 +35,26 @@ _COMPANIONS = {
     "with_": ("call",),
 }
 
+
+def _digests(value: Any) -> Any:
+    """One digest, or a digest for each file: checked by hand, so that errors stay at the key that is wrong."""
+    found = value if isinstance(value, dict) else {"": value}
+    if not found:
+        raise fault("expected a digest for each file")
+    for name, digest in found.items():
+        if isinstance(value, dict) and not re.fullmatch(FILE_PATTERN, name):
+            raise fault(f"expected {EXPECTED[FILE_PATTERN]}, found `{name}`", key=name)
+        if not isinstance(digest, str) or not re.fullmatch(SHA256_PATTERN, digest):
+            hint = "" if isinstance(digest, str) else "quote it if it is all digits"
+            raise fault(f"expected {EXPECTED[SHA256_PATTERN]}", key=name, hint=hint)
+    return value
+
+
+Digests = Annotated[
+    str | dict[str, str],
+    PlainValidator(_digests, json_schema_input_type=Sha256 | dict[FileName, Sha256]),
+]
 Format = Literal["csv", "parquet", "jsonl", "arrow", "npy", "idx", "images", "text"]
-Distance = Literal["js", "linf", "psi"]
 
 
 class Source(Section):
@@ -42,8 +64,13 @@ class Source(Section):
     glob: Text | None = Field(
         default=None, description="Files of the checkout by pattern, such as `data/*.csv`."
     )
-    url: Text | None = Field(default=None, description="Address of one file to download over HTTP or HTTPS.")
-    sha256: Sha256 | None = Field(default=None, description="SHA-256 of what the URL gives, 64 hex digits.")
+    url: Text | None = Field(
+        default=None, description="Address of a file over HTTP or HTTPS, or of a folder, ending in `/`."
+    )
+    sha256: Digests | None = Field(
+        default=None,
+        description="SHA-256 of the file; for a folder, a mapping of its files to their SHA-256.",
+    )
     dvc: Text | None = Field(default=None, description="A `.dvc` file, or a path that DVC tracks in `repo`.")
     repo: Text | None = Field(default=None, description="Git repository for `dvc`; left out: this checkout.")
     rev: Text | None = Field(default=None, description="Commit, tag or branch of `repo`.")
@@ -69,6 +96,9 @@ class Source(Section):
                 raise fault(f"`{key}` goes with `{kinds[0]}`, not with `{kind}`", key=key)
         if kind == "url" and not str(self.url).startswith(("https://", "http://")):
             raise fault("expected an address that starts with https:// or http://", key="url")
+        if kind == "url" and str(self.url).endswith("/") != isinstance(self.sha256, dict):
+            hint = "sha256: {train.csv: <digest>, ...}"
+            raise fault("a folder ends in `/` and needs a mapping of files to digests", key="url", hint=hint)
         return self
 
     @property
@@ -158,59 +188,6 @@ class Span(Section):
     use: SpanUse = Field(
         description="Which spans to use: `{last: 7}`, `latest`, or one such as `2024-05-01`."
     )
-
-
-class RowsChange(Section):
-    """How far the number of rows may move."""
-
-    against: Literal["previous"] = Field(description="What to compare with: the data of the previous run.")
-    max_ratio: Amount = Field(description="Largest change, as a share of the earlier number of rows.")
-
-
-class RowsCheck(Section):
-    """How many rows there must be."""
-
-    min: Count | None = Field(default=None, description="Fewest rows.")
-    max: Count | None = Field(default=None, description="Most rows.")
-    change: RowsChange | None = Field(default=None, description="How far the number may move.")
-
-
-class ColumnsCheck(Section):
-    """What to say of columns that the schema does not have, or that are missing."""
-
-    unexpected: Literal["error", "warn", "ignore"] = Field(
-        default="error", description="A column that the schema does not name."
-    )
-    missing: Literal["error", "warn", "ignore"] = Field(
-        default="error", description="A column of the schema that is not there."
-    )
-
-
-class DriftCheck(Section):
-    """How far the columns' distributions may move."""
-
-    against: Literal["previous", "serving", "baseline"] = Field(description="What to compare with.")
-    metric: Distance = Field(default="js", description="Distance: Jensen-Shannon, L-infinity or PSI.")
-    max: Amount = Field(description="Largest distance of any column.")
-    columns: dict[str, Amount] = Field(default_factory=dict, description="Other limits for single columns.")
-
-
-class Check(Section):
-    """One thing that must hold of the data: rows, columns, drift, skew or sql."""
-
-    rows: RowsCheck | None = Field(default=None, description="Number of rows.")
-    columns: ColumnsCheck | None = Field(default=None, description="Columns against the schema.")
-    drift: DriftCheck | None = Field(default=None, description="Distributions against earlier data.")
-    skew: DriftCheck | None = Field(default=None, description="Distributions against what is served.")
-    sql: Text | None = Field(
-        default=None, description="Query over `train`, `eval` and `test`; rows are anomalies."
-    )
-    severity: Severity = Field(default="error", description="What an anomaly does: stop the run, or warn.")
-
-    @model_validator(mode="after")
-    def _one(self) -> "Check":
-        require_one(self, ("rows", "columns", "drift", "skew", "sql"), "a check")
-        return self
 
 
 class DataSet(Section):

@@ -13,6 +13,7 @@ DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,3})?(ms|s|m|h|d)$"
 SIZE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,3})?(B|KB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 METRIC_PATTERN = r"^[A-Za-z_][A-Za-z0-9_./@-]{0,199}$"
+FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 COMMIT_PATTERN = r"^[0-9a-f]{7,64}$"
 REFERENCE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}$"
@@ -25,6 +26,7 @@ EXPECTED: Mapping[str, str] = {
     SIZE_PATTERN: "a size such as `400MiB`, `8GiB` or `20MB`",
     VARIABLE_PATTERN: "the name of an environment variable, such as `HUB_TOKEN`",
     METRIC_PATTERN: "a metric's name: letters, digits and _ . / @ -, starting with a letter",
+    FILE_PATTERN: "the name of a file below the URL, such as `train.csv`",
     SHA256_PATTERN: "a SHA-256 digest of 64 lower-case hex digits",
     COMMIT_PATTERN: "a commit of 7 to 64 lower-case hex digits",
     REFERENCE_PATTERN: "an output as `data.<name>` or `<step>.<output>`",
@@ -39,6 +41,7 @@ Size = Annotated[str, Field(pattern=SIZE_PATTERN)]
 Variable = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 MetricName = Annotated[str, Field(pattern=METRIC_PATTERN)]
 Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN)]
+FileName = Annotated[str, Field(pattern=FILE_PATTERN)]
 CommitHash = Annotated[str, Field(pattern=COMMIT_PATTERN)]
 Reference = Annotated[str, Field(pattern=REFERENCE_PATTERN)]
 Cron = Annotated[str, Field(pattern=CRON_PATTERN)]

@@ -51,7 +51,7 @@ class Transaction:
         Raises:
             EnvironmentFault: the database refused.
         """
-        return self._backend.execute(sql, _storable(values))
+        return self._backend.execute(sql, storable(values))
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         """Run one statement for each row of values.
@@ -60,7 +60,7 @@ class Transaction:
             EnvironmentFault: the database refused.
         """
         if rows:
-            self._backend.execute_many(sql, [_storable(row) for row in rows])
+            self._backend.execute_many(sql, [storable(row) for row in rows])
 
 
 class Database:
@@ -82,7 +82,7 @@ class Database:
             EnvironmentFault: the database refused.
         """
         with self._lock:
-            return self._backend.execute(sql, _storable(values))
+            return self._backend.execute(sql, storable(values))
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -108,7 +108,7 @@ class Database:
             self._backend.close()
 
 
-def _storable(values: Sequence[Value]) -> Sequence[Value]:
+def storable(values: Sequence[Value]) -> Sequence[Value]:
     """Text that both databases can hold: no NUL, no half surrogate (a file name that is not UTF-8 has them)."""
     for value in values:
         if isinstance(value, str) and (not value.isascii() or "\0" in value):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fiat.errors import EnvironmentFault
 from fiat.store.database import Database, Transaction
+from fiat.store.faults import damaged_rows
 from fiat.store.rows import digest_text, pack, unpack
 
 # A text below this is shorter than what the indirection costs.
@@ -36,14 +36,13 @@ class Documents:
         """The JSON value under this digest; don't change it, the next reader gets the same object.
 
         Raises:
-            EnvironmentFault: it is gone, so the store was edited by hand.
+            EnvironmentFault: it is gone or damaged.
         """
         if digest not in self._seen:
             rows = self._database.read("SELECT body FROM documents WHERE digest = ?", (digest,))
-            if not rows:
-                raise EnvironmentFault(
-                    f"the store {self._database.place} has lost document {digest[:12]}",
-                    hint="restore a backup of the store",
+            if not rows or digest_text(str(rows[0][0])) != digest:
+                raise damaged_rows(
+                    self._database.place, f"document {digest[:12]} is not what it was, or gone"
                 )
             while len(self._seen) >= _REMEMBERED:
                 self._seen.pop(next(iter(self._seen)), None)

@@ -80,6 +80,11 @@ def fault_of_sqlite(error: sqlite3.Error, path: Path) -> EnvironmentFault:
     return EnvironmentFault(f"the store does not answer as it should: {path}: {error}", hint=_RESTORE)
 
 
+def damaged_rows(place: str, what: str) -> EnvironmentFault:
+    """The fault of a row that can't be what was written there."""
+    return EnvironmentFault(f"the store is damaged: {place}: {what}", hint=_RESTORE)
+
+
 def cut_file(path: Path, size_bytes: int, expected_bytes: int) -> EnvironmentFault:
     """The fault of a database file that is shorter than its own header says."""
     return EnvironmentFault(

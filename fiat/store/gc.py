@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from fiat.errors import EnvironmentFault
 from fiat.store.database import Database, Transaction
+from fiat.store.faults import damaged_rows
 from fiat.store.rows import unpack, unpack_outputs, write_time
 from fiat.store.store import Store
 from fiat.store.sweep import Sweep, sweep
@@ -102,10 +103,13 @@ class _Undo(Exception):
 
 @contextmanager
 def _transaction(database: Database, *, dry_run: bool) -> Iterator[Transaction]:
-    with suppress(_Undo), database.write() as transaction:
-        yield transaction
-        if dry_run:
-            raise _Undo
+    try:
+        with suppress(_Undo), database.write() as transaction:
+            yield transaction
+            if dry_run:
+                raise _Undo
+    except (ValueError, TypeError, LookupError) as error:
+        raise damaged_rows(database.place, f"a result or step can't be read: {error}") from error
 
 
 def _forget_runs(transaction: Transaction, keep_runs: int, cutoff: str | None) -> int:

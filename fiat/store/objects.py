@@ -60,7 +60,7 @@ class Objects:
             SpecError: the file changes while it is read.
             EnvironmentFault: the disk refused.
         """
-        with disk_faults(Path(path)):
+        with disk_faults(self.folder):
             before = os.lstat(path)
             # A second name of the file, or a link, would let somebody write into the cache.
             if move and stat.S_ISREG(before.st_mode) and before.st_nlink == 1 and self._may_move(before):

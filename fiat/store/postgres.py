@@ -143,7 +143,9 @@ class PostgresServer:
 
     def _version(self) -> int:
         """The store's version there, 0 when there is no store."""
-        if self._connection.execute("SELECT to_regclass('fiat.meta')").fetchone()[0] is None:
+        # Not `to_regclass`: it answers from a cache that does not yet know what another process has just committed.
+        tables = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = 'fiat' AND tablename = 'meta'"
+        if self._connection.execute(tables).fetchone() is None:
             return 0
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
         return int(row[0]) if row else 0

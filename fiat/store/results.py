@@ -1,11 +1,13 @@
 """What the work of a step made once, found again by its fingerprint: tables `results` and `documents`."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fiat.run.model import Result
-from fiat.store.database import Database, Row, Transaction
+from fiat.store.database import Database, Row, Transaction, Value, storable
 from fiat.store.documents import Documents, Parts
+from fiat.store.faults import damaged_rows
 from fiat.store.rows import (
     pack,
     pack_metrics,
@@ -17,7 +19,7 @@ from fiat.store.rows import (
     write_time,
 )
 
-_COLUMNS = "fingerprint, spec, step, run, made_at, body"
+_COLUMNS = "fingerprint, spec, step, run, made_at, body, seal"
 # How many runs of a spec are searched for the last one that had a step.
 _RUNS_TO_SEARCH = 200
 _AT_ONCE = 500
@@ -80,10 +82,7 @@ class Results:
             )
             if rows:
                 return self._result(rows[0])
-        transaction.execute(
-            f"INSERT INTO results ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE "
-            "SET spec = excluded.spec, step = excluded.step, run = excluded.run, "
-            "made_at = excluded.made_at, body = excluded.body",
+        row = storable(
             (
                 result.fingerprint,
                 result.spec,
@@ -91,7 +90,13 @@ class Results:
                 result.run,
                 write_time(result.made_at) or "",
                 self._body(transaction, result),
-            ),
+            )
+        )
+        transaction.execute(
+            f"INSERT INTO results ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE "
+            "SET spec = excluded.spec, step = excluded.step, run = excluded.run, "
+            "made_at = excluded.made_at, body = excluded.body, seal = excluded.seal",
+            (*row, _seal(row)),
         )
         return result
 
@@ -138,7 +143,10 @@ class Results:
         )
 
     def _result(self, row: Row) -> Result:
-        fingerprint, spec, step, run, made_at, text = row
+        *sealed, seal = row
+        if seal != _seal(sealed):
+            raise damaged_rows(self._database.place, f"the result of step {row[2]} of {row[1]}")
+        fingerprint, spec, step, run, made_at, text = sealed
         body: dict[str, Any] = unpack(str(text))
         small, large = body["parts"], body["large"]
         observed = small.pop(_OBSERVED, None)
@@ -158,6 +166,10 @@ class Results:
             seconds=body["seconds"],
             made_at=read_time(made_at or None),
         )
+
+
+def _seal(values: Sequence[Value]) -> str:
+    return hashlib.blake2b("\0".join(map(str, values)).encode(), digest_size=16).hexdigest()
 
 
 # Not a name that a part of a fingerprint can have.

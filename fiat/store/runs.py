@@ -1,13 +1,15 @@
 """What happened in each run: tables `runs` (with the verdict), `steps`, `gates` and `metrics`."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.run.model import GateResult, Metric, Run, RunState, StepResult, Verdict
 from fiat.store.database import Database, Row, Transaction
 from fiat.store.documents import Documents
+from fiat.store.faults import damaged_rows
 from fiat.store.metrics import METRIC_COLUMNS, add_metrics_within
 from fiat.store.rows import pack, read_metric, write_time
 from fiat.store.run_rows import (
@@ -106,7 +108,10 @@ class Runs:
         Raises:
             SpecError: no run, or several, are meant; the hint names the nearest ids.
         """
-        row = self._row(name)
+        with self._readable(name):
+            return self._whole(self._row(name))
+
+    def _whole(self, row: Row) -> Run:
         run_id = str(row[0])
         steps = self._database.read(
             f"SELECT {STEP_COLUMNS} FROM steps WHERE run = ? ORDER BY position", (run_id,)
@@ -144,7 +149,8 @@ class Runs:
             "ORDER BY started_at DESC, id DESC LIMIT ? OFFSET ?",
             (*chosen.values(), limit, offset),
         )
-        return [read_run(row, config={}) for row in rows]
+        with self._readable("of the list"):
+            return [read_run(row, config={}) for row in rows]
 
     def mark_crashed(self, alive: Callable[[int, str], bool]) -> list[str]:
         """End the runs whose process is gone as `interrupted`.
@@ -173,6 +179,13 @@ class Runs:
                     (ended_at, run_id),
                 )
         return gone
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, LookupError) as error:
+            raise damaged_rows(self._database.place, f"run {name} can't be read: {error}") from error
 
     def _row(self, name: str) -> Row:
         if name == "last":

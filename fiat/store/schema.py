@@ -95,13 +95,15 @@ _METRICS = """CREATE TABLE metrics (
     PRIMARY KEY (run, step, position)
 )"""
 
+# `seal` is a digest over the rest of the row: SQLite itself does not notice a bit that flips within a text.
 _RESULTS = """CREATE TABLE results (
     fingerprint TEXT NOT NULL PRIMARY KEY,
     spec TEXT NOT NULL,
     step TEXT NOT NULL,
     run TEXT NOT NULL,
     made_at TEXT NOT NULL,
-    body TEXT NOT NULL
+    body TEXT NOT NULL,
+    seal TEXT NOT NULL
 )"""
 
 _RELEASES = """CREATE TABLE releases (
@@ -122,9 +124,9 @@ SCHEMA = Schema(
         _META,
         _DOCUMENTS,
         _RUNS,
-        "CREATE INDEX runs_by_time ON runs (started_at)",
-        "CREATE INDEX runs_by_spec ON runs (spec, started_at)",
-        "CREATE INDEX runs_by_state ON runs (state, started_at)",
+        "CREATE INDEX runs_by_time ON runs (started_at, id)",
+        "CREATE INDEX runs_by_spec ON runs (spec, started_at, id)",
+        "CREATE INDEX runs_by_state ON runs (state, started_at, id)",
         _STEPS,
         _GATES,
         _METRICS,

@@ -153,13 +153,24 @@ def _make(path: Path, schema: Schema) -> None:
                 connection.execute("COMMIT")
             finally:
                 connection.close()
-            with suppress(FileExistsError):  # another process was quicker; its store is as good
-                os.link(draft, path)
+            _publish(draft, path)
         except sqlite3.Error as error:
             raise fault_of_sqlite(error, path) from error
         finally:
             draft.unlink(missing_ok=True)
             draft.with_name(f"{draft.name}-journal").unlink(missing_ok=True)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give the complete file its name, unless another process was quicker: its store is as good."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links: a rename, which only two first uses at the same moment could turn wrong.
+        if not path.exists():
+            draft.replace(path)
 
 
 def _write_version(connection: sqlite3.Connection, schema: Schema) -> None:

@@ -136,6 +136,12 @@ class ComputeSuite(ComputeBasics):
         done = [self.run(compute, jobs.trusted("work")) for _ in range(2)]
         assert [result.state for result in done] == ["done", "done"]
 
+    def test_a_trusted_step_sees_nothing_of_our_environment(self, compute: Compute, jobs: Jobs) -> None:
+        job = jobs.trusted("work")
+        assert self.run(compute, job).state == "done"
+        assert job.task is not None
+        assert job.task.outputs["out"].read_text() == "clean"
+
     def test_a_trusted_step_keeps_to_its_time(self, compute: Compute, jobs: Jobs) -> None:
         result = self.run(compute, jobs.trusted("sleep", timeout_s=1.0))
         assert (result.state, result.reason) == ("failed", "ran longer than its limit of 1 s")

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 
 from fiat.evaluate.catalog import METRICS
-from fiat.evaluate.intervals import (
-    FEWEST_RESAMPLES,
-    RESAMPLES,
-    interval,
-    percentiles,
-    resample_count,
-    row_weights,
-    wilson,
-)
+from fiat.evaluate.draws import FEWEST_RESAMPLES, RESAMPLES, percentiles, resample_count, row_weights
+from fiat.evaluate.intervals import interval, wilson
 from fiat.evaluate.metrics import metric_value
 from fiat.evaluate.rows import NO_CLASS, ClassRows, ValueRows
 
@@ -127,6 +120,18 @@ def test_weights_of_a_resample_add_up_to_the_rows():
     weights = np.concatenate(pieces)
     assert weights.shape == (5, 7)
     assert (weights.sum(axis=1) == 7).all()
+
+
+def test_an_interval_from_a_part_of_many_rows_is_as_wide_as_one_from_all():
+    generator = np.random.default_rng(7)
+    labels = generator.integers(0, 2, 150_000)
+    own = np.clip(0.5 + 0.15 * (labels - 0.5) + generator.normal(0, 0.1, 150_000), 0, 1)
+    rows = ClassRows(labels, (own > 0.5).astype(int), np.stack([1 - own, own], 1).astype(np.float32), (0, 1))
+    low, high = interval("average_precision", rows, confidence=0.95, seed=1)
+    assert low < metric_value("average_precision", rows) < high
+    part = rows.take(np.arange(37_500))
+    around = interval("average_precision", part, confidence=0.95, seed=1)
+    assert (high - low) * 2 == pytest.approx(around[1] - around[0], rel=0.3)
 
 
 def test_mostly_undefined_resamples_give_no_interval():

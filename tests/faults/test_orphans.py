@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fiat.builtin import job_tree
+from fiat.builtin import job_tree, ray_up
 from fiat.builtin.compute_ray import RayCompute
 from fiat.ports.compute import Compute
 from fiat.testing.compute_jobs import FAMILY, WAIT_S, Jobs, is_alive, read_pids, wait_for
@@ -92,6 +92,24 @@ def test_killing_the_owner_of_a_job_on_a_warm_ray_ends_the_job_and_not_ray(
     compute.start([])
     assert compute.submit(Jobs(tmp_path / "..").python("pass")).result(WAIT_S).state == "done"
     compute.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("who", ["keeper_pid", "pid"])
+def test_killing_the_host_of_a_warm_ray_or_its_keeper_ends_all_of_it(tmp_path: Path, who: str) -> None:
+    info = ray_up.up(tmp_path / "state", cpus=2, gpus=0)
+    compute = RayCompute(tmp_path / "state", cpus=1, gpus=0)
+    try:
+        compute.start([])
+        future = compute.submit(Jobs(tmp_path).python(FAMILY))
+        family(tmp_path)
+        below = [info.keeper_pid, *job_tree.descendants(info.keeper_pid)]
+        os.kill(getattr(info, who), signal.SIGKILL)
+        assert future.result(GONE_S).state == "lost"
+        gone(below)
+    finally:
+        compute.close()
+        ray_up.down(tmp_path / "state")
 
 
 class TestOwnRay:

@@ -9,7 +9,7 @@ from fiat.spec.load import LoadedSpec
 Load = Callable[..., LoadedSpec]
 Complain = Callable[..., list[str]]
 
-HEAD = "fiat: 1\nname: x\n"
+HEAD = "fiat: 1\nname: x\ndata: {d: {source: {path: x}}}\n"
 SMALL = "call: m:small\nwith: {lr: 1, epochs: 3, deep: {a: 1}}\n"
 BIG = "defaults: [small]\ncall: m:big\nretries: 2\n"
 FILES = {"train/small.yaml": SMALL, "train/big.yaml": BIG}
@@ -30,7 +30,7 @@ def test_the_spec_itself_has_the_last_word_unless_it_says_otherwise(load: Load) 
     own = HEAD + "train:\n  with: {lr: 9}\n"
     after = load("defaults: [train: small]\n" + own, files=FILES)
     assert train_of(after) == {"call": "m:small", "with": {"lr": 9, "epochs": 3, "deep": {"a": 1}}}
-    assert str(after.where("train.with.lr")) == "spec.yaml:5:14"
+    assert str(after.where("train.with.lr")) == "spec.yaml:6:14"
     before = load("defaults: [_self_, train: small]\n" + own, files=FILES)
     assert train_of(before) == {"call": "m:small", "with": {"lr": 1, "epochs": 3, "deep": {"a": 1}}}
 
@@ -85,7 +85,7 @@ def test_an_optional_file_may_be_missing(load: Load) -> None:
 
 def test_lists_are_replaced_and_not_joined(load: Load) -> None:
     files = {"evaluate/all.yaml": "metrics: [accuracy, f1, mcc]\n", **FILES}
-    text = "defaults: [train: small, evaluate: all, _self_]\n" + HEAD + "data: {d: {source: {path: x}}}\n"
+    text = "defaults: [train: small, evaluate: all, _self_]\n" + HEAD
     loaded = load(text + "evaluate: {metrics: [mcc]}\n", files=files)
     assert loaded.config["evaluate"] == {"metrics": ["mcc"]}
 

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from fiat.errors import SpecErrors
 from fiat.spec.load import load_spec
 from fiat.spec.model import Spec
 from fiat.spec.section import duration_s, size_bytes
@@ -243,6 +244,22 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_a_section_that_contradicts_itself_is_refused(section: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(message)):
         Spec.model_validate({"fiat": 1, "name": "x", **section})
+
+
+def test_a_folder_by_url_has_a_digest_for_each_file(tmp_path: Path) -> None:
+    head = "fiat: 1\nname: x\ndata:\n  d:\n    source:\n      url: https://example.org/data/\n      sha256:\n"
+    good = spec_of(tmp_path, head + "        a.gz: " + "c" * 64 + "\n        b/c.csv: " + "b" * 64 + "\n")
+    source = good.data["d"].source
+    assert source is not None
+    assert source.sha256 == {"a.gz": "c" * 64, "b/c.csv": "b" * 64}
+    with pytest.raises(
+        SpecErrors, match=r"^spec.yaml:8:15: data.d.source.sha256.a.gz: expected a SHA-256 digest .*quote it"
+    ):
+        spec_of(tmp_path, head + "        a.gz: 00\n")
+    with pytest.raises(SpecErrors, match="expected the name of a file below the URL"):
+        spec_of(tmp_path, head + "        ../a: " + "c" * 64 + "\n")
+    with pytest.raises(SpecErrors, match="needs a mapping of files to digests"):
+        spec_of(tmp_path, head.replace("data/\n      sha256:", f"data/\n      sha256: '{'c' * 64}'"))
 
 
 def test_baseline_none_is_a_word_of_its_own(tmp_path: Path) -> None:

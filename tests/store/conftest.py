@@ -31,15 +31,28 @@ class PostgresCluster:
         if self.user:
             owner = pwd.getpwnam("postgres")
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
-        self._call("initdb", "--pgdata", str(self.data), "--encoding=UTF8", "--locale=C", "--auth=trust", "-U", "fiat")
+        self._call(
+            "initdb",
+            "--pgdata",
+            str(self.data),
+            "--encoding=UTF8",
+            "--locale=C",
+            "--auth=trust",
+            "-U",
+            "fiat",
+        )
         options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off"
-        self._call("pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.folder / "log"), "-o", options)
+        self._call(
+            "pg_ctl", "start", "-w", "-D", str(self.data), "-l", str(self.folder / "log"), "-o", options
+        )
 
     def stop(self) -> None:
         self._call("pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(self.data))
 
     def restart(self) -> None:
-        self._call("pg_ctl", "restart", "-w", "-m", "fast", "-D", str(self.data), "-l", str(self.folder / "log"))
+        self._call(
+            "pg_ctl", "restart", "-w", "-m", "fast", "-D", str(self.data), "-l", str(self.folder / "log")
+        )
 
     @property
     def data(self) -> Path:

@@ -27,7 +27,9 @@ def fill(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def objects(store: Store) -> set[str]:
@@ -49,7 +51,9 @@ def test_a_file_is_kept_under_its_md5_and_read_only(local: Store) -> None:
     assert list((local.root / "tmp").iterdir()) == []
 
 
-def test_a_copied_output_stays_where_it_is_and_is_no_second_name_of_the_object(local: Store, tmp_path: Path) -> None:
+def test_a_copied_output_stays_where_it_is_and_is_no_second_name_of_the_object(
+    local: Store, tmp_path: Path
+) -> None:
     path = fill(tmp_path, {"data.csv": b"a,b\n"}) / "data.csv"
     kept = local.artifacts.put(path, move=False)
     path.write_bytes(b"edited")
@@ -102,7 +106,9 @@ def test_an_empty_folder_and_an_empty_file_can_be_kept(local: Store, tmp_path: P
 
 
 def test_what_user_code_does_to_its_inputs_does_not_reach_the_cache(local: Store, tmp_path: Path) -> None:
-    kept = local.artifacts.put(fill(tmp_path / "out", {"small": b"s", "large": b"l" * (COPY_UP_TO_BYTES + 1)}))
+    kept = local.artifacts.put(
+        fill(tmp_path / "out", {"small": b"s", "large": b"l" * (COPY_UP_TO_BYTES + 1)})
+    )
     local.artifacts.materialize(kept.digest, tmp_path / "in")
     with (tmp_path / "in" / "small").open("r+b") as file:
         file.write(b"X")
@@ -197,7 +203,9 @@ def test_links_inside_an_output_are_kept_as_the_content_they_lead_to(local: Stor
     assert not (tmp_path / "in" / "link").is_symlink()
 
 
-def test_an_input_that_is_handed_on_as_a_link_into_the_cache_can_be_kept(local: Store, tmp_path: Path) -> None:
+def test_an_input_that_is_handed_on_as_a_link_into_the_cache_can_be_kept(
+    local: Store, tmp_path: Path
+) -> None:
     first = local.artifacts.put(fill(tmp_path, {"big": b"b" * (COPY_UP_TO_BYTES + 5)}) / "big")
     local.artifacts.materialize(first.digest, tmp_path / "out" / "big")
     assert local.artifacts.put(tmp_path / "out") == local.artifacts.put(
@@ -268,7 +276,9 @@ def test_many_threads_can_put_the_same_and_different_content_at_once(local: Stor
     def work(number: int) -> None:
         try:
             for turn in range(10):
-                folder = fill(local.work.make(f"r{number}", "s", turn), {"same": b"same", f"n{turn}": b"%d" % turn})
+                folder = fill(
+                    local.work.make(f"r{number}", "s", turn), {"same": b"same", f"n{turn}": b"%d" % turn}
+                )
                 kept.append(local.artifacts.put(folder))
         except BaseException as error:
             faults.append(error)

@@ -33,7 +33,9 @@ def fill(folder: Path) -> Path:
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def dvc(folder: Path, *arguments: str) -> str:
@@ -45,7 +47,12 @@ def dvc(folder: Path, *arguments: str) -> str:
         "DVC_SYSTEM_CONFIG_DIR": str(folder / ".none"),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -64,7 +71,10 @@ def test_dvc_gives_the_same_digests_and_takes_our_cache_for_its_own(local: Store
     fill(dvc_repo / "data")
     (dvc_repo / "one.csv").write_bytes(b"a,b\r\n1,2\r\n")
     dvc(dvc_repo, "add", "--quiet", "data", "one.csv")
-    theirs = {name: yaml.safe_load((dvc_repo / f"{name}.dvc").read_text())["outs"][0] for name in ("data", "one.csv")}
+    theirs = {
+        name: yaml.safe_load((dvc_repo / f"{name}.dvc").read_text())["outs"][0]
+        for name in ("data", "one.csv")
+    }
     assert local.digester.digest(dvc_repo / "data") == theirs["data"]["md5"]
     assert local.digester.digest(dvc_repo / "one.csv") == theirs["one.csv"]["md5"]
     folder = local.artifacts.put(dvc_repo / "data", move=False)
@@ -109,6 +119,7 @@ def test_artifacts_go_to_a_remote_and_come_back_in_another_store(local: Store, t
 
     carry(local).push([folder.digest, file.digest])
     carry(local).push([])
+    assert (tmp_path / "the remote #1" / "files" / "md5" / file.digest[:2] / file.digest[2:]).is_file()
     with open_store(tmp_path / "elsewhere" / ".fiat", now=lambda: datetime.now(UTC)) as other:
         carry(other).pull([folder.digest, file.digest])
         assert other.artifacts.verify(folder.digest)
@@ -118,7 +129,9 @@ def test_artifacts_go_to_a_remote_and_come_back_in_another_store(local: Store, t
         carry(other).pull([folder.digest])
         with pytest.raises(EnvironmentFault, match="artifact 000000000000"):
             carry(other).push(["0" * 32])
-        with pytest.raises(EnvironmentFault, match="dvc fetch with .* failed|does not have artifact 000000000000"):
+        with pytest.raises(
+            EnvironmentFault, match=r"dvc fetch with .* failed|does not have artifact 000000000000"
+        ):
             carry(other).pull(["0" * 32])
         with pytest.raises(EnvironmentFault, match="dvc fetch with nonsense://x failed"):
             carry(other, Remote("nonsense://x")).pull(["1" * 32])
@@ -128,11 +141,19 @@ def test_artifacts_go_to_a_remote_and_come_back_in_another_store(local: Store, t
 
 
 @pytest.mark.parametrize("text", ['x"y', "a\n[core]", "nul\0"])
-def test_a_setting_cannot_smuggle_others_into_the_configuration(local: Store, tmp_path: Path, text: str) -> None:
+def test_a_setting_cannot_smuggle_others_into_the_configuration(
+    local: Store, tmp_path: Path, text: str
+) -> None:
     (tmp_path / "one").write_bytes(b"one file")
     file = local.artifacts.put(tmp_path / "one")
-    for remote in (Remote(f"s3://{text}"), Remote("s3://x", {"profile": text}), Remote("s3://x", {text: "x"})):
+    for remote in (
+        Remote(f"s3://{text}"),
+        Remote("s3://x", {"profile": text}),
+        Remote("s3://x", {text: "x"}),
+    ):
         with pytest.raises(EnvironmentFault, match="can't hold"):
-            RemoteCache(local.root, local.artifacts, remote, python=sys.executable, env={}).push([file.digest])
+            RemoteCache(local.root, local.artifacts, remote, python=sys.executable, env={}).push(
+                [file.digest]
+            )
     with pytest.raises(EnvironmentFault, match="no digest"):
         RemoteCache(local.root, local.artifacts, Remote("x"), python=sys.executable, env={}).pull(["../x"])

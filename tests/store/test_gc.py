@@ -30,10 +30,26 @@ def add_run(store: Store, number: int, spec: str = "digits", **changes: Any) -> 
     step = StepResult("train", "call", "ran", fingerprint=fingerprint, outputs={"model": artifact})
     fields = {"state": "done", "verdict": "pass", "config": {"number": number}, **changes}
     store.runs.add(
-        Run(run_id, spec, spec, "", "", "", "", False, (), reason="", started_at=started_at, steps=(step,), **fields)
+        Run(
+            run_id,
+            spec,
+            spec,
+            "",
+            "",
+            "",
+            "",
+            False,
+            (),
+            reason="",
+            started_at=started_at,
+            steps=(step,),
+            **fields,
+        )
     )
     code = {f"{spec} {number} {line}.py": "0" * 32 for line in range(40)}
-    store.results.add(Result(fingerprint, "train", spec, run_id, {"model": artifact}, {"code": code}, made_at=started_at))
+    store.results.add(
+        Result(fingerprint, "train", spec, run_id, {"model": artifact}, {"code": code}, made_at=started_at)
+    )
     store.log_path(run_id, "train").write_text("said\n")
     return artifact
 
@@ -90,7 +106,23 @@ def test_what_a_kept_run_reused_is_kept_though_the_run_that_made_it_is_gone(stor
     made = add_run(store, 0)
     reused = StepResult("train", "call", "reused", fingerprint="digits-0", outputs={"model": made})
     store.runs.add(
-        Run("later", "digits", "", "", "", "", "", False, (), {}, "done", "pass", "", START + timedelta(days=9), steps=(reused,))
+        Run(
+            "later",
+            "digits",
+            "",
+            "",
+            "",
+            "",
+            "",
+            False,
+            (),
+            {},
+            "done",
+            "pass",
+            "",
+            START + timedelta(days=9),
+            steps=(reused,),
+        )
     )
     report = clean(store, keep_runs=1)
     assert (report.removed_runs, report.removed_results, report.removed_objects) == (1, 0, 0)
@@ -99,8 +131,12 @@ def test_what_a_kept_run_reused_is_kept_though_the_run_that_made_it_is_gone(stor
 
 
 def test_a_released_model_its_run_and_a_run_that_goes_on_are_kept(store: Store) -> None:
-    released, running, gone = (add_run(store, number, state=state) for number, state in enumerate(("done", "running", "done")))
-    store.releases.add(Release("digits", "", "main", "", "digits-run-000", released.digest, "digits-0", START))
+    released, running, gone = (
+        add_run(store, number, state=state) for number, state in enumerate(("done", "running", "done"))
+    )
+    store.releases.add(
+        Release("digits", "", "main", "", "digits-run-000", released.digest, "digits-0", START)
+    )
     report = clean(store, keep_runs=0)
     assert report.removed_runs == 1
     assert [store.artifacts.check(one.digest) for one in (released, running, gone)] == [True, True, False]
@@ -145,7 +181,10 @@ def test_while_another_process_uses_the_store_no_result_goes(tmp_path: Path) -> 
         artifacts = [add_run(store, number) for number in range(3)]
         stray = put(store, b"stray")
         other = subprocess.Popen(
-            [sys.executable, "-c", OTHER, str(store.root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", OTHER, str(store.root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
@@ -175,7 +214,9 @@ def test_drafts_and_folders_of_dead_processes_go_and_those_of_living_ones_stay(t
         assert mine.is_dir()
         assert [path.name for path in (store.root / "work").iterdir()] == ["mine"]
         assert [path.name for path in (store.root / "tmp").iterdir()] == [f"{os.getpid()}-0-abcd"]
-        assert [path.name for path in (store.root / "packages").iterdir()] == [kept.digest.removesuffix(".dir")]
+        assert [path.name for path in (store.root / "packages").iterdir()] == [
+            kept.digest.removesuffix(".dir")
+        ]
 
 
 def test_an_empty_store_has_nothing_to_remove(store: Store) -> None:

@@ -29,7 +29,9 @@ def test_a_database_that_is_not_utf8_is_refused(postgres: Any) -> None:
 
 
 def test_a_server_that_does_not_answer_is_named_without_the_password(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="no connection to the store postgresql://127.0.0.1/fiat") as fault:
+    with pytest.raises(
+        EnvironmentFault, match=r"no connection to the store postgresql://127\.0\.0\.1/fiat"
+    ) as fault:
         PostgresServer("postgresql://me:hunter2@127.0.0.1:1/fiat", SCHEMA)
     assert "hunter2" not in str(fault.value)
 
@@ -52,7 +54,9 @@ def test_our_tables_live_beside_those_of_others(postgres: Any) -> None:
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(postgres: Any) -> None:
     url = postgres.new_database()
     PostgresServer(url, Schema(SCHEMA.version + 3, SCHEMA.tables)).close()
-    with pytest.raises(EnvironmentFault, match=rf"has version {SCHEMA.version + 3}, .* up to {SCHEMA.version}"):
+    with pytest.raises(
+        EnvironmentFault, match=rf"has version {SCHEMA.version + 3}, .* up to {SCHEMA.version}"
+    ):
         PostgresServer(url, SCHEMA)
 
 
@@ -85,12 +89,17 @@ def test_a_server_that_was_restarted_is_found_again(postgres: Any, tmp_path: Pat
 def test_a_connection_that_breaks_within_a_transaction_leaves_nothing_of_it(postgres: Any) -> None:
     url = postgres.new_database()
     database = Database(PostgresServer(url, SCHEMA))
-    with pytest.raises(EnvironmentFault), database.write() as transaction:
-        transaction.execute("INSERT INTO documents VALUES ('a', 'x')")
-        pid = transaction.execute("SELECT pg_backend_pid()")[0][0]
-        with psycopg.connect(url, autocommit=True) as other:
-            other.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        transaction.execute("INSERT INTO documents VALUES ('b', 'x')")
+
+    def write_over_a_break() -> None:
+        with database.write() as transaction:
+            transaction.execute("INSERT INTO documents VALUES ('a', 'x')")
+            pid = transaction.execute("SELECT pg_backend_pid()")[0][0]
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            transaction.execute("INSERT INTO documents VALUES ('b', 'x')")
+
+    with pytest.raises(EnvironmentFault):
+        write_over_a_break()
     with database.write() as transaction:
         transaction.execute("INSERT INTO documents VALUES ('c', 'x')")
     assert database.read("SELECT digest FROM documents") == [("c",)]
@@ -115,6 +124,58 @@ def test_psycopg_is_loaded_only_for_a_url_and_its_absence_is_said(tmp_path: Path
             print(fault)
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "a store on PostgreSQL needs psycopg (pip install 'fiat-ml[postgres]')\n"
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from fiat.run.model import Metric, Release, Result, Run, StepResult
+from fiat.store.store import open_store
+
+now = lambda: datetime.now(UTC)
+folder, url, worker = sys.argv[1:]
+with open_store(Path(folder), url=url, now=now) as store:
+    for turn in range(15):
+        run_id = f"{worker}-{turn}"
+        store.runs.add(Run(run_id, "x", "x", "", "", "", "", False, (), {"turn": turn}, "running", None, "", now()))
+        code = {f"m{number}.py": f"{(number + turn) % 50:032x}" for number in range(50)}
+        observed = {f"o{number}.py": f"{(number * turn) % 50:032x}" for number in range(50)}
+        parts = {"code": code, "packages": observed, "params": {"turn": turn}}
+        result = Result(f"shared-{turn}", "s", "x", run_id, {}, parts, observed=observed, made_at=now())
+        kept = store.save_work(run_id, StepResult("s", "call", "ran"), result, metrics=[Metric("m", 1.0, step=turn)])
+        store.releases.add(Release("m", "", "main", "", run_id, "d", f"{run_id}", now()))
+        print(kept.fingerprint, kept.run, flush=True)
+"""
+
+
+def test_processes_on_one_server_agree_on_every_result(postgres: Any, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    command = [sys.executable, "-c", WRITER]
+    writers = [
+        subprocess.Popen(
+            [*command, str(tmp_path / f"{number}" / ".fiat"), url, f"w{number}"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    outputs = [writer.communicate(timeout=120)[0] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
+    winners = {tuple(line.split()) for output in outputs for line in output.splitlines()}
+    assert len(winners) == 15, "each piece of work has one result, whoever made it"
+    with open_store(tmp_path / ".fiat", url=url, now=lambda: NOW) as store:
+        assert len(store.runs.newest(limit=100)) == 60
+        assert len({one.run for one in store.releases.newest("m")}) == 60
+        for fingerprint, run in winners:
+            found = store.results.find(fingerprint)
+            assert found is not None
+            assert found.run == run
+            assert len(dict(found.parts)) == 3

@@ -10,8 +10,16 @@ from fiat.store.store import Store, open_store
 TIME = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def make(fingerprint: str, *, branch: str = "main", alias: str = "champion", commit: str = "c" * 40, **more: Any) -> Release:
-    fields = {"model": "digits", "run": f"run-{fingerprint}", "digest": f"{fingerprint}.dir", "released_at": TIME, **more}
+def make(
+    fingerprint: str, *, branch: str = "main", alias: str = "champion", commit: str = "c" * 40, **more: Any
+) -> Release:
+    fields = {
+        "model": "digits",
+        "run": f"run-{fingerprint}",
+        "digest": f"{fingerprint}.dir",
+        "released_at": TIME,
+        **more,
+    }
     return Release(alias=alias, branch=branch, commit=commit, fingerprint=fingerprint, **fields)
 
 

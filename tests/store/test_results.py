@@ -25,7 +25,10 @@ def make(number: int, **changes: Any) -> Result:
         "outputs": {"model": Artifact(f"{number:032x}.dir", 12, 3)},
         "parts": {"kind": {"kind": "call"}, "params": {"lr": 0.1}},
         "observed": {"fiat.cfg": "-"},
-        "metrics": (Metric("loss", 0.5, step=1), Metric("acc", 0.9, slice="label=7", low=0.8, high=1.0, n_rows=9)),
+        "metrics": (
+            Metric("loss", 0.5, step=1),
+            Metric("acc", 0.9, slice="label=7", low=0.8, high=1.0, n_rows=9),
+        ),
         "facts": {"rows": {"train": 8}},
         "warnings": ("too few rows",),
         "seconds": 1.25,
@@ -36,7 +39,21 @@ def make(number: int, **changes: Any) -> Result:
 
 def make_run(run_id: str, started_at: datetime, steps: tuple[StepResult, ...]) -> Run:
     return Run(
-        run_id, "digits", "specs/digits", "a", "b", "", "", False, (), {}, "done", "pass", "", started_at, steps=steps
+        run_id,
+        "digits",
+        "specs/digits",
+        "a",
+        "b",
+        "",
+        "",
+        False,
+        (),
+        {},
+        "done",
+        "pass",
+        "",
+        started_at,
+        steps=steps,
     )
 
 
@@ -126,7 +143,7 @@ def test_a_lost_document_is_a_fault_with_a_next_step(reopen: Callable[[], Store]
         transaction.execute("DELETE FROM documents")
     found = reopen().results.find(make(1).fingerprint)
     assert found is not None
-    with pytest.raises(EnvironmentFault, match="lost document"):
+    with pytest.raises(EnvironmentFault, match=r"document .* gone"):
         found.parts["code"]
 
 

@@ -59,8 +59,14 @@ def test_a_run_comes_back_whole(reopen: Callable[[], Store]) -> None:
         verdict="warn",
         reason="a gate warned",
         ended_at=START + timedelta(minutes=1, microseconds=5),
-        metrics=(Metric("accuracy", 0.97, low=0.96, high=0.98, n_rows=360), Metric("accuracy", 1.0, slice="label=7")),
-        gates=(GateResult("accuracy >= 0.9", "pass", "0.97", 0.97, 0.9, "gates[0]"), GateResult("x", "skipped", "")),
+        metrics=(
+            Metric("accuracy", 0.97, low=0.96, high=0.98, n_rows=360),
+            Metric("accuracy", 1.0, slice="label=7"),
+        ),
+        gates=(
+            GateResult("accuracy >= 0.9", "pass", "0.97", 0.97, 0.9, "gates[0]"),
+            GateResult("x", "skipped", ""),
+        ),
         model_digest="d" * 32 + ".dir",
     )
     reopen().runs.add(run)
@@ -92,7 +98,12 @@ def test_steps_keep_the_order_of_the_plan_while_they_change(store: Store) -> Non
 def test_the_end_of_a_run_is_written_at_once(store: Store) -> None:
     store.runs.add(make("a"))
     gates = (GateResult("g", "fail", "too low", math.inf, None, "gates[0]"),)
-    end = {"verdict": "fail", "reason": "gate g refused", "state": "done", "ended_at": START + timedelta(hours=1)}
+    end = {
+        "verdict": "fail",
+        "reason": "gate g refused",
+        "state": "done",
+        "ended_at": START + timedelta(hours=1),
+    }
     store.runs.finish("a", metrics=[Metric("m", 1.0)], gates=gates, model_digest="x", **end)
     store.runs.finish("a", metrics=[Metric("m", 2.0)], gates=gates, model_digest="x", **end)
     run = store.runs.find("a")
@@ -123,7 +134,11 @@ def test_a_run_is_named_by_the_start_of_its_id_or_as_the_last(store: Store) -> N
 
 def test_runs_are_listed_from_the_newest_on_without_their_weight(store: Store) -> None:
     for number in range(30):
-        changes = {"spec": f"s{number % 2}", "branch": f"b{number % 3}", "started_at": START + timedelta(hours=number)}
+        changes = {
+            "spec": f"s{number % 2}",
+            "branch": f"b{number % 3}",
+            "started_at": START + timedelta(hours=number),
+        }
         store.runs.add(make(f"r{number:02}", state="done" if number % 5 else "running", **changes))
     listed = store.runs.newest()
     assert [run.id for run in listed] == [f"r{number:02}" for number in range(29, 9, -1)]
@@ -132,7 +147,9 @@ def test_runs_are_listed_from_the_newest_on_without_their_weight(store: Store) -
     assert listed[0].overrides == ("params.lr=0.01",)
     assert [run.id for run in store.runs.newest(spec="s0", limit=3)] == ["r28", "r26", "r24"]
     assert [run.id for run in store.runs.newest(spec="s0", branch="b0", limit=2, offset=1)] == ["r18", "r12"]
-    assert {run.id for run in store.runs.newest(state="running")} == {f"r{number:02}" for number in range(0, 30, 5)}
+    assert {run.id for run in store.runs.newest(state="running")} == {
+        f"r{number:02}" for number in range(0, 30, 5)
+    }
     assert store.runs.newest(spec="nobody") == []
 
 
@@ -165,7 +182,10 @@ def test_curves_come_back_in_order_and_by_step(store: Store) -> None:
     store.metrics.add("a", "clean", [Metric("rows", 3.0, step=0), Metric("left", 2.0)])
     store.metrics.add("a", "clean", [])
     store.metrics.add("b", "train", [Metric("loss", 9.0, step=0)])
-    assert store.metrics.curve("a") == [("clean", Metric("rows", 3.0, step=0)), *(("train", one) for one in points)]
+    assert store.metrics.curve("a") == [
+        ("clean", Metric("rows", 3.0, step=0)),
+        *(("train", one) for one in points),
+    ]
     finals = [one for _, one in store.metrics.of_steps("a") if one.step is None]
     assert [one.name for one in finals] == ["left", "final"]
     assert math.isnan(finals[1].value)

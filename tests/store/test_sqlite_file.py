@@ -35,7 +35,9 @@ def test_the_folder_of_the_store_keeps_itself_out_of_git(tmp_path: Path) -> None
 
 def test_a_commit_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
     backend = SqliteFile(tmp_path / "store.db", SCHEMA)
-    mode, synchronous = (backend.execute(f"PRAGMA {name}", ())[0][0] for name in ("journal_mode", "synchronous"))
+    mode, synchronous = (
+        backend.execute(f"PRAGMA {name}", ())[0][0] for name in ("journal_mode", "synchronous")
+    )
     if sqlite3.sqlite_version_info < (3, 51, 3):
         assert (mode, synchronous) == ("truncate", 3)
     else:
@@ -48,7 +50,9 @@ def test_a_store_of_a_newer_version_is_left_as_it_is_to_the_byte(tmp_path: Path)
     newer = Schema(SCHEMA.version + 1, SCHEMA.tables)
     SqliteFile(tmp_path / "store.db", newer).close()
     before = contents(tmp_path / "store.db")
-    with pytest.raises(EnvironmentFault, match=rf"has version {newer.version}, .* up to {SCHEMA.version}") as fault:
+    with pytest.raises(
+        EnvironmentFault, match=rf"has version {newer.version}, .* up to {SCHEMA.version}"
+    ) as fault:
         SqliteFile(tmp_path / "store.db", SCHEMA)
     assert "upgrade Fiat" in fault.value.hint
     assert contents(tmp_path / "store.db") == before
@@ -59,7 +63,9 @@ def test_an_older_store_is_brought_up_to_date_with_what_it_holds(tmp_path: Path)
     backend = SqliteFile(tmp_path / "store.db", SCHEMA)
     backend.execute("INSERT INTO documents (digest, body) VALUES ('d', 'kept')", ())
     backend.close()
-    steps = {SCHEMA.version: ("ALTER TABLE documents ADD COLUMN note TEXT", "UPDATE documents SET note = 'n'")}
+    steps = {
+        SCHEMA.version: ("ALTER TABLE documents ADD COLUMN note TEXT", "UPDATE documents SET note = 'n'")
+    }
     for _ in range(2):
         backend = SqliteFile(tmp_path / "store.db", Schema(SCHEMA.version + 1, (), steps))
         assert backend.execute("SELECT body, note FROM documents", ()) == [("kept", "n")]
@@ -131,7 +137,9 @@ def test_one_store_can_be_used_by_several_threads(tmp_path: Path) -> None:
             for turn in range(20):
                 with database.write() as transaction:
                     transaction.execute("INSERT INTO documents VALUES (?, 'a')", (f"{number}-{turn}",))
-                    transaction.execute("UPDATE documents SET body = 'b' WHERE digest = ?", (f"{number}-{turn}",))
+                    transaction.execute(
+                        "UPDATE documents SET body = 'b' WHERE digest = ?", (f"{number}-{turn}",)
+                    )
                 assert database.read("SELECT COUNT(*) FROM documents WHERE body = 'a'") == [(0,)]
         except BaseException as error:
             faults.append(error)
@@ -148,9 +156,14 @@ def test_one_store_can_be_used_by_several_threads(tmp_path: Path) -> None:
 
 def test_a_block_that_raises_leaves_nothing_and_the_next_one_works(tmp_path: Path) -> None:
     database = Database(SqliteFile(tmp_path / "store.db", SCHEMA))
-    with pytest.raises(KeyboardInterrupt), database.write() as transaction:
-        transaction.execute("INSERT INTO documents VALUES ('d', 'x')")
-        raise KeyboardInterrupt
+
+    def write_and_stop() -> None:
+        with database.write() as transaction:
+            transaction.execute("INSERT INTO documents VALUES ('d', 'x')")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop()
     assert database.read("SELECT COUNT(*) FROM documents") == [(0,)]
     with database.write() as transaction:
         transaction.execute("INSERT INTO documents VALUES ('d', 'x')")

@@ -193,7 +193,10 @@ def test_links_are_followed_within_the_checkout_and_refused_beyond(repo: Hashed,
     make_tree(repo.root / "data", 3)
     (repo.root / "elsewhere.txt").write_bytes(b"linked")
     (repo.root / "data" / "link").symlink_to(repo.root / "elsewhere.txt")
-    files = {path: (repo.root / "data" / path).read_bytes() for path in ("d0/f0.txt", "d1/f1.txt", "d2/f2.txt", "link")}
+    files = {
+        path: (repo.root / "data" / path).read_bytes()
+        for path in ("d0/f0.txt", "d1/f1.txt", "d2/f2.txt", "link")
+    }
     assert repo.open().digest(repo.root / "data") == tree_digest(files)
     (repo.root / "elsewhere.txt").write_bytes(b"edited")
     assert repo.open().digest(repo.root / "data") == tree_digest({**files, "link": b"edited"})
@@ -205,7 +208,9 @@ def test_links_are_followed_within_the_checkout_and_refused_beyond(repo: Hashed,
             repo.open().digest(path)
 
 
-def test_a_place_outside_the_checkout_may_be_named_and_hold_links_within_itself(repo: Hashed, tmp_path: Path) -> None:
+def test_a_place_outside_the_checkout_may_be_named_and_hold_links_within_itself(
+    repo: Hashed, tmp_path: Path
+) -> None:
     shared = tmp_path / "shared"
     files = make_tree(shared / "v2", 3)
     (tmp_path / "current").symlink_to(shared / "v2")

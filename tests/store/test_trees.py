@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from fiat.store.trees import TreeFile, digest_tree, is_digest, read_tree, write_tree
 
 MD5 = st.text("0123456789abcdef", min_size=32, max_size=32)
-PART = st.text(st.characters(blacklist_characters="/\0"), min_size=1, max_size=6).filter(lambda one: one not in (".", ".."))
+PART = st.text(st.characters(blacklist_characters="/\0"), min_size=1, max_size=6).filter(
+    lambda one: one not in (".", "..")
+)
 PATH = st.lists(PART, min_size=1, max_size=3).map("/".join)
 
 
@@ -28,7 +30,9 @@ def test_a_path_that_leaves_its_folder_is_refused(path: str) -> None:
         read_tree(json.dumps([{"md5": "0" * 32, "relpath": path}]).encode())
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", "[{}]", '[{"md5": "x", "relpath": "a"}]', "[" * 9, '[{"md5": null}]'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", "[{}]", '[{"md5": "x", "relpath": "a"}]', "[" * 9, '[{"md5": null}]']
+)
 def test_what_is_no_list_of_files_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         read_tree(text.encode())

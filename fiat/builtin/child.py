@@ -1,0 +1,87 @@
+"""The program that runs a `call:` in a fresh process: `python -m fiat.builtin.child REQUEST.json`.
+
+The request is written by `fiat/engine/jobs.py`. What the call makes goes to the paths in the request; what it was seen
+to read, and how it failed, go to the request's `result` file. Only what a role needs is imported.
+"""
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fiat.builtin.child_watch import Watch
+from fiat.errors import EXIT_REFUSED, FiatError
+
+ROLES = {
+    "step": "fiat.builtin.child_call",
+    "train": "fiat.builtin.child_train",
+    "export": "fiat.builtin.child_export",
+    "gate": "fiat.builtin.child_judge",
+    "metric": "fiat.builtin.child_judge",
+}
+_OURS = str(Path(__file__).parent)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one request and give the exit code."""
+    request: dict[str, Any] = json.loads(Path(arguments[0]).read_text("utf-8"))
+    given = [*request.get("inputs", {}).values(), *request.get("outputs", {}).values()]
+    watch = Watch(Path(request["root"]), ignored=tuple(given))
+    sys.path[:0] = [folder for folder in request["path"] if folder not in sys.path[:1]]
+    error: dict[str, object] | None = None
+    watch.start()
+    try:
+        importlib.import_module(ROLES[request["role"]]).work(request)
+        code = 0
+    except SystemExit as stop:
+        code = _exit_code(stop)
+    except FiatError as fault:
+        sys.stderr.write(f"error: {fault}\n")
+        error = {"type": type(fault).__name__, "message": str(fault)}
+        code = EXIT_REFUSED
+    except BaseException as fault:
+        frames = _user_frames(fault.__traceback__)
+        sys.stderr.write("".join(traceback.format_exception(type(fault), fault, frames)))
+        error = {"type": type(fault).__name__, "message": str(fault), **_place(frames)}
+        code = EXIT_REFUSED
+    _write(Path(request["result"]), {"observed": watch.seen(), "error": error})
+    return code
+
+
+def _exit_code(stop: SystemExit) -> int:
+    if stop.code is None or isinstance(stop.code, int):
+        return stop.code or 0
+    sys.stderr.write(f"{stop.code}\n")
+    return EXIT_REFUSED
+
+
+def _user_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame that is not ours; all of it when there is none."""
+    start = trace
+    while start is not None and start.tb_frame.f_code.co_filename.startswith((_OURS, "<frozen")):
+        start = start.tb_next
+    return start or trace
+
+
+def _place(trace: TracebackType | None) -> dict[str, object]:
+    last: dict[str, object] = {}
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if "site-packages" not in name and not name.startswith("<"):
+            last = {"file": name, "line": trace.tb_lineno}
+        trace = trace.tb_next
+    return last
+
+
+def _write(path: Path, document: Mapping[str, object]) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(document), "utf-8")
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,254 @@
+"""The one HTTP client for everything that goes out: checked and pinned addresses, caps on everything.
+
+Only `http` and `https`; no credentials in URLs; no proxy unless one is given; redirects are followed a few times, each
+checked like the first address, never from https to http, and without the caller's own headers once the host changes.
+"""
+
+import http.client
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from fiat.builtin.http_address import (
+    Connect,
+    Resolve,
+    checked_addresses,
+    connect_address,
+    resolve_name,
+)
+from fiat.builtin.http_proxy import Proxy, check_proxied, proxy_for
+from fiat.builtin.http_socket import TimedSocket
+from fiat.errors import SpecError
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_HEADER_TIMEOUT_S = 60.0
+_LONGEST_URL = 8192
+_HEADERS = {"User-Agent": "fiat", "Accept-Encoding": "identity", "Connection": "close"}
+_SAFE_ELSEWHERE = ("Range", "If-Range", "Accept")
+
+
+@dataclass(frozen=True)
+class HttpPolicy:
+    """What the operator allows.
+
+    Attributes:
+        allow_private_hosts: private, loopback and link-local addresses may be reached.
+        max_bytes: most bytes of a body.
+        timeout_s: most seconds that one exchange may take, from connecting to the last byte.
+        idle_timeout_s: most seconds without a byte.
+        max_redirects: how many redirects are followed.
+        proxies: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case; nothing is read from the environment.
+    """
+
+    allow_private_hosts: bool = False
+    max_bytes: int = 10 * 1024**3
+    timeout_s: float = 6 * 3600.0
+    idle_timeout_s: float = 30.0
+    max_redirects: int = 5
+    proxies: Mapping[str, str] = field(default_factory=dict)
+
+
+class BrokenTransfer(Exception):
+    """The connection failed or stood still: another try may help."""
+
+
+class HttpAnswer:
+    """A response whose body is read piece by piece; use it in a `with`.
+
+    Attributes:
+        url: where it came from, after redirects.
+        status: HTTP status, no redirect.
+        headers: by lower-case name.
+        length: bytes of the body as announced, None when it is not.
+    """
+
+    def __init__(self, url: str, response: http.client.HTTPResponse, timed: TimedSocket) -> None:
+        self.url = url
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.length: int | None = response.length
+        self._response = response
+        self._timed = timed
+        self._n_read = 0
+
+    def __enter__(self) -> "HttpAnswer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._response.close()
+        self._timed.end()
+
+    def read(self, size_bytes: int) -> bytes:
+        """The next bytes of the body, at most so many; empty at its end.
+
+        Raises:
+            BrokenTransfer: the connection broke, stood still, took too long, or ended before the announced length.
+        """
+        left = None if self.length is None else self.length - self._n_read
+        if left == 0:
+            return b""
+        try:
+            data = self._response.read1(size_bytes if left is None else min(size_bytes, left))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise BrokenTransfer(_words(error)) from error
+        if not data and left:
+            raise BrokenTransfer(f"it ended after {self._n_read:,} of {self.length:,} bytes")
+        self._n_read += len(data)
+        return data
+
+
+class HttpClient:
+    """Makes requests under a policy. Holds no connection between them.
+
+    Args:
+        policy: what is allowed.
+        resolve: addresses of a name.
+        connect: a TCP connection to an address.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        policy: HttpPolicy,
+        *,
+        resolve: Resolve = resolve_name,
+        connect: Connect = connect_address,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.policy = policy
+        self._resolve, self._connect, self._clock = resolve, connect, clock
+
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
+        """GET a URL, following redirects; the answer's body is not read yet.
+
+        Raises:
+            SpecError: the URL, or one that it redirects to, is not allowed.
+            EnvironmentFault: the name can't be resolved.
+            BrokenTransfer: no connection, no answer in time, or no proper HTTP.
+        """
+        own_headers = dict(headers or {})
+        current = url
+        for _ in range(self.policy.max_redirects + 1):
+            parts = checked_url(current)
+            answer = self._exchange(parts, own_headers)
+            if answer.status not in _REDIRECTS:
+                return answer
+            with answer:
+                target = answer.headers.get("location", "")
+            if not target:
+                raise BrokenTransfer(f"{parts.hostname} redirects without saying where to")
+            current = urljoin(current, target)
+            following = checked_url(current)
+            if parts.scheme == "https" and following.scheme == "http":
+                raise SpecError(f"{parts.hostname} redirects from https to http: {shown_url(current)}")
+            if (following.hostname, following.port) != (parts.hostname, parts.port):
+                own_headers = {name: value for name, value in own_headers.items() if name in _SAFE_ELSEWHERE}
+        raise SpecError(f"{shown_url(url)} redirects more than {self.policy.max_redirects} times")
+
+    def _exchange(self, parts: SplitResult, headers: Mapping[str, str]) -> HttpAnswer:
+        host = str(parts.hostname)
+        timed: TimedSocket | None = None
+        try:
+            proxy = proxy_for(parts.scheme, host, self.policy.proxies)
+            timed = self._open(parts, host, proxy)
+            connection = http.client.HTTPConnection(host)
+            connection.sock = timed  # all of a socket that it uses
+            target = _target(parts)
+            absolute = proxy is not None and parts.scheme == "http"
+            connection.putrequest(
+                "GET",
+                f"http://{parts.netloc}{target}" if absolute else target,
+                skip_host=True,
+                skip_accept_encoding=True,
+            )
+            for name, value in {"Host": parts.netloc, **_HEADERS, **headers}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+            timed.limit(self.policy.timeout_s)
+            return HttpAnswer(parts.geturl(), response, timed)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            if timed is not None:
+                timed.end()
+            raise BrokenTransfer(f"{host}: {_words(error)}") from error
+
+    def _open(self, parts: SplitResult, host: str, proxy: Proxy | None) -> TimedSocket:
+        """Connect to a checked address, or to the operator's proxy, with TLS where the URL says so."""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        allow_private = self.policy.allow_private_hosts
+        if proxy is None:
+            addresses = checked_addresses(host, port, self._resolve, allow_private=allow_private)
+            raw = self._first(addresses, port)
+        else:
+            # The proxy resolves names; what can be told from the name itself is still checked.
+            check_proxied(host, port, allow_private=allow_private)
+            raw = self._first([proxy.host], proxy.port)
+        timed = TimedSocket(raw, self.policy.idle_timeout_s, self._clock)
+        timed.limit(min(_HEADER_TIMEOUT_S, self.policy.timeout_s))
+        try:
+            if parts.scheme == "https":
+                if proxy is not None:
+                    proxy.tunnel(timed, host, port)
+                timed.secure(host)
+        except (OSError, ValueError):
+            timed.end()
+            raise
+        return timed
+
+    def _first(self, addresses: list[str], port: int) -> socket.socket:
+        failure = OSError("no address")
+        for address in addresses:
+            try:
+                return self._connect(address, port, self.policy.idle_timeout_s)
+            except OSError as error:
+                failure = error
+        raise failure
+
+
+def checked_url(url: str) -> SplitResult:
+    """The parts of a URL that may be asked for.
+
+    Raises:
+        SpecError: not http or https, no host, credentials in it, or characters that don't belong there.
+    """
+    if (
+        len(url) > _LONGEST_URL
+        or not url.isascii()
+        or any(letter <= " " or letter in "\\\x7f" for letter in url)
+    ):
+        raise SpecError(f"{url[:80]!r} is no URL", hint="percent-encode special characters")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise SpecError(f"{url[:80]!r} is no URL: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise SpecError(f"{shown_url(url)} is not an address that starts with https:// or http://")
+    if "@" in parts.netloc:
+        raise SpecError(
+            f"the URL of {host} holds credentials", hint="URLs are shown in logs: use a public or signed URL"
+        )
+    return parts
+
+
+def shown_url(url: str) -> str:
+    """A URL without what may be secret: credentials, query, fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _target(parts: SplitResult) -> str:
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return str(error) or "it stood still for too long"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

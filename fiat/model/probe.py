@@ -1,0 +1,65 @@
+"""The first load and inference of a model, in a process that may die."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from fiat.errors import SpecError
+
+TIMEOUT_S = 120.0
+MEMORY_BYTES = 8 << 30
+_SCRIPT = """
+import json, sys
+import numpy as np
+import onnxruntime as ort
+path, signature = sys.argv[1], json.loads(sys.argv[2])
+options = ort.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+options.log_severity_level = 4
+session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+feed = {}
+for item in session.get_inputs():
+    shape = [2 if index == 0 else (size if isinstance(size, int) and size > 0 else 1)
+             for index, size in enumerate(item.shape)]
+    kind = item.type.removeprefix("tensor(").removesuffix(")")
+    names = {"float": "float32", "double": "float64", "string": "object", "bool": "bool"}
+    feed[item.name] = np.full(shape, "" if kind == "string" else 0, dtype=names.get(kind, kind))
+session.run(None, feed)
+"""
+
+
+def probe_model(path: Path, *, timeout_s: float = TIMEOUT_S, memory_bytes: int = MEMORY_BYTES) -> None:
+    """Load a pre-checked model and predict two rows of zeros, where a crash hurts nobody.
+
+    Args:
+        path: the file.
+        timeout_s: longest time in seconds.
+        memory_bytes: address space of the process.
+
+    Raises:
+        SpecError: onnxruntime refused it, crashed, or took too long or too much.
+    """
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    command = [sys.executable, "-I", "-c", _SCRIPT, str(path), json.dumps({})]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=limit,
+        )
+    except subprocess.TimeoutExpired:
+        raise SpecError(f"{path.name} took longer than {timeout_s:g} s to load and predict two rows") from None
+    if done.returncode < 0:
+        raise SpecError(f"{path.name} crashes onnxruntime (signal {-done.returncode})", hint="it is not loaded again")
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise SpecError(f"onnxruntime can't use {path.name}: {(lines or ['no reason given'])[-1][:300]}")
