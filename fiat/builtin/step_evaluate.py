@@ -1,6 +1,7 @@
 """Step `evaluate`: run the exported model on a split and measure it. A baseline's package is measured the same way."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fiat.data.dataset import Dataset, open_dataset
-from fiat.errors import SpecError
+from fiat.errors import EnvironmentFault, SpecError
 from fiat.evaluate.catalog import Task
 from fiat.evaluate.feeds import GraphInputs, column_array, read_feeds, stack_outputs
 from fiat.evaluate.folder import LABEL_WORD, Evaluation, json_values, slice_columns, write_evaluation
@@ -21,6 +22,8 @@ from fiat.evaluate.onnx_scores import predict_batches
 from fiat.evaluate.parity import Parity, compare_outputs
 from fiat.evaluate.plots import plot_data
 from fiat.evaluate.slices import Slice, cut
+from fiat.model.precheck import precheck_model
+from fiat.model.probe import probe_model
 from fiat.ports.step import StepContext, StepOutcome
 from fiat.run.model import Metric
 
@@ -43,9 +46,10 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Model:
-    """An exported model."""
+    """An exported model: a copy of its own that has been looked at, and where its framework's outputs would lie."""
 
     path: Path
+    framework: Path
     inputs: GraphInputs
     labels: tuple[object, ...] | None
 
@@ -60,7 +64,7 @@ class EvaluateStep:
 
     name = "evaluate"
     version = "1"
-    packages = ("numpy", "onnxruntime", "pyarrow", "scikit-learn")
+    packages = ("numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn")
 
     def run(self, context: StepContext) -> StepOutcome:
         """Predict, measure, and write the evaluation.
@@ -72,9 +76,13 @@ class EvaluateStep:
         request = _read_request(context.params)
         target, dataset = context.outputs["evaluation"], open_dataset(context.inputs["dataset"])
         if "onnx" in context.inputs:
-            return _evaluate(request, context.inputs["onnx"], dataset, target)
+            return _evaluate(
+                request, _read_model(context.inputs["onnx"], dataset, context.work_dir), dataset, target
+            )
         try:
-            return _evaluate(request, context.inputs["package"], dataset, target)
+            return _evaluate(
+                request, _read_model(context.inputs["package"], dataset, context.work_dir), dataset, target
+            )
         except SpecError as error:
             reason = f"the baseline can't be measured on this data: {error.message}"
             task = request.task or "classification"
@@ -82,8 +90,7 @@ class EvaluateStep:
             return StepOutcome(facts={"unusable": reason})
 
 
-def _evaluate(request: _Request, folder: Path, dataset: Dataset, target: Path) -> StepOutcome:
-    model = _read_model(folder, dataset)
+def _evaluate(request: _Request, model: _Model, dataset: Dataset, target: Path) -> StepOutcome:
     table = _read_split(dataset, request.split)
     outputs = _predict(model, table)
     label = _single(table.column(dataset.label))
@@ -101,7 +108,7 @@ def _evaluate(request: _Request, folder: Path, dataset: Dataset, target: Path) -
         rows=judged.rows,
         columns=columns,
         measured=measured,
-        parity=_parity(request, folder, dataset, model, outputs),
+        parity=_parity(request, dataset, model, outputs),
         model_size_bytes=model.path.stat().st_size,
         scores=judged.scores,
     )
@@ -126,7 +133,7 @@ def _read_request(params: Mapping[str, object]) -> _Request:
     )
 
 
-def _read_model(folder: Path, dataset: Dataset) -> _Model:
+def _read_model(folder: Path, dataset: Dataset, work_dir: Path) -> _Model:
     signature = json.loads((folder / "signature.json").read_bytes())
     if not dataset.label:
         raise SpecError("the data has no label to judge by", hint="name its column in data.<name>.label")
@@ -137,7 +144,23 @@ def _read_model(folder: Path, dataset: Dataset) -> _Model:
         dtypes=tuple(item["dtype"] for item in signature["inputs"]),
     )
     labels = signature.get("labels")
-    return _Model(folder / "model.onnx", inputs, tuple(labels) if labels else None)
+    return _Model(
+        _safe_copy(folder, work_dir), folder / "framework.arrow", inputs, tuple(labels) if labels else None
+    )
+
+
+def _safe_copy(folder: Path, work_dir: Path) -> Path:
+    """The graph as a file of our own (the store may have linked it), pre-checked and loaded once where it can do no harm."""
+    path = work_dir / f"{folder.name}.onnx"
+    try:
+        shutil.copyfile(folder / "model.onnx", path)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"model.onnx can't be read: {error.strerror}", hint="run the export again"
+        ) from error
+    precheck_model(path)
+    probe_model(path)
+    return path
 
 
 def _read_split(dataset: Dataset, split: str) -> Any:
@@ -172,14 +195,11 @@ def _measure(
     return measure(judged.rows, names, slices, confidence=request.confidence, seed=request.seed)
 
 
-def _parity(
-    request: _Request, folder: Path, dataset: Dataset, model: _Model, outputs: Outputs
-) -> Parity | None:
+def _parity(request: _Request, dataset: Dataset, model: _Model, outputs: Outputs) -> Parity | None:
     """Against what the framework's model itself said of the test split; a package doesn't keep that."""
-    path = folder / "framework.arrow"
-    if not path.exists():
+    if not model.framework.exists():
         return None
-    with pa.memory_map(str(path)) as source:
+    with pa.memory_map(str(model.framework)) as source:
         table = pa.ipc.open_file(source).read_all()
     if table.num_rows == 0:
         return None

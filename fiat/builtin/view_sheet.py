@@ -1,5 +1,6 @@
 """A sheet: what a command shows, as data. Printed as plain text here, and in colour by `view_rich.py`."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -117,11 +118,6 @@ def _folded(text: str, width: int) -> list[str]:
     if not width or len(text) <= width:
         return [text]
     indent = " " * (len(text) - len(text.lstrip(" ")))
-    lines, line = [], ""
-    for word in text.split(" "):
-        if line.strip() and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = indent + word
-        else:
-            line = f"{line} {word}" if line or not word else word
-    return [*lines, line]
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )

@@ -96,7 +96,9 @@ class Collector:
         """Undeclared files that the step read and that changed after its start."""
         start = started_at.timestamp()
         for name, digest in observed.items():
-            if digest != ABSENT and (self._bench.root / name).stat().st_mtime >= start:
+            if name.endswith("/") or digest == ABSENT:
+                continue
+            if (self._bench.root / name).stat().st_mtime >= start:
                 return (f"code: {name} changed",)
         return ()
 

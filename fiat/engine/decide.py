@@ -17,6 +17,7 @@ from fiat.store.store import Store
 
 USER_KINDS = frozenset({"run", "call", "export"})
 ABSENT = "-"
+NOT_LISTED = frozenset({".git", ".fiat", "__pycache__", ".venv"})
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Decider:
         """Digests of files that a step was seen to read beyond its declared inputs, path to digest.
 
         Args:
-            names: `read` and `absent`, each a list of paths relative to the root.
+            names: `read`, `absent` and `listed`, each a list of paths relative to the root.
             step: the step that read them.
         """
         declared = (*step.sources, *self._data)
@@ -136,7 +137,24 @@ class Decider:
         for name in _texts(names.get("absent")):
             if not (self.checkout.root / name).exists():
                 observed[name] = ABSENT
+        for name in _texts(names.get("listed")):
+            if not _inside(name, declared):
+                observed[f"{name}/"] = self._digest_listing(name)
         return observed
+
+    def _digest_now(self, name: str) -> str:
+        """Digest of an observed path: a file, or with a slash behind it the names in a folder."""
+        if name.endswith("/"):
+            return self._digest_listing(name.rstrip("/"))
+        path = self.checkout.root / name
+        return self.store.digester.digest(path) if path.is_file() else ABSENT
+
+    def _digest_listing(self, name: str) -> str:
+        try:
+            names = sorted(path.name for path in (self.checkout.root / name).iterdir())
+        except OSError:
+            return ABSENT
+        return digest_json([item for item in names if item not in NOT_LISTED])
 
     def _surroundings(
         self, step: Step, inputs: Mapping[str, str], logged: Mapping[str, float]
@@ -200,9 +218,7 @@ class Decider:
         if result is None:
             return ()
         for name, digest in result.observed.items():
-            path = self.checkout.root / name
-            now = self.store.digester.digest(path) if path.is_file() else ABSENT
-            if now != digest:
+            if self._digest_now(name) != digest:
                 return (f"code: {name} changed (the step read it)",)
         for name, artifact in result.outputs.items():
             if not self.store.artifacts.check(artifact.digest):

@@ -11,10 +11,9 @@ from shlex import quote
 from fiat.engine.decide import Decided
 from fiat.errors import EnvironmentFault
 from fiat.plan.model import Limits, Step
-from fiat.plan.work import WHOLE_REFERENCE
 from fiat.ports.compute import Command, Job, Resources
 from fiat.ports.step import StepContext
-from fiat.spec.command import fill
+from fiat.spec.command import fill, whole_reference
 from fiat.store.store import Store
 
 CHILD = "fiat.builtin.child"
@@ -154,7 +153,7 @@ def _fill_all(value: object, places: Mapping[str, str]) -> dict[str, object]:
     request = dict(_mapping(value))
     params = _mapping(request.get("params"))
     request["params"] = {
-        key: places[match[1]] if (match := WHOLE_REFERENCE.fullmatch(str(item))) else item
+        key: places[str(found)] if (found := whole_reference(item)) else item
         for key, item in params.items()
     }
     return request

@@ -140,7 +140,7 @@ def _resampled_drop(name: str, candidate: Rows, baseline: Rows, generator: np.ra
         means = np.concatenate([piece @ both for piece in weights]) / n
         return from_means(name, means[:, mine.shape[1] :]) - from_means(name, means[:, : mine.shape[1]])
     mine, theirs = resample_ranked(name, [candidate, baseline], generator)
-    return theirs - mine
+    return np.asarray(theirs - mine, dtype=np.float64)
 
 
 def _drop_by_cells(

@@ -1,7 +1,7 @@
 """Confidence intervals: Wilson's for proportions, DeLong's for ROC AUC, percentile bootstrap for all else.
 
-Metrics that only need counts by class always get all resamples: these are one multinomial draw over the pairs of true
-and predicted class, the same distribution whatever the number of rows. `draws.py` says how many the others get.
+Metrics that only need counts by class get all resamples of however many rows: these are one multinomial draw over the
+pairs of true and predicted class. `draws.py` says how many resamples the others get.
 
 Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference"; Efron 1979, "Bootstrap
 methods: another look at the jackknife".
@@ -112,7 +112,7 @@ def _resampled_counts(name: str, rows: ClassRows, generator: np.random.Generator
 
 def _resampled_rows(name: str, rows: Rows, generator: np.random.Generator) -> Floats:
     if metric_info(name).family == "ranks":
-        return resample_ranked(name, [rows], generator)[0]
+        return np.asarray(resample_ranked(name, [rows], generator)[0], dtype=np.float64)
     numbers = row_numbers(name, rows)
     weights = row_weights(rows.n_rows, resample_count(rows.n_rows), generator)
     means = np.concatenate([piece @ numbers for piece in weights]) / rows.n_rows

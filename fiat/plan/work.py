@@ -1,17 +1,15 @@
 """Steps of user code: what a `run:` or `call:` of the spec becomes."""
 
 import math
-import re
 from collections.abc import Mapping
 
 from fiat.plan.model import Limits, Ref, Step
-from fiat.spec.command import references
+from fiat.spec.graph import reads_of
 from fiat.spec.data_section import Source
 from fiat.spec.model import Spec
 from fiat.spec.section import duration_s, size_bytes
 from fiat.spec.work_section import Work
 
-WHOLE_REFERENCE = re.compile(r"\{((?:data|[a-z0-9][a-z0-9_-]*)\.[a-z0-9][a-z0-9_-]*)\}")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -25,11 +23,9 @@ def user_step(spec: Spec, name: str, work: Work, *, outputs: Mapping[str, str] |
         outputs: name to kind; left out: the section's own.
     """
     kinds = dict(work.out if outputs is None else outputs)
-    inputs = {}
-    for text in (*_named(work), *work.inputs):
-        ref = _ref(text)
-        if ref is not None:
-            inputs[text] = ref
+    inputs: dict[str, Ref] = {}
+    for found in reads_of(work):
+        inputs[str(found)] = Ref(f"data.{found.output}", "dataset") if found.step == "data" else Ref(found.step, found.output)
     params: dict[str, object] = {}
     if work.run is not None:
         params = {"run": work.run, "with": work_params(spec, work)["params"]}
@@ -94,20 +90,6 @@ def source_paths(source: Source) -> tuple[tuple[str, ...], bool]:
 
 def _is_commit(rev: str | None) -> bool:
     return rev is not None and len(rev) == 40 and all(letter in "0123456789abcdef" for letter in rev)
-
-
-def _named(work: Work) -> list[str]:
-    """Outputs that a command names, and values of `with:` that are one `{step.output}` from end to end."""
-    if work.run:
-        return [str(found) for found in references(work.run)]
-    return [match[1] for value in work.with_.values() if (match := WHOLE_REFERENCE.fullmatch(str(value)))]
-
-
-def _ref(text: str) -> Ref | None:
-    step, _, output = text.partition(".")
-    if step == "out":
-        return None
-    return Ref(text, "dataset") if step == "data" else Ref(step, output)
 
 
 def _datasets(inputs: Mapping[str, Ref]) -> dict[str, object]:

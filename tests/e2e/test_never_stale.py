@@ -282,3 +282,19 @@ def test_an_early_step_that_makes_the_same_again_stops_the_rerun(tmp_path: Path)
     edit(tmp_path / "make.py", "import json", "# the same work\nimport json")
     again = go(tmp_path)
     assert states(again) == {"make": "ran", "count": "reused"}
+
+
+def test_a_file_added_to_a_folder_that_the_code_lists_is_a_dependency(tmp_path: Path) -> None:
+    make = (
+        "from pathlib import Path\n"
+        "def make(out):\n"
+        "    names = sorted(path.name for path in Path('parts').iterdir())\n"
+        "    open(out['rows'], 'w').write(' '.join(names))\n"
+    )
+    write(tmp_path, spec_yaml=CALL_SPEC, make_py=make)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "one.txt").write_text("1")
+    assert states(go(tmp_path))["make"] == "ran"
+    assert states(go(tmp_path))["make"] == "reused"
+    (tmp_path / "parts" / "two.txt").write_text("2")
+    assert states(go(tmp_path))["make"] == "ran"

@@ -1,0 +1,66 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from fiat.builtin.compute_machine import check_needs, count_cpus, list_gpus, memory_total_bytes, scrubbed
+from fiat.errors import EnvironmentFault
+from fiat.ports.compute import Capacity, Resources
+
+THERE = Capacity(cpus=4, gpus=2, memory_bytes=8 << 30, name="this machine")
+
+
+def test_only_the_harmless_part_of_an_environment_is_let_through() -> None:
+    env = {
+        "PATH": "/bin",
+        "LC_ALL": "C.UTF-8",
+        "GITHUB_TOKEN": "x",
+        "PYTHONPATH": "/tmp",
+        "LD_PRELOAD": "x.so",
+        "CUDA_VISIBLE_DEVICES": "3",
+    }
+    assert scrubbed(env) == {"PATH": "/bin", "LC_ALL": "C.UTF-8"}
+    assert scrubbed(env, devices=True)["CUDA_VISIBLE_DEVICES"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus"),
+    [("", ()), ("-1", ()), ("0", ("0",)), ("2, 3", ("2", "3")), ("GPU-8f,1", ("GPU-8f", "1"))],
+)
+def test_gpus_are_those_that_the_environment_shows(visible: str, gpus: tuple[str, ...]) -> None:
+    assert list_gpus({"CUDA_VISIBLE_DEVICES": visible}) == gpus
+
+
+def test_without_a_setting_the_driver_is_asked(tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-1)'\necho 'GPU 1: B (UUID: GPU-2)'\n")
+    program.chmod(0o755)
+    assert list_gpus({"PATH": str(tmp_path)}) == ("0", "1")
+    program.write_text("#!/bin/sh\nexit 9\n")
+    assert list_gpus({"PATH": str(tmp_path)}) == ()
+    assert list_gpus({"PATH": str(tmp_path / "none")}) == ()
+
+
+def test_the_machine_has_what_the_kernel_says() -> None:
+    assert 0 < count_cpus() <= len(os.sched_getaffinity(0))
+    assert 64 << 20 < memory_total_bytes() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        (Resources(cpus=5), "5 CPUs (there are 4)"),
+        (Resources(gpus=3), "3 GPUs (there are 2)"),
+        (Resources(memory_bytes=9 << 30), "9 GiB of memory (there are 8 GiB)"),
+        (Resources(cpus=5, gpus=3), "5 CPUs (there are 4) and 3 GPUs (there are 2)"),
+        (Resources(gpus=1.5), "1.5 GPUs"),
+    ],
+)
+def test_what_could_never_run_is_refused_by_name(need: Resources, words: str) -> None:
+    with pytest.raises(EnvironmentFault) as caught:
+        check_needs([Resources(), need], THERE)
+    assert words in caught.value.message
+
+
+def test_what_fits_exactly_is_allowed() -> None:
+    check_needs([Resources(cpus=4, gpus=2, memory_bytes=8 << 30), Resources(cpus=0, gpus=0.5)], THERE)

@@ -1,0 +1,72 @@
+"""A checkout of its own with some of our examples in it, and the program run as a person runs it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+PROGRAM = Path(sys.executable).with_name("fiat")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as one JSON document."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class ExampleCheckout:
+    """A git repository with copies of examples.
+
+    Attributes:
+        folder: its top.
+        program: the `fiat` to run.
+        env: the environment of commands, beside `env` of each call.
+    """
+
+    folder: Path
+    program: Path = PROGRAM
+    env: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def fiat(self, *arguments: str, env: dict[str, str] | None = None, timeout_s: float = 280) -> Done:
+        """Run the program in the top folder."""
+        kept = {name: value for name, value in self.env.items() if not name.startswith(("FIAT_", "RAY_"))}
+        done = subprocess.run(
+            [str(self.program), *arguments],
+            cwd=self.folder,
+            env={**kept, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+def make_checkout(folder: Path, *examples: str) -> ExampleCheckout:
+    """A repository with one commit on `main` that holds these examples."""
+    for example in examples:
+        shutil.copytree(
+            ROOT / "specs" / example,
+            folder / "specs" / example,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(folder)]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    (folder / ".gitignore").write_text("/models/\n")
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "examples"], check=True)
+    return ExampleCheckout(folder)
