@@ -134,19 +134,34 @@ def _read_request(params: Mapping[str, object]) -> _Request:
 
 
 def _read_model(folder: Path, dataset: Dataset, work_dir: Path) -> _Model:
-    signature = json.loads((folder / "signature.json").read_bytes())
+    signature = _read_signature(folder / "signature.json")
     if not dataset.label:
         raise SpecError("the data has no label to judge by", hint="name its column in data.<name>.label")
     inputs = GraphInputs(
         layout=signature["layout"],
-        features=tuple(signature.get("features") or dataset.feature_names),
+        features=tuple(signature["features"]),
         names=tuple(item["name"] for item in signature["inputs"]),
         dtypes=tuple(item["dtype"] for item in signature["inputs"]),
     )
-    labels = signature.get("labels")
+    labels = signature["labels"]
     return _Model(
         _safe_copy(folder, work_dir), folder / "framework.arrow", inputs, tuple(labels) if labels else None
     )
+
+
+def _read_signature(path: Path) -> Mapping[str, Any]:
+    try:
+        signature = json.loads(path.read_bytes())
+        missing = {"inputs", "layout", "features", "labels"} - set(signature)
+    except (OSError, ValueError, TypeError) as error:
+        raise EnvironmentFault(
+            f"signature.json can't be read: {error}", hint="export the model again"
+        ) from error
+    if missing:
+        raise EnvironmentFault(
+            f"signature.json lacks {', '.join(sorted(missing))}", hint="export the model again"
+        )
+    return cast(Mapping[str, Any], signature)
 
 
 def _safe_copy(folder: Path, work_dir: Path) -> Path:

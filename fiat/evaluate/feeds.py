@@ -123,4 +123,6 @@ def column_array(column: Any) -> AnyArray:
     if isinstance(whole, pa.FixedShapeTensorArray):
         tensor: AnyArray = whole.to_numpy_ndarray()
         return tensor
+    if pa.types.is_list(whole.type):
+        return np.array(whole.to_pylist(), dtype=object)
     return np.asarray(whole.to_numpy(zero_copy_only=False))

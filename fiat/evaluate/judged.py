@@ -67,7 +67,9 @@ def judge_rows(
     if found == "regression":
         values = read_values(outputs)
         return Judged(found, ValueRows(_numbers(truth), values[kept]), kept, "none", tuple(said))
-    output = read_classes({name: array[kept] for name, array in outputs.items()}, model_labels or classes)
+    coded = _are_codes(model_labels, classes)
+    known = classes if coded else model_labels or classes
+    output = read_classes({name: array[kept] for name, array in outputs.items()}, known, coded=coded)
     rows = class_rows(output, _class_labels(truth))
     unknown = int(np.count_nonzero(rows.labels >= len(output.classes)))
     if unknown == rows.n_rows:
@@ -79,6 +81,13 @@ def judge_rows(
     if unknown:
         said.append(f"{unknown} rows have a label that the model doesn't know; they count as wrong")
     return Judged(found, rows, kept, output.kind, tuple(said))
+
+
+def _are_codes(model_labels: Sequence[object] | None, classes: Sequence[object] | None) -> bool:
+    """Whether a model that says its labels are 0, 1, 2, ... was trained on indexes of the classes, not on the labels."""
+    if not model_labels or not classes or set(model_labels) <= set(classes):
+        return False
+    return list(model_labels) == list(range(len(classes)))
 
 
 def _few(classes: Sequence[object]) -> str:

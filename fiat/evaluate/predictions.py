@@ -44,12 +44,15 @@ class ClassOutput:
     classes: tuple[object, ...]
 
 
-def read_classes(outputs: Mapping[str, AnyArray], classes: Sequence[object] | None) -> ClassOutput:
+def read_classes(
+    outputs: Mapping[str, AnyArray], classes: Sequence[object] | None, *, coded: bool = False
+) -> ClassOutput:
     """Read the outputs of a classifier.
 
     Args:
         outputs: name to array, first axis rows, in the graph's order.
         classes: class of each score, in order; None when nobody knows, then they are 0, 1, 2, ...
+        coded: the model was trained on the indexes of the classes, so its integer labels are indexes, too.
 
     Raises:
         SpecError: no output can be read as scores or labels, or their number is not that of the classes.
@@ -69,7 +72,7 @@ def read_classes(outputs: Mapping[str, AnyArray], classes: Sequence[object] | No
     if not labels:
         assert scores is not None  # noqa: S101 - one of the two exists, see above
         return ClassOutput(_highest(scores), scores, _kind(kind), known)
-    codes, known = _read_labels(labels[0], known)
+    codes, known = _read_labels(labels[0], known, coded=coded)
     if scores is not None and len(known) > scores.shape[1]:
         scores = np.pad(scores, ((0, 0), (0, len(known) - scores.shape[1])))
     if scores is not None:
@@ -199,9 +202,15 @@ def _highest(scores: Scores) -> Ints:
     return np.where(finite, best, NO_CLASS).astype(np.int64)
 
 
-def _read_labels(array: AnyArray, classes: tuple[object, ...]) -> tuple[Ints, tuple[object, ...]]:
+def _read_labels(
+    array: AnyArray, classes: tuple[object, ...], *, coded: bool
+) -> tuple[Ints, tuple[object, ...]]:
     found = {_plain(value) for value in np.unique(array).tolist()}
     known = set(classes)
-    if found - known and array.dtype.kind in "iu" and all(_is_index(value, len(classes)) for value in found):
+    if (
+        (coded or found - known)
+        and array.dtype.kind in "iu"
+        and all(_is_index(value, len(classes)) for value in found)
+    ):
         return array.astype(np.int64), classes
     return encode(array, classes)

@@ -3,17 +3,41 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from fiat.errors import EnvironmentFault
+from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database, Transaction
 from fiat.store.faults import damaged_rows
+from fiat.store.locks import HeldLock
 from fiat.store.rows import unpack, unpack_outputs, write_time
-from fiat.store.store import Store
 from fiat.store.sweep import Sweep, sweep
 from fiat.store.trees import DIR
+from fiat.store.work import WorkFolders
 
 GRACE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Heap:
+    """What is cleaned: the parts of a store.
+
+    Attributes:
+        root: the `.fiat` folder.
+        database: runs, results and releases.
+        artifacts: the cache.
+        work: scratch folders.
+        use: the lock of those who have the store open.
+        now: aware UTC.
+    """
+
+    root: Path
+    database: Database
+    artifacts: Artifacts
+    work: WorkFolders
+    use: HeldLock
+    now: datetime
 
 
 @dataclass(frozen=True)
@@ -42,7 +66,7 @@ class GcReport:
 
 
 def collect_garbage(
-    store: Store,
+    heap: Heap,
     *,
     keep_runs: int = 20,
     keep_days: float | None = None,
@@ -57,7 +81,7 @@ def collect_garbage(
     `grace_s` stays.
 
     Args:
-        store: what to clean.
+        heap: what to clean.
         keep_runs: how many of each spec's newest runs are kept, 0 or more.
         keep_days: runs younger than this are kept as well.
         dry_run: change nothing, only say what would be removed.
@@ -66,25 +90,25 @@ def collect_garbage(
     Raises:
         EnvironmentFault: the database or the disk refused.
     """
-    cutoff = None if keep_days is None else write_time(store.now() - timedelta(days=keep_days))
-    with store.use.alone() as alone:
-        with _transaction(store.database, dry_run=dry_run) as transaction:
+    cutoff = None if keep_days is None else write_time(heap.now - timedelta(days=keep_days))
+    with heap.use.alone() as alone:
+        with _transaction(heap.database, dry_run=dry_run) as transaction:
             removed_runs = _forget_runs(transaction, keep_runs, cutoff)
             removed_results = _forget_results(transaction) if alone else 0
             _forget_documents(transaction)
             needed = _needed_artifacts(transaction)
             run_ids = frozenset(str(row[0]) for row in transaction.execute("SELECT id FROM runs"))
-        objects = _with_files(store, needed)
+        objects = _with_files(heap, needed)
         plan = Sweep(
-            root=store.root,
+            root=heap.root,
             objects=objects,
             artifacts=frozenset(needed),
             runs=run_ids,
-            before_s=store.now().timestamp() - grace_s,
+            before_s=heap.now.timestamp() - grace_s,
             dry_run=dry_run,
         )
-        with store.artifacts.lock.alone():
-            swept = sweep(plan, store.work.abandoned())
+        with heap.artifacts.lock.alone():
+            swept = sweep(plan, heap.work.abandoned())
     return GcReport(
         removed_objects=swept.removed_objects,
         removed_bytes=swept.removed_bytes,
@@ -151,10 +175,10 @@ def _needed_artifacts(transaction: Transaction) -> set[str]:
     return needed - {""}
 
 
-def _with_files(store: Store, needed: set[str]) -> frozenset[str]:
+def _with_files(heap: Heap, needed: set[str]) -> frozenset[str]:
     objects = set(needed)
     for digest in needed:
         if digest.endswith(DIR):
             with suppress(EnvironmentFault):  # its list is gone already: its files are of no use
-                objects.update(file.digest for file in store.artifacts.files(digest))
+                objects.update(file.digest for file in heap.artifacts.files(digest))
     return frozenset(objects)

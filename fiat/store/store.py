@@ -11,6 +11,7 @@ from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database
 from fiat.store.documents import Documents
 from fiat.store.faults import disk_faults
+from fiat.store.gc import GRACE_S, GcReport, Heap, collect_garbage
 from fiat.store.locks import HeldLock
 from fiat.store.metrics import Metrics, add_metrics_within
 from fiat.store.postgres import PostgresServer
@@ -37,14 +38,12 @@ class Store:
         artifacts: files and folders by digest.
         digester: digests of the checkout's files.
         work: scratch folders.
-        now: the clock, aware.
-        database: for `gc.py` in this room only.
-        use: held as long as the store is open, so that `gc` sees who uses it.
+        database: for this room only.
     """
 
     def __init__(self, root: Path, database: Database, now: Callable[[], datetime], checkout: Path) -> None:
         self.root = root
-        self.now = now
+        self._now = now
         self.database = database
         documents = Documents(database)
         self.results = Results(database, documents)
@@ -54,7 +53,8 @@ class Store:
         self.artifacts = Artifacts(root)
         self.digester = Digester(root / "stats", checkout, now)
         self.work = WorkFolders(root)
-        self.use = HeldLock(root / "use.lock")
+        # Held as long as the store is open, so that `gc` in another process sees that it is used.
+        self._use = HeldLock(root / "use.lock")
 
     def save_work(
         self,
@@ -94,12 +94,26 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{step}.log"
 
+    def gc(
+        self,
+        *,
+        keep_runs: int = 20,
+        keep_days: float | None = None,
+        dry_run: bool = False,
+        grace_s: float = GRACE_S,
+    ) -> GcReport:
+        """Remove what no kept run and no release needs; see `gc.collect_garbage`."""
+        heap = Heap(self.root, self.database, self.artifacts, self.work, self._use, self._now())
+        return collect_garbage(
+            heap, keep_runs=keep_runs, keep_days=keep_days, dry_run=dry_run, grace_s=grace_s
+        )
+
     def close(self) -> None:
         """Save the stat cache and give everything back; calling it twice is fine."""
         self.digester.save()
         self.work.close()
         self.database.close()
-        self.use.close()
+        self._use.close()
 
     def __enter__(self) -> "Store":
         return self

@@ -4,12 +4,14 @@ import fcntl
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from fiat.store.faults import disk_faults
 
 _OWNER = ".owner"
+_MAKING_S = 60.0
 
 
 class WorkFolders:
@@ -72,8 +74,11 @@ class WorkFolders:
 
     def _hold(self, run: str, owner: Path) -> None:
         if run not in self._held:
-            descriptor = os.open(owner, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Locked before it has its name, so that nobody ever sees it free while we live.
+            draft = owner.with_name(f"{owner.name}-{os.getpid()}")
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            draft.rename(owner)
             self._held[run] = descriptor
 
 
@@ -104,11 +109,19 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, onerror=mend)
 
 
+def _has_rested(home: Path) -> bool:
+    """Whether a folder without an owner is left over, not one that is being made just now."""
+    try:
+        return time.time() - home.stat().st_ctime > _MAKING_S
+    except FileNotFoundError:
+        return False
+
+
 def _is_free(home: Path) -> bool:
     try:
         descriptor = os.open(home / _OWNER, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return True
+        return _has_rested(home)
     except OSError:
         return False
     try:

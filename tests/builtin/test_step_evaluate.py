@@ -371,7 +371,39 @@ def test_what_doesn_t_fit_is_a_sentence(tmp_path, model, dataset, params, said):
         evaluate(tmp_path, "onnx", model, dataset, **params)
 
 
+def test_a_model_trained_on_the_indexes_of_the_classes_is_read_as_such(
+    tmp_path, model, dataset, features, truth
+):
+    fitted = LogisticRegression(max_iter=200).fit(features, [CLASSES.index(name) for name in truth])
+    exported = to_onnx(fitted, features[:2], options={id(fitted): {"zipmap": False}}, target_opset=18)
+    (model / "model.onnx").write_bytes(exported.SerializeToString())
+    write_signature(model, inputs=[{"name": "X", "dtype": "float32", "shape": [None, 3]}], labels=[0, 1, 2])
+    outcome, _ = evaluate(tmp_path, "onnx", model, dataset, metrics=["accuracy"])
+    assert outcome.metrics[0].value == fitted.score(features, [CLASSES.index(name) for name in truth])
+
+
+def test_a_model_that_crashes_or_is_none_never_reaches_this_process(tmp_path, model, dataset):
+    (model / "model.onnx").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(SpecError, match="is no ONNX model"):
+        evaluate(tmp_path, "onnx", model, dataset)
+    (model / "model.onnx").unlink()
+    with pytest.raises(EnvironmentFault, match=r"model\.onnx can't be read"):
+        evaluate(tmp_path, "onnx", model, dataset)
+
+
+def test_a_model_that_the_store_linked_is_judged_from_a_copy(tmp_path, model, dataset):
+    kept = tmp_path / "object"
+    (model / "model.onnx").rename(kept)
+    (model / "model.onnx").symlink_to(kept)
+    outcome, _ = evaluate(tmp_path, "onnx", model, dataset)
+    assert outcome.metrics[0].value > 0.5
+    assert outcome.facts["model_size_bytes"] == kept.stat().st_size
+
+
 def test_a_damaged_model_or_dataset_is_a_sentence(tmp_path, model, dataset):
+    (model / "signature.json").write_text('{"inputs": []}')
+    with pytest.raises(EnvironmentFault, match="lacks features, labels, layout"):
+        evaluate(tmp_path, "onnx", model, dataset)
     (dataset / "test.arrow").write_bytes(b"no arrow")
     with pytest.raises(EnvironmentFault, match=r"test\.arrow"):
         evaluate(tmp_path, "onnx", model, dataset)

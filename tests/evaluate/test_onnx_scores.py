@@ -159,7 +159,8 @@ def test_the_same_rows_give_the_same_bits(tmp_path):
 
 def test_columns_of_outputs_become_arrays():
     tensor = pa.FixedShapeTensorArray.from_numpy_ndarray(np.arange(6.0).reshape(3, 2))
-    assert column_array(pa.chunked_array([tensor])).shape == (3, 2)
+    assert column_array(pa.chunked_array([tensor, tensor])).shape == (6, 2)
+    assert column_array(pa.chunked_array([[["a"], ["b"]]])).shape == (2, 1)
     assert column_array(pa.chunked_array([["a", "b"]])).tolist() == ["a", "b"]
     assert stack_outputs([]) == {}
     with pytest.raises(SpecError, match="change their shape"):

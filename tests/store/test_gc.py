@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat.run.model import Artifact, Release, Result, Run, StepResult
-from fiat.store.gc import GcReport, collect_garbage
+from fiat.store.gc import GcReport
 from fiat.store.store import Store, open_store
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -56,7 +56,7 @@ def add_run(store: Store, number: int, spec: str = "digits", **changes: Any) -> 
 
 def clean(store: Store, **options: Any) -> GcReport:
     store.work.remove("making")
-    return collect_garbage(store, **{"grace_s": -1e9, **options})
+    return store.gc(**{"grace_s": -1e9, **options})
 
 
 def size(store: Store) -> int:
@@ -147,7 +147,7 @@ def test_a_released_model_its_run_and_a_run_that_goes_on_are_kept(store: Store) 
 def test_runs_younger_than_some_days_are_kept_as_well(store: Store) -> None:
     for number in range(0, 96, 24):
         add_run(store, number)
-    age_days = (store.now() - START).total_seconds() / 86400
+    age_days = (datetime.now(UTC) - START).total_seconds() / 86400
     report = clean(store, keep_runs=1, keep_days=age_days - 1.5)
     assert report.removed_runs == 2
     assert [run.id for run in store.runs.newest()] == ["digits-run-072", "digits-run-048"]
@@ -202,6 +202,8 @@ def test_drafts_and_folders_of_dead_processes_go_and_those_of_living_ones_stay(t
     with open_store(tmp_path / ".fiat", now=lambda: datetime.now(UTC)) as store:
         mine = store.work.make("mine", "s", 1)
         (store.root / "work" / "dead" / "train.1").mkdir(parents=True)
+        (store.root / "work" / "dead" / ".owner").touch()
+        (store.root / "work" / "being made").mkdir()
         dead = subprocess.Popen([sys.executable, "-c", "pass"])
         dead.wait()
         (store.root / "tmp" / f"{dead.pid}-0-abcd").write_text("half")
@@ -212,7 +214,9 @@ def test_drafts_and_folders_of_dead_processes_go_and_those_of_living_ones_stay(t
         report = clean(store)
         assert report.removed_folders == 3
         assert mine.is_dir()
-        assert [path.name for path in (store.root / "work").iterdir()] == ["mine"]
+        assert [path.name for path in (store.root / "work").iterdir() if path != mine.parent] == [
+            "being made"
+        ]
         assert [path.name for path in (store.root / "tmp").iterdir()] == [f"{os.getpid()}-0-abcd"]
         assert [path.name for path in (store.root / "packages").iterdir()] == [
             kept.digest.removesuffix(".dir")
