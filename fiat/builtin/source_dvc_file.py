@@ -42,7 +42,7 @@ def read_dvc_file(path: Path, name: str) -> list[TrackedOut]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
         raise SpecError("source.dvc: the file can't be read as YAML", where=where) from error
     outs = document.get("outs") if isinstance(document, dict) else None
-    if not isinstance(outs, list) or not outs or not all(isinstance(out, dict) for out in outs):
+    if not isinstance(document, dict) or not isinstance(outs, list) or not outs:
         raise SpecError(
             "source.dvc: not a .dvc file: it has no `outs`", where=where, hint="`dvc add` makes one"
         )
@@ -85,7 +85,9 @@ def _all_files(path: Path) -> list[Path]:
     return [file for file in path.rglob("*") if file.is_file()]
 
 
-def _tracked(out: dict[str, object], where: Where) -> TrackedOut:
+def _tracked(out: object, where: Where) -> TrackedOut:
+    if not isinstance(out, dict):
+        raise SpecError("source.dvc: an output is no mapping", where=where)
     path = str(out.get("path", ""))
     parts = PurePosixPath(path)
     if not path or parts.is_absolute() or ".." in parts.parts or "://" in path or "\\" in path:

@@ -66,7 +66,7 @@ class DataStep:
         files = name_files(fetched.files, context.root, download_dir)
         format_name = str(params.get("format") or format_of(files))
         chosen = files if _names_files(kind, settings) else data_files(files, format_name)
-        choice = _choice(params, format_name)
+        choice = _choice(params)
         reading = read_files(chosen, _options(params, format_name, choice))
         if choice.label is None and format_name in _LABELLED and "label" in reading.schema.names:
             choice = ColumnChoice("label", choice.features, choice.drop, choice.others)
@@ -115,7 +115,7 @@ def _names_files(kind: str, settings: Mapping[str, object]) -> bool:
     return kind == "glob"
 
 
-def _choice(params: Mapping[str, object], format_name: str) -> ColumnChoice:
+def _choice(params: Mapping[str, object]) -> ColumnChoice:
     features, drop = params.get("features"), _names(params.get("drop"))
     label = params.get("label")
     return ColumnChoice(

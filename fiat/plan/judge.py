@@ -2,7 +2,6 @@
 
 from fiat.plan.model import Ref, Step
 from fiat.spec.gate_section import Gate
-from fiat.spec.metric_names import METRICS
 from fiat.spec.model import Spec
 
 BASELINE = Ref("@baseline", "package")
@@ -14,9 +13,7 @@ def judging_steps(spec: Spec, dataset: Ref) -> list[Step]:
     assert evaluate is not None  # noqa: S101 - the caller looked
     seed = spec.params.get("seed", 0)
     params = evaluate.model_dump(mode="json", by_alias=True, exclude={"metrics", "data"})
-    named = [gate.metric for gate in spec.gates if gate.metric in METRICS]
     params["metrics"] = [item.name for item in evaluate.metrics if item.name]
-    params["gated"] = sorted({name for name in named if name} - set(params["metrics"]))
     params["seed"] = seed if isinstance(seed, int) else 0
     outputs = ("evaluation",)
     inputs = {"dataset": dataset, "onnx": Ref("export", "onnx")}

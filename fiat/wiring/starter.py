@@ -16,7 +16,7 @@ params: {seed: 7, trees: 50}
 
 data:
   leaves:
-    source: {path: ${dir}/leaves.csv}
+    source: {path: "${dir}/leaves.csv"}
     label: species
     split: {train: 8, eval: 1, test: 1, key: id}
 

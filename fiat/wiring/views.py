@@ -1,16 +1,161 @@
-"""What commands show: text for people, through the terminal plugins."""
+"""What commands show: sheets for people, printed in colour on a terminal and plainly elsewhere."""
 
-from collections.abc import Iterator
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from fiat.builtin.view_compare import comparison_sheet
+from fiat.builtin.view_plan import explain_sheet, plan_sheet
+from fiat.builtin.view_run import run_sheet, runs_sheet
+from fiat.builtin.view_sheet import Cell, Sheet, Table, plain_text
+from fiat.builtin.view_text import interval, moment, number, output_line, short, size
 from fiat.engine.silent import SilentReporter
+from fiat.plan.model import Decision, Plan
 from fiat.ports.report import Reporter
+from fiat.run.model import Run
+from fiat.wiring.compare import Comparison
+from fiat.wiring.models import ShownModel
+from fiat.wiring.reproduce import Reproduction
+from fiat.wiring.shelf import Shelf
+
+size_text = size
+clean_line = output_line
 
 
 @contextmanager
 def make_reporter(*, json: bool, verbose: bool) -> Iterator[Reporter]:
-    yield SilentReporter()
+    """Who listens to a run: nobody for JSON, the live table on a terminal, plain lines elsewhere."""
+    if json:
+        yield SilentReporter()
+    elif is_terminal() and not verbose:
+        rich = importlib.import_module("fiat.builtin.report_rich")
+        with rich.RichReporter() as reporter:
+            yield reporter
+    else:
+        plain = importlib.import_module("fiat.builtin.report_plain")
+        yield plain.PlainReporter(sys.stdout, verbose=verbose)
 
-def __getattr__(name):
-    def show(*a, **k): print(name, *a)
-    return show
+
+def is_terminal() -> bool:
+    """Whether a person reads standard output (and wants colour: see https://no-color.org)."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def show_plan(plan: Plan, decisions: Sequence[Decision]) -> None:
+    """What would run and what is reused."""
+    _print(plan_sheet(plan, decisions))
+
+
+def show_explanation(plan: Plan, decisions: Sequence[Decision]) -> None:
+    """Every reason of each step."""
+    _print(explain_sheet(plan, decisions))
+
+
+def show_runs(runs: Sequence[Run]) -> None:
+    """One row a run."""
+    _print(runs_sheet(runs))
+
+
+def show_run(run: Run) -> None:
+    """One run with steps, gates and metrics."""
+    _print(run_sheet(run))
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Two runs side by side."""
+    _print(comparison_sheet(comparison))
+
+
+def show_model(model: ShownModel) -> None:
+    """A packaged model: where it comes from, what it takes and gives, its metrics."""
+    manifest = model.manifest
+    facts = [
+        ("model", str(manifest.get("name", ""))),
+        ("digest", model.digest),
+        ("folder", str(model.path)),
+        ("commit", short(str(manifest.get("commit") or "none"))),
+        ("spec", short(str(manifest.get("spec_digest") or ""))),
+    ]
+    facts += [
+        (
+            f"released {moment(item.released_at)}",
+            f"from {item.branch or 'no branch'} by run {item.run} {item.alias}",
+        )
+        for item in model.releases[:5]
+    ]
+    rows = tuple((Cell(name, "quiet"), Cell(value)) for name, value in facts if value)
+    ports = tuple(
+        (Cell(kind), Cell(str(port["name"])), Cell(str(port["dtype"])), Cell(_shape(port["shape"])))
+        for kind in ("inputs", "outputs")
+        for port in _dicts(model.signature.get(kind))
+    )
+    metrics = tuple(
+        (
+            Cell(str(item["name"])),
+            Cell(number(_number(item.get("value")))),
+            Cell(interval(_number(item.get("low")), _number(item.get("high"))), "quiet"),
+        )
+        for item in model.metrics
+        if not item.get("slice")
+    )
+    tables = [Table(("", ""), rows), Table(("", "name", "type", "shape"), ports, title="signature")]
+    tables.append(Table(("metric", "value", "interval"), metrics, frozenset({1}), title="metrics"))
+    _print(Sheet(tuple(tables)))
+
+
+def show_reproduction(outcome: Reproduction) -> None:
+    """Each output, then and now."""
+    rows = tuple(
+        (
+            Cell("✓ same" if item.same else "✗ differs", "good" if item.same else "bad"),
+            Cell(f"{item.step}:{item.output}"),
+            Cell(short(item.then), "quiet"),
+            Cell("" if item.same else short(item.now or "missing"), "bad"),
+        )
+        for item in outcome.outputs
+    )
+    said = "every output has the same bytes" if outcome.same else "outputs differ"
+    notes = tuple((Cell(f"note: {note}", "doubt"),) for note in outcome.notes)
+    table = Table(("", "output", "then", "now"), rows)
+    _print(Sheet((table, *notes, (Cell(f"run {outcome.run}: {said}", "good" if outcome.same else "bad"),))))
+
+
+def step_logs(shelf: Shelf, run: Run, step: str | None) -> Mapping[str, Path]:
+    """Log file of each step; for a reused step that of the run which made its result."""
+    logs: dict[str, Path] = {}
+    for item in run.steps:
+        if step is not None and item.name != step:
+            continue
+        path = shelf.state_dir / "runs" / run.id / f"{item.name}.log"
+        if not path.exists() and item.state == "reused":
+            result = shelf.store.results.find(item.fingerprint)
+            if result is not None:
+                path = shelf.state_dir / "runs" / result.run / f"{result.step}.log"
+        if path.exists():
+            logs[item.name] = path
+    return logs
+
+
+def _print(sheet: Sheet) -> None:
+    if is_terminal():
+        importlib.import_module("fiat.builtin.view_rich").print_sheet(sheet)
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    sys.stdout.write(plain_text(sheet, width).rstrip("\n") + "\n")
+
+
+def _shape(value: object) -> str:
+    sizes = value if isinstance(value, list) else []
+    return "(" + ", ".join("n" if axis is None else str(axis) for axis in sizes) + ")"
+
+
+def _dicts(value: object) -> list[dict[str, object]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None

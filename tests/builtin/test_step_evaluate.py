@@ -404,6 +404,7 @@ def test_a_damaged_model_or_dataset_is_a_sentence(tmp_path, model, dataset):
     (model / "signature.json").write_text('{"inputs": []}')
     with pytest.raises(EnvironmentFault, match="lacks features, labels, layout"):
         evaluate(tmp_path, "onnx", model, dataset)
+    write_signature(model)
     (dataset / "test.arrow").write_bytes(b"no arrow")
     with pytest.raises(EnvironmentFault, match=r"test\.arrow"):
         evaluate(tmp_path, "onnx", model, dataset)

@@ -1,6 +1,8 @@
 """Numbers against scikit-learn and closed forms, and the resampled form of each against the plain one."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -50,6 +52,15 @@ def test_every_metric_of_the_catalog_has_a_function_of_its_task():
 def test_the_default_metrics_are_in_the_catalog():
     for task, names in DEFAULT_METRICS.items():
         assert {METRICS[name].task for name in names} == {task}
+
+
+def test_reading_the_catalog_loads_no_heavy_library():
+    program = (
+        "import sys, fiat.evaluate.catalog as c; "
+        "print(c.direction_of('mae'), sorted({'numpy', 'sklearn', 'pyarrow'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "lower []"
 
 
 def test_an_unknown_metric_says_the_nearest_one():
