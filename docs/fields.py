@@ -72,7 +72,8 @@ def _type(field: Schema) -> str:
             f"`{str(field['const']).lower()}`" if isinstance(field["const"], bool) else f"`{field['const']}`"
         )
     if "patternProperties" in field:
-        return f"name to {_type(next(iter(field['patternProperties'].values())))}"
+        pattern, value = next(iter(field["patternProperties"].items()))
+        return f"{'file' if '.' in pattern else 'name'} to {_type(value)}"
     if isinstance(field.get("type"), list):
         return " or ".join(_type({"type": each}) for each in field["type"])
     return _plain(field)

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code (see `fiat.errors`)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = build_app(words)(words, standalone_mode=False)
+        code = build_app(words)(words, standalone_mode=False, prog_name="fiat")
         return code if isinstance(code, int) else EXIT_DONE
     except FiatError as error:
         show_error(error, as_json="--json" in words)

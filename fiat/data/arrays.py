@@ -5,6 +5,7 @@ the members of one `.npz`, or idx files of one prefix (`train-images-idx3-ubyte.
 columns `image` and `label`). Several such groups are read one after the other.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from fiat.data.stream import Piece, Reading, file_fault, reading, rows_per_piece, tensor_array
+
+LARGEST_ROW_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class ArrayFile:
     @property
     def row_bytes(self) -> int:
         """Size of one row in bytes."""
-        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        return self.dtype.itemsize * math.prod(self.shape[1:])
 
 
 def read_arrays(arrays: Sequence[ArrayFile]) -> Reading:
@@ -131,6 +134,9 @@ def _check(array: ArrayFile) -> None:
         )
     if 0 in array.shape[1:]:
         raise file_fault(array.file, f"array {array.column!r} has shape {array.shape}: its rows are empty")
+    if array.row_bytes > LARGEST_ROW_BYTES:
+        message = f"array {array.column!r} has shape {array.shape}: a row has more than {LARGEST_ROW_BYTES >> 20} MiB"
+        raise file_fault(array.file, message, hint="is the header damaged?")
 
 
 def _check_rows(members: Sequence[ArrayFile]) -> None:

@@ -25,8 +25,10 @@ from fiat.errors import EnvironmentFault, SpecError
 
 try:
     from PIL import Image, ImageOps, UnidentifiedImageError
+
+    HAS_PILLOW = True
 except ModuleNotFoundError:  # PGM and PPM are read without it
-    Image = None
+    HAS_PILLOW = False
 
 MOST_PIXELS = 64 * 1024 * 1024
 _GREY_MODES = ("1", "L", "LA")
@@ -111,13 +113,11 @@ def _start(file: SourceFile) -> bytes:
 
 
 def _damaged(file: SourceFile, error: Exception) -> SpecError:
-    if Image is not None and isinstance(error, UnidentifiedImageError):
+    if HAS_PILLOW and isinstance(error, UnidentifiedImageError):
         return file_fault(file.name, "no image that can be read", hint="PNG, JPEG, PGM or PPM")
     return file_fault(file.name, f"a damaged image: {error}")
 
 
 def _need_pillow(file: SourceFile) -> None:
-    if Image is None:
-        raise EnvironmentFault(
-            f"{file.name} needs Pillow, which is not installed", hint="pip install 'fiat-ml[images]'"
-        )
+    if not HAS_PILLOW:
+        raise EnvironmentFault(f"{file.name} needs Pillow, which is not installed", hint="pip install pillow")

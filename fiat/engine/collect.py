@@ -12,6 +12,7 @@ from fiat.ports.compute import JobResult
 from fiat.run.model import Artifact, Metric, Result, Run, StepResult
 from fiat.store.store import Store
 
+_OURS = {"SpecError", "EnvironmentFault", "FiatError", "StepFailure"}
 METRICS_LIMIT_BYTES = 4 << 20
 
 
@@ -119,7 +120,8 @@ def _said(job: JobResult) -> str:
     error = job.result.get("error")
     if isinstance(error, Mapping) and error.get("message"):
         place = f" ({error.get('file')}:{error.get('line')})" if error.get("file") else ""
-        return f"{error.get('type', 'Error')}: {error['message']}{place}"
+        kind = "" if error.get("type") in _OURS else f"{error.get('type', 'Error')}: "
+        return f"{kind}{error['message']}{place}"
     return job.reason or job.state
 
 

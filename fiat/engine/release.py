@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -156,6 +157,11 @@ def package_folder(store: Store, digest: str) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = folder.with_name(f"{folder.name}.{os.getpid()}")
         store.artifacts.materialize(digest, temporary)
+        for path in temporary.iterdir():
+            if path.is_symlink():  # large files: a package must stand on its own
+                content = path.resolve()
+                path.unlink()
+                shutil.copyfile(content, path)
         with suppress(OSError):  # somebody else was quicker
             temporary.rename(folder)
     return folder

@@ -124,6 +124,9 @@ class Walk:
                 found = self._resolve_baseline()
                 if found is not None and found.release is None:
                     return found.reason
+                export = self.settled.get("export")
+                if found is None and export is not None:
+                    return f"needs export, which was {export.state}"
                 continue
             settled = self.settled.get(ref.step)
             if settled is not None and settled.state not in _HAS_OUTPUTS:

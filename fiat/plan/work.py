@@ -85,8 +85,6 @@ def source_paths(source: Source) -> tuple[tuple[str, ...], bool]:
         return (source.dvc,), not source.dvc.endswith(".dvc")
     if source.dvc:
         return (), not _is_commit(source.rev)
-    if isinstance(source.url, tuple):
-        return (), any(item.sha256 is None for item in source.url)
     return (), source.sha256 is None
 
 

@@ -57,13 +57,6 @@ Digests = Annotated[
 Format = Literal["csv", "parquet", "jsonl", "arrow", "npy", "idx", "images", "text"]
 
 
-class UrlFile(Section):
-    """One of several files to download."""
-
-    url: Text = Field(description="Its address, HTTP or HTTPS.")
-    sha256: Sha256 | None = Field(default=None, description="SHA-256 of the file, 64 hex digits.")
-
-
 class Source(Section):
     """Where data comes from: one of path, glob, url, dvc, s3, gs, az, sql and call."""
 
@@ -101,11 +94,8 @@ class Source(Section):
             if getattr(self, companion) and kind not in kinds:
                 key = companion.rstrip("_")
                 raise fault(f"`{key}` goes with `{kinds[0]}`, not with `{kind}`", key=key)
-        addresses = [item.url for item in self.url] if isinstance(self.url, tuple) else [self.url]
-        if kind == "url" and not all(str(each).startswith(("https://", "http://")) for each in addresses):
+        if kind == "url" and not str(self.url).startswith(("https://", "http://")):
             raise fault("expected an address that starts with https:// or http://", key="url")
-        if kind == "url" and isinstance(self.url, tuple) and self.sha256:
-            raise fault("`sha256` stands with each address of a list", key="sha256")
         if kind == "url" and str(self.url).endswith("/") != isinstance(self.sha256, dict):
             hint = "sha256: {train.csv: <digest>, ...}"
             raise fault("a folder ends in `/` and needs a mapping of files to digests", key="url", hint=hint)

@@ -10,7 +10,7 @@ import pytest
 
 from fiat.cli.main import COMMANDS
 
-FIAT = (sys.executable, "-c", "import sys; from fiat.cli.main import main; sys.exit(main())")
+FIAT = (sys.executable, "-m", "fiat")
 SPEC = """\
 fiat: 1
 name: chain

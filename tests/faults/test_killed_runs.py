@@ -21,7 +21,7 @@ SEED = int(os.environ.get("FIAT_KILL_SEED", "20"))
 STEPS = 6
 LINES = 40_000
 CLI_KILLS, WORKER_KILLS, RAYLET_KILLS = 30, 10, 10
-FIAT = (sys.executable, "-c", "import sys; from fiat.cli.main import main; sys.exit(main())")
+FIAT = (sys.executable, "-m", "fiat")
 
 
 def write_spec(root: Path) -> None:
