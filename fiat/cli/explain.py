@@ -23,6 +23,7 @@ def command(spec: SpecName, step: Overrides = None, json: Json = False) -> int:
     for name in names:
         if name not in known:
             raise SpecError(f"there is no step {name}", hint=f"steps: {', '.join(known)}")
+    desk.decider.look_ahead()
     walk = desk.walk()
     walk.advance()
     decisions = [item for item in desk.plan_decisions(walk) if not names or item.step in names]

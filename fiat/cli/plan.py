@@ -15,6 +15,7 @@ def command(spec: SpecName, overrides: Overrides = None, json: Json = False) -> 
     Nothing is run, no code of the repository is imported, and Ray is not started.
     """
     desk = open_desk(spec, overrides or [], read_settings(os.environ))
+    desk.decider.look_ahead()
     walk = desk.walk()
     walk.advance()
     decisions = desk.plan_decisions(walk)

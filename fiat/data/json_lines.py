@@ -67,9 +67,20 @@ def _parse(file: SourceFile, chunk: LineChunk, schema: pa.Schema | None) -> pa.T
         table = arrow_json.read_json(pa.BufferReader(chunk.data), read_options=options, parse_options=parse)
     except pa.ArrowInvalid as error:
         raise _parse_fault(file, chunk, str(error)) from error
+    if schema is None and not _is_text(chunk.data):
+        raise _parse_fault(file, chunk, "it is not UTF-8 text")
     if table.num_rows != chunk.n_rows:
         raise _parse_fault(file, chunk, "a line does not hold exactly one object")
     return table
+
+
+def _is_text(data: bytes) -> bool:
+    """Arrow takes any bytes for text."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _parse_fault(file: SourceFile, chunk: LineChunk, text: str) -> SpecError:

@@ -69,13 +69,14 @@ class Apply:
             Interrupted: Ctrl-C; the run is recorded as interrupted first.
         """
         self.reporter.planned(run, plan)
+        self.decider.look_ahead()
         ready = self.walk.advance()
         for step in self.walk.steps():
             if step.state in ("reused", "skipped"):
                 self.reporter.stepped(run, step)
         if not ready:
             return self._end(run, recorded=False)
-        self.store.runs.add(run)
+        self.store.runs.add(replace(run, steps=self.walk.steps()))
         try:
             self._start(plan)
             self._loop(run, ready)

@@ -91,6 +91,18 @@ class Decider:
                 )
         self._forced = frozenset(names)
 
+    def look_ahead(self) -> None:
+        """Look for everything that any step will read, before the first one starts.
+
+        Raises:
+            SpecError: a source, a pattern of code or a module is not there.
+        """
+        for step in self.plan.steps:
+            for name in step.sources:
+                self._find_source(name, step)
+            if step.call:
+                self._reached(step.call)
+
     def decide(self, step: Step, inputs: Mapping[str, str], logged: Mapping[str, float]) -> Decided:
         """Make the fingerprint of a step and look for its result.
 
@@ -198,17 +210,27 @@ class Decider:
         return {path.relative_to(self.checkout.root).as_posix(): digest for path, digest in digests.items()}
 
     def _digest_source(self, name: str, step: Step) -> str:
-        if any(letter in name for letter in "*?["):
-            files = sorted(path for path in self.checkout.root.glob(name) if path.is_file())
-            if files:
-                return digest_json(self._digests(tuple(files)))
+        found = self._find_source(name, step)
+        if found == (self.checkout.root / name,):
+            return self.store.digester.digest(found[0])
+        return digest_json(self._digests(found))
+
+    def _find_source(self, name: str, step: Step) -> tuple[Path, ...]:
+        """The file or folder of that name, or the files that a pattern matches.
+
+        Raises:
+            SpecError: there is none.
+        """
         path = self.checkout.root / name
-        if not path.exists():
-            raise SpecError(
-                f"{name} of step {step.name} is not there",
-                hint=f"looked for {path}; see {step.key} in the spec",
-            )
-        return self.store.digester.digest(path)
+        if path.exists():
+            return (path,)
+        if any(letter in name for letter in "*?["):
+            files = tuple(sorted(path for path in self.checkout.root.glob(name) if path.is_file()))
+            if files:
+                return files
+        raise SpecError(
+            f"{name} of step {step.name} is not there", hint=f"looked for {path}; see {step.key} in the spec"
+        )
 
     def _why_not(self, step: Step, result: Result | None) -> tuple[str, ...]:
         if step.name in self._forced:

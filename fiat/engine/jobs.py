@@ -78,7 +78,8 @@ def prepare(bench: Bench, decided: Decided, attempt: int) -> Prepared:
     elif step.kind in ("call", "export"):
         command = _child(bench, step, inputs, outputs, work)
     else:
-        params = {**step.params, "logged": decided.parts.get("logged", {})}
+        logged = {name: float(str(value)) for name, value in _mapping(decided.parts.get("logged")).items()}
+        params = {**step.params, "logged": logged}
         data = {role: digest for role, digest in decided.inputs.items() if role.startswith("data.")}
         facts = {**step.facts, "data": data}
         task = StepContext(step.kind, params, inputs, outputs, bench.root, work, facts)

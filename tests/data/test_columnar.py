@@ -17,7 +17,7 @@ def table(n_rows: int = 40_000) -> pa.Table:
         {
             "id": pa.array(range(n_rows), pa.int32()),
             "kind": pa.array(["a", "b"] * (n_rows // 2)).dictionary_encode(),
-            "price": pa.array([1] * n_rows).cast(pa.decimal128(10, 2)),
+            "price": pa.array([1] * n_rows).cast(pa.decimal128(30, 2)),
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(np.arange(2 * n_rows, dtype="f4")), 2),
         }
     )

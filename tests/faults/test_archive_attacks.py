@@ -18,7 +18,9 @@ from fiat.errors import SpecError
 MIB = 1024 * 1024
 
 
-def tar_of(path: Path, *members: tarfile.TarInfo | tuple[str, bytes], pax: dict[str, str] | None = None) -> Path:
+def tar_of(
+    path: Path, *members: tarfile.TarInfo | tuple[str, bytes], pax: dict[str, str] | None = None
+) -> Path:
     mode = "w:gz" if path.name.endswith("gz") else "w"
     with tarfile.open(path, mode, format=tarfile.PAX_FORMAT, pax_headers=pax or {}) as tar:
         for member in members:
@@ -44,14 +46,18 @@ def zip_of(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
     return path
 
 
-def refused(archive: Path, tmp_path: Path, says: str, *, max_bytes: int = 10 * MIB, max_files: int = 1000) -> None:
+def refused(
+    archive: Path, tmp_path: Path, says: str, *, max_bytes: int = 10 * MIB, max_files: int = 1000
+) -> None:
     target = tmp_path / "outer" / "target"
     target.mkdir(parents=True)
     before = {path for path in tmp_path.rglob("*") if target not in path.parents}
     with pytest.raises(SpecError, match=says):
         extract(archive, target, max_bytes=max_bytes, max_files=max_files)
     assert {path for path in tmp_path.rglob("*") if target not in path.parents} == before
-    assert not [path for path in target.rglob("*") if path.is_symlink() or path.stat().st_nlink > 1 and path.is_file()]
+    assert not [
+        path for path in target.rglob("*") if path.is_symlink() or path.stat().st_nlink > 1 and path.is_file()
+    ]
     assert sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) <= max_bytes
 
 
@@ -92,7 +98,9 @@ def test_a_name_that_leads_outside_or_cannot_be_shown_is_refused(
         (b"Z", "special file"),
     ],
 )
-def test_a_member_of_a_tar_that_is_no_file_and_no_folder_is_refused(tmp_path: Path, kind: bytes, says: str) -> None:
+def test_a_member_of_a_tar_that_is_no_file_and_no_folder_is_refused(
+    tmp_path: Path, kind: bytes, says: str
+) -> None:
     refused(tar_of(tmp_path / "data.tar", special("member", kind, "a")), tmp_path, says)
 
 
@@ -165,7 +173,9 @@ def test_entries_of_a_zip_that_share_their_bytes_are_held_by_the_same_caps(tmp_p
     refused(archive, tmp_path, "twice|times its size|Overlapped", max_bytes=1024 * MIB)
 
 
-def test_a_zip_whose_directory_lies_about_its_number_of_entries_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+def test_a_zip_whose_directory_lies_about_its_number_of_entries_is_refused_before_it_is_loaded(
+    tmp_path: Path,
+) -> None:
     archive = tmp_path / "data.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         for number in range(2000):

@@ -1,0 +1,1 @@
+"""Exporter `sklearn`: a fitted scikit-learn estimator becomes an ONNX graph. Start with `exporter.py`."""

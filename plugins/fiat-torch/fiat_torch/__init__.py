@@ -1,0 +1,1 @@
+"""Exporter `torch`: PyTorch modules become ONNX graphs. Start with `exporter.py`."""
