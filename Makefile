@@ -9,7 +9,7 @@ PLUGINS := plugins/fiat-torch plugins/fiat-sklearn
 CODE := fiat plugins tests specs bench docs
 
 # What pip unpacks stays inside the checkout, so that a small or read-only /tmp does not matter.
-INSTALL = TMPDIR="$(CURDIR)/$(VENV)/tmp" $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL = TMPDIR="$(CURDIR)/$(VENV)/tmp" PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types arch fmt docs bench clean

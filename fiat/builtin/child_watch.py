@@ -31,7 +31,8 @@ class Watch:
 
     def seen(self) -> Mapping[str, list[str]]:
         """Paths relative to the root: files `read`, files looked for and `absent`, folders `listed`."""
-        read, absent = set(), set()
+        read: set[str] = set()
+        absent: set[str] = set()
         for path in tuple(self._opened):
             name = self._relative(path)
             if name and not os.path.isdir(path):

@@ -16,6 +16,11 @@ Connect = Callable[[str, int, float], socket.socket]
 _NAME = re.compile(
     r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.?"
 )
+_MORE = tuple(
+    ipaddress.ip_network(block)
+    for block in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "5f00::/16", "fec0::/10")
+)
+"""Blocks of the registries that `ipaddress` of older Python versions does not know."""
 _NUMBER = re.compile(r"(0x[0-9a-f]*|\d+)(\.(0x[0-9a-f]*|\d+))*\.?")
 
 
@@ -82,6 +87,8 @@ def is_public(address: str) -> bool:
     """
     parsed = _literal(address.partition("%")[0])
     if parsed is None or "%" in address:
+        return False
+    if any(parsed in block for block in _MORE if block.version == parsed.version):
         return False
     if isinstance(parsed, ipaddress.IPv4Address):
         return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved

@@ -6,6 +6,7 @@ checked like the first address, never from https to http, and without the caller
 
 import http.client
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from fiat.builtin.http_address import (
 )
 from fiat.builtin.http_proxy import Proxy, check_proxied, proxy_for
 from fiat.builtin.http_socket import TimedSocket
-from fiat.errors import SpecError
+from fiat.errors import EnvironmentFault, SpecError
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADER_TIMEOUT_S = 60.0
@@ -128,7 +129,7 @@ class HttpClient:
 
         Raises:
             SpecError: the URL, or one that it redirects to, is not allowed.
-            EnvironmentFault: the name can't be resolved.
+            EnvironmentFault: the name can't be resolved, or the certificate is not to be trusted.
             BrokenTransfer: no connection, no answer in time, or no proper HTTP.
         """
         own_headers = dict(headers or {})
@@ -172,6 +173,9 @@ class HttpClient:
             response = connection.getresponse()
             timed.limit(self.policy.timeout_s)
             return HttpAnswer(parts.geturl(), response, timed)
+        except ssl.SSLCertVerificationError as error:
+            message = f"the certificate of {host} is not to be trusted: {error.verify_message}"
+            raise EnvironmentFault(message, hint="SSL_CERT_FILE names other authorities") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             if timed is not None:
                 timed.end()

@@ -1,6 +1,6 @@
 """What `fiat compare A B` shows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -10,6 +10,8 @@ from fiat.evaluate.catalog import direction_of
 
 Change = Literal["better", "worse", "same", "unclear", "changed"]
 _TONES: dict[str, Tone] = {"better": "good", "worse": "bad", "unclear": "doubt", "same": "quiet"}
+LONGEST = 40
+Block = Table | tuple[Cell, ...]
 _ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -78,7 +80,7 @@ class _Words:
 def comparison_sheet(comparison: Compared) -> Sheet:
     """Parameters, data, metrics and outputs; metrics of slices only where they differ clearly."""
     shown = [row for row in comparison.metrics if "[" not in row.name or row.change in ("better", "worse")]
-    blocks: list[Table | tuple[Cell, ...]] = [
+    blocks: list[Block] = [
         (Cell("A  ", "quiet"), Cell(comparison.a, "strong")),
         (Cell("B  ", "quiet"), Cell(comparison.b, "strong")),
     ]
@@ -91,3 +93,62 @@ def comparison_sheet(comparison: Compared) -> Sheet:
         blocks.append((Cell(f"{hidden} more of slices don't differ clearly", "quiet"),))
     blocks.extend(_part(comparison.steps, _Words("outputs", "the same outputs"), _digest))
     return Sheet(tuple(blocks))
+
+
+def _part(rows: Sequence[ComparedRow], words: _Words, show: Callable[[object], str]) -> list[Block]:
+    if not rows:
+        return [(Cell(""),), (Cell(words.nothing, "quiet"),)]
+    table = Table(
+        (words.title, "", "a", "b"),
+        tuple(
+            (
+                Cell(row.name),
+                Cell("=" if row.change == "same" else "≠", "quiet" if row.change == "same" else "strong"),
+                Cell(show(row.a)),
+                Cell(show(row.b) if row.change != "same" else "", "strong"),
+            )
+            for row in rows
+        ),
+    )
+    return [table]
+
+
+def _metrics(rows: Sequence[ComparedRow]) -> Table:
+    return Table(
+        ("metric", "a", "interval", "b", "interval", "b is"),
+        tuple(
+            (
+                Cell(_with_arrow(row.name)),
+                Cell(_number(row.a)),
+                Cell(_interval(row.a_interval), "quiet"),
+                Cell(_number(row.b), "strong"),
+                Cell(_interval(row.b_interval), "quiet"),
+                Cell(row.change, _TONES.get(row.change, "")),
+            )
+            for row in rows
+        ),
+        frozenset({1, 3}),
+    )
+
+
+def _with_arrow(name: str) -> str:
+    """The name, and which way is better where that is known."""
+    direction = direction_of(name.partition(" [")[0])
+    return f"{name} {_ARROWS[direction]}" if direction else name
+
+
+def _interval(span: tuple[float, float] | None) -> str:
+    return interval(*span) if span else ""
+
+
+def _number(value: object) -> str:
+    return score(float(value)) if isinstance(value, int | float) else "-"
+
+
+def _text(value: object) -> str:
+    text = "-" if value is None else str(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _digest(value: object) -> str:
+    return short(str(value)) if value else "-"

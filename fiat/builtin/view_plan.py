@@ -43,8 +43,8 @@ def explain_sheet(plan: Plan, decisions: Sequence[Decision]) -> Sheet:
 
 
 def _headline(plan: Plan, decisions: Sequence[Decision]) -> tuple[Cell, ...]:
-    actions = [item.action for item in decisions]
-    parts = [f"{actions.count(action)} {said}" for action, said in _SAID if action in actions]  # type: ignore[arg-type]
+    actions: list[str] = [item.action for item in decisions]
+    parts = [f"{actions.count(action)} {said}" for action, said in _SAID if action in actions]
     doing = "nothing to do, " if not {"run", "wait"} & set(actions) else ""
     return (
         Cell(plan.spec, "strong"),

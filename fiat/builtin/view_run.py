@@ -7,7 +7,6 @@ from fiat.builtin.view_text import count, interval, moment, number, score, secon
 from fiat.run.model import GateResult, Metric, Run, StepResult
 
 Block = Table | tuple[Cell, ...]
-MOST_SLICES = 5
 
 _VERDICTS: dict[str, tuple[str, Tone]] = {
     "pass": ("✓ pass", "good"),
@@ -52,7 +51,9 @@ def runs_sheet(runs: Sequence[Run]) -> Sheet:
 def run_sheet(run: Run) -> Sheet:
     """Everything that a run recorded, on one page of a terminal."""
     facts = [("run", run.id), ("spec", run.spec_path or run.spec), ("commit", _commit(run, long=True))]
-    facts.append(("started", f"{moment(run.started_at)} on {run.host}" if run.host else moment(run.started_at)))
+    facts.append(
+        ("started", f"{moment(run.started_at)} on {run.host}" if run.host else moment(run.started_at))
+    )
     if run.ended_at:
         facts.append(("took", seconds(run_seconds(run))))
     if run.overrides:
@@ -63,7 +64,14 @@ def run_sheet(run: Run) -> Sheet:
 
 def verdict_lines(run: Run) -> tuple[Block, ...]:
     """`✓ pass  digits: 5 gates passed`."""
-    return ((verdict_cell(run), Cell("  "), Cell(run.spec, "strong"), Cell(f": {run.reason}" if run.reason else "")),)
+    return (
+        (
+            verdict_cell(run),
+            Cell("  "),
+            Cell(run.spec, "strong"),
+            Cell(f": {run.reason}" if run.reason else ""),
+        ),
+    )
 
 
 def result_blocks(run: Run) -> tuple[Block, ...]:

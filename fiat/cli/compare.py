@@ -20,10 +20,10 @@ def command(
     json: Json = False,
 ) -> int:
     """Compare two runs: parameters, data, and metrics with direction and interval."""
-    shelf = open_shelf(Path.cwd(), read_settings(os.environ))
-    comparison = compare_runs(shelf.store, shelf.store.runs.find(a), shelf.store.runs.find(b))
-    if json:
-        print_json(comparison)
-    else:
-        show_comparison(comparison)
-    return 0
+    with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
+        comparison = compare_runs(shelf.store, shelf.store.runs.find(a), shelf.store.runs.find(b))
+        if json:
+            print_json(comparison)
+        else:
+            show_comparison(comparison)
+        return 0

@@ -18,18 +18,18 @@ def command(spec: SpecName, step: Overrides = None, json: Json = False) -> int:
     words = step or []
     overrides = [word for word in words if "=" in word or word.startswith("~")]
     names = [word for word in words if word not in overrides]
-    desk = open_desk(spec, overrides, read_settings(os.environ))
-    known = [item.name for item in desk.plan.steps]
-    for name in names:
-        if name not in known:
-            raise SpecError(f"there is no step {name}", hint=f"steps: {', '.join(known)}")
-    desk.decider.look_ahead()
-    walk = desk.walk()
-    walk.advance()
-    decisions = [item for item in desk.plan_decisions(walk) if not names or item.step in names]
-    if json:
-        parts = {name: walk.decided[name].parts for name in names if name in walk.decided}
-        print_json({"spec": desk.plan.spec, "steps": decisions, "parts": parts})
-    else:
-        show_explanation(desk.plan, decisions)
-    return 0
+    with open_desk(spec, overrides, read_settings(os.environ)) as desk:
+        known = [item.name for item in desk.plan.steps]
+        for name in names:
+            if name not in known:
+                raise SpecError(f"there is no step {name}", hint=f"steps: {', '.join(known)}")
+        desk.decider.look_ahead()
+        walk = desk.walk()
+        walk.advance()
+        decisions = [item for item in desk.plan_decisions(walk) if not names or item.step in names]
+        if json:
+            parts = {name: walk.decided[name].parts for name in names if name in walk.decided}
+            print_json({"spec": desk.plan.spec, "steps": decisions, "parts": parts})
+        else:
+            show_explanation(desk.plan, decisions)
+        return 0

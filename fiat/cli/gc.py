@@ -21,14 +21,14 @@ def command(
     json: Json = False,
 ) -> int:
     """Remove artifacts, results and logs that no kept run and no release needs, and say how much."""
-    shelf = open_shelf(Path.cwd(), read_settings(os.environ))
-    report = shelf.store.gc(keep_runs=keep_runs, dry_run=dry_run)
-    if json:
-        print_json(report)
+    with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
+        report = shelf.store.gc(keep_runs=keep_runs, dry_run=dry_run)
+        if json:
+            print_json(report)
+            return 0
+        verb = "would remove" if dry_run else "removed"
+        typer.echo(
+            f"{verb} {report.removed_objects} artifacts ({size_text(report.removed_bytes)}), "
+            f"{report.removed_results} results, {report.removed_runs} runs; kept {report.kept_objects} artifacts"
+        )
         return 0
-    verb = "would remove" if dry_run else "removed"
-    typer.echo(
-        f"{verb} {report.removed_objects} artifacts ({size_text(report.removed_bytes)}), "
-        f"{report.removed_results} results, {report.removed_runs} runs; kept {report.kept_objects} artifacts"
-    )
-    return 0

@@ -29,22 +29,22 @@ def command(
 
     The log of a reused step is that of the run which made its result.
     """
-    shelf = open_shelf(Path.cwd(), read_settings(os.environ))
-    found = shelf.store.runs.find(run)
-    names = [item.name for item in found.steps]
-    if step is not None and step not in names:
-        raise SpecError(f"run {found.id} has no step {step}", hint=f"steps: {', '.join(names)}")
-    if json:
-        logs = step_logs(shelf, found, step)
-        print_json(
-            {
-                "run": found.id,
-                "logs": {name: path.read_text("utf-8", "replace") for name, path in logs.items()},
-            }
-        )
+    with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
+        found = shelf.store.runs.find(run)
+        names = [item.name for item in found.steps]
+        if step is not None and step not in names:
+            raise SpecError(f"run {found.id} has no step {step}", hint=f"steps: {', '.join(names)}")
+        if json:
+            logs = step_logs(shelf, found, step)
+            print_json(
+                {
+                    "run": found.id,
+                    "logs": {name: path.read_text("utf-8", "replace") for name, path in logs.items()},
+                }
+            )
+            return 0
+        _print_logs(shelf, found, step, follow=follow)
         return 0
-    _print_logs(shelf, found, step, follow=follow)
-    return 0
 
 
 def _print_logs(shelf: Shelf, run: Run, step: str | None, *, follow: bool) -> None:

@@ -14,13 +14,13 @@ def command(spec: SpecName, overrides: Overrides = None, json: Json = False) -> 
 
     Nothing is run, no code of the repository is imported, and Ray is not started.
     """
-    desk = open_desk(spec, overrides or [], read_settings(os.environ))
-    desk.decider.look_ahead()
-    walk = desk.walk()
-    walk.advance()
-    decisions = desk.plan_decisions(walk)
-    if json:
-        print_json({"spec": desk.plan.spec, "plan_digest": desk.plan.digest, "steps": decisions})
-    else:
-        show_plan(desk.plan, decisions)
-    return 0
+    with open_desk(spec, overrides or [], read_settings(os.environ)) as desk:
+        desk.decider.look_ahead()
+        walk = desk.walk()
+        walk.advance()
+        decisions = desk.plan_decisions(walk)
+        if json:
+            print_json({"spec": desk.plan.spec, "plan_digest": desk.plan.digest, "steps": decisions})
+        else:
+            show_plan(desk.plan, decisions)
+        return 0

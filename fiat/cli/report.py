@@ -23,17 +23,17 @@ def command(
     json: Json = False,
 ) -> int:
     """Write a run's report as one self-contained HTML page."""
-    shelf = open_shelf(Path.cwd(), read_settings(os.environ))
-    found = shelf.store.runs.find(run)
-    path = output or Path(f"fiat-report-{found.id}.html")
-    try:
-        path.write_text(run_page(shelf, found), encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentFault(
-            f"can't write {path}: {error.strerror}", hint="choose another file with -o"
-        ) from None
-    if json:
-        print_json({"run": found.id, "path": path})
-    else:
-        typer.echo(f"wrote {path}")
-    return 0
+    with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
+        found = shelf.store.runs.find(run)
+        path = output or Path(f"fiat-report-{found.id}.html")
+        try:
+            path.write_text(run_page(shelf, found), encoding="utf-8")
+        except OSError as error:
+            raise EnvironmentFault(
+                f"can't write {path}: {error.strerror}", hint="choose another file with -o"
+            ) from None
+        if json:
+            print_json({"run": found.id, "path": path})
+        else:
+            typer.echo(f"wrote {path}")
+        return 0

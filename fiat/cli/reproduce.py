@@ -25,11 +25,13 @@ def command(
     Exit code 1 when a digest differs.
     """
     settings = read_settings(os.environ)
-    shelf = open_shelf(Path.cwd(), settings)
-    with make_reporter(json=json, verbose=False) as reporter:
-        outcome = reproduce_run(shelf, shelf.store.runs.find(run), reporter, compute=compute or settings.compute)
-    if json:
-        print_json(outcome)
-    else:
-        show_reproduction(outcome)
-    return EXIT_DONE if outcome.same else EXIT_REFUSED
+    with open_shelf(Path.cwd(), settings) as shelf:
+        with make_reporter(json=json, verbose=False) as reporter:
+            outcome = reproduce_run(
+                shelf, shelf.store.runs.find(run), reporter, compute=compute or settings.compute
+            )
+        if json:
+            print_json(outcome)
+        else:
+            show_reproduction(outcome)
+        return EXIT_DONE if outcome.same else EXIT_REFUSED

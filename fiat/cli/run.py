@@ -38,14 +38,18 @@ def command(
     start. Exit code 0: done; 1: a gate refused or a step failed; 2: mend the spec; 3: mend the machine.
     """
     settings = read_settings(os.environ)
-    desk = open_desk(spec, overrides or [], settings)
-    with make_reporter(json=json, verbose=verbose) as reporter:
-        run = desk.apply(
-            desk.new_run(), reporter, compute=compute or settings.compute, dry=judge_only, force=force or []
-        )
-    if json:
-        print_json(summary(desk, run))
-    return EXIT_DONE if run.verdict in ("pass", "warn") else EXIT_REFUSED
+    with open_desk(spec, overrides or [], settings) as desk:
+        with make_reporter(json=json, verbose=verbose) as reporter:
+            run = desk.apply(
+                desk.new_run(),
+                reporter,
+                compute=compute or settings.compute,
+                dry=judge_only,
+                force=force or [],
+            )
+        if json:
+            print_json(summary(desk, run))
+        return EXIT_DONE if run.verdict in ("pass", "warn") else EXIT_REFUSED
 
 
 def summary(desk: Desk, run: Run) -> dict[str, object]:

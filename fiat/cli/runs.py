@@ -21,14 +21,14 @@ def command(
     json: Json = False,
 ) -> int:
     """List runs, newest first."""
-    shelf = open_shelf(Path.cwd(), read_settings(os.environ))
-    runs = shelf.store.runs.newest(spec=spec, limit=limit)
-    if json:
-        hidden = ("steps", "config", "metrics", "gates")
-        print_json({"runs": [_without(run, hidden) for run in runs]})
-    else:
-        show_runs(runs)
-    return 0
+    with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
+        runs = shelf.store.runs.newest(spec=spec, limit=limit)
+        if json:
+            hidden = ("steps", "config", "metrics", "gates")
+            print_json({"runs": [_without(run, hidden) for run in runs]})
+        else:
+            show_runs(runs)
+        return 0
 
 
 def _without(run: object, names: tuple[str, ...]) -> dict[str, object]:

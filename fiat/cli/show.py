@@ -24,17 +24,17 @@ def command(
     json: Json = False,
 ) -> int:
     """Show a run (steps, gates, metrics) or a model (signature, metrics, where it comes from)."""
-    shelf = open_shelf(Path.cwd(), read_settings(os.environ))
-    model = find_model(shelf, name)
-    if model is not None:
+    with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
+        model = find_model(shelf, name)
+        if model is not None:
+            if json:
+                print_json(model)
+            else:
+                show_model(model)
+            return 0
+        run = shelf.store.runs.find(name)
         if json:
-            print_json(model)
+            print_json(run)
         else:
-            show_model(model)
+            show_run(run)
         return 0
-    run = shelf.store.runs.find(name)
-    if json:
-        print_json(run)
-    else:
-        show_run(run)
-    return 0

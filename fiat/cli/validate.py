@@ -35,9 +35,9 @@ def command(
     for name in names:
         started = time.perf_counter()
         try:
-            desk = open_desk(name, overrides, settings)
-            steps = len(desk.plan.steps)
-            good.append({"spec": name, "steps": steps, "digest": desk.loaded.digest})
+            with open_desk(name, overrides, settings) as desk:
+                steps = len(desk.plan.steps)
+                good.append({"spec": name, "steps": steps, "digest": desk.loaded.digest})
             if not json:
                 typer.echo(f"{name}: valid, {steps} steps ({(time.perf_counter() - started) * 1000:.0f} ms)")
         except SpecErrors as error:

@@ -17,7 +17,15 @@ from google.protobuf.message import DecodeError
 from fiat.errors import SpecError
 
 KNOWN_DOMAINS = frozenset(
-    {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "com.microsoft", "pkg.onnxscript.torch_lib", "pkg.torch.onnx"}
+    {
+        "",
+        "ai.onnx",
+        "ai.onnx.ml",
+        "ai.onnx.training",
+        "com.microsoft",
+        "pkg.onnxscript.torch_lib",
+        "pkg.torch.onnx",
+    }
 )
 _LISTED = {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot"}
 
@@ -56,7 +64,9 @@ def precheck_model(path: Path, caps: Caps | None = None) -> None:
     try:
         model = onnx.ModelProto.FromString(content)
     except DecodeError:
-        raise SpecError(f"{path.name} is no ONNX model", hint="pickles and archives are never loaded") from None
+        raise SpecError(
+            f"{path.name} is no ONNX model", hint="pickles and archives are never loaded"
+        ) from None
     if not model.graph.node and not model.graph.output:
         raise SpecError(f"{path.name} is no ONNX model, or an empty one")
     if len(model.functions) > limits.functions:
@@ -67,13 +77,16 @@ def precheck_model(path: Path, caps: Caps | None = None) -> None:
     for node, depth in _nodes(model):
         nodes += 1
         if depth > limits.depth or nodes > limits.nodes:
-            what = f"graphs nested {depth} deep" if depth > limits.depth else f"more than {limits.nodes} nodes"
+            what = (
+                f"graphs nested {depth} deep" if depth > limits.depth else f"more than {limits.nodes} nodes"
+            )
             raise SpecError(f"{path.name} has {what}")
         if node.domain not in KNOWN_DOMAINS and node.domain not in {item.domain for item in model.functions}:
             domains.add(node.domain)
     if domains:
         raise SpecError(
-            f"{path.name} needs operators of {', '.join(sorted(domains))}", hint="only ONNX's own domains are loaded"
+            f"{path.name} needs operators of {', '.join(sorted(domains))}",
+            hint="only ONNX's own domains are loaded",
         )
     for graph in _graphs(model):
         _check_tensors(path, graph, limits)
@@ -84,11 +97,15 @@ def _read(path: Path, limits: Caps) -> bytes:
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        raise SpecError(f"{path.name} can't be opened: {error.strerror}", hint="a link is not followed") from None
+        raise SpecError(
+            f"{path.name} can't be opened: {error.strerror}", hint="a link is not followed"
+        ) from None
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            raise SpecError(f"{path.name} is no plain file of its own", hint="hard links are refused: copy the file")
+            raise SpecError(
+                f"{path.name} is no plain file of its own", hint="hard links are refused: copy the file"
+            )
         if found.st_size > limits.size_bytes:
             raise SpecError(f"{path.name} has {found.st_size:,} bytes, more than {limits.size_bytes:,}")
         return file.read()

@@ -57,9 +57,13 @@ def probe_model(path: Path, *, timeout_s: float = TIMEOUT_S, memory_bytes: int =
             preexec_fn=limit,
         )
     except subprocess.TimeoutExpired:
-        raise SpecError(f"{path.name} took longer than {timeout_s:g} s to load and predict two rows") from None
+        raise SpecError(
+            f"{path.name} took longer than {timeout_s:g} s to load and predict two rows"
+        ) from None
     if done.returncode < 0:
-        raise SpecError(f"{path.name} crashes onnxruntime (signal {-done.returncode})", hint="it is not loaded again")
+        raise SpecError(
+            f"{path.name} crashes onnxruntime (signal {-done.returncode})", hint="it is not loaded again"
+        )
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise SpecError(f"onnxruntime can't use {path.name}: {(lines or ['no reason given'])[-1][:300]}")

@@ -90,7 +90,13 @@ def read_signature(
     _compare(inputs, sample)
     opset = next((item.version for item in graph.opset_import if item.domain in ("", "ai.onnx")), 0)
     return Signature(
-        inputs, outputs, layout, tuple(features), tuple(labels) or None, opset, graph.producer_name or "unknown"
+        inputs,
+        outputs,
+        layout,
+        tuple(features),
+        tuple(labels) or None,
+        opset,
+        graph.producer_name or "unknown",
     )
 
 
@@ -114,7 +120,9 @@ def _compare(inputs: tuple[Tensor, ...], sample: Mapping[str, np.ndarray]) -> No
 def _tensor(item: Any) -> Tensor:
     kind = item.type.tensor_type
     if not item.type.HasField("tensor_type"):
-        raise SpecError(f"{item.name} of the exported model is no tensor", hint="switch off sequence and map outputs")
+        raise SpecError(
+            f"{item.name} of the exported model is no tensor", hint="switch off sequence and map outputs"
+        )
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
     name = _STRING if kind.elem_type == onnx.TensorProto.STRING else dtype.name
     shape = tuple(axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Self
 
 from fiat.engine.apply import Apply
 from fiat.engine.baseline import Baseline, find_baseline
@@ -65,6 +66,18 @@ class Desk:
             now=utc_now,
             checkout=self.root,
         )
+
+    def close(self) -> None:
+        """Give the store back, when it was opened; its stat cache is saved then."""
+        store = self.__dict__.get("store")
+        if store is not None:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def model_name(self) -> str:

@@ -65,10 +65,10 @@ def reproduce_run(shelf: Shelf, run: Run, reporter: Reporter, *, compute: str) -
         here = Path.cwd()
         os.chdir(clone)
         try:
-            desk = open_desk(run.spec_path, run.overrides, settings)
-            notes += _bring_data(desk, shelf.root, Path(name))
-            _share(shelf, desk, run)
-            again = desk.apply(desk.new_run(), reporter, compute=compute, dry=True)
+            with open_desk(run.spec_path, run.overrides, settings) as desk:
+                notes += _bring_data(desk, shelf.root, Path(name))
+                _share(shelf, desk, run)
+                again = desk.apply(desk.new_run(), reporter, compute=compute, dry=True)
         finally:
             os.chdir(here)
     outputs = tuple(_compare(run, again))

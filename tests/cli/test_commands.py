@@ -55,8 +55,9 @@ def test_help_lists_every_command_and_each_has_its_own(project: Path) -> None:
         assert name in text
         assert entry.line in text
         own = fiat(project, name, "--help").stdout
-        assert f"fiat {name}" in own
-        assert entry.line.split(":")[0].rstrip(".") in " ".join(own.split())
+        assert own.startswith(f"Usage: fiat {name}")
+        assert entry.line.split()[0] in own.split("\n\n")[1].split()[:1], name
+        assert "--help" in own
 
 
 def test_a_plan_runs_nothing_and_a_run_then_reuses(project: Path) -> None:
@@ -160,7 +161,7 @@ def test_init_writes_a_spec_that_validates_and_overwrites_nothing(tmp_path: Path
 def test_a_report_is_one_page(ran: Path) -> None:
     fiat(ran, "report", "last", "-o", "page.html")
     text = (ran / "page.html").read_text()
-    assert text.startswith("<!doctype html>") or text.startswith("<!DOCTYPE html>")
+    assert text.lower().startswith("<!doctype html>")
     assert "chain" in text
     assert 'src="http' not in text
 
@@ -175,3 +176,52 @@ def test_output_cut_off_by_the_reader_is_no_error(ran: Path) -> None:
     command = " ".join([*(f"'{word}'" for word in FIAT), "schema", "spec", "|", "head", "-1"])
     done = subprocess.run(["bash", "-c", command], cwd=ran, capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
+
+
+def test_reading_commands_run_no_code_of_the_repository(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    (tmp_path / "evil.py").write_text(f"open({str(canary)!r}, 'w').write('ran')\ndef go(out): pass\n")
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(canary)!r}, 'w').write('ran')\n")
+    (tmp_path / "spec.yaml").write_text(
+        f'fiat: 1\nname: t\nsteps:\n  a: {{call: "evil:go", out: {{o: file}}}}\n  b: {{run: "touch {canary}"}}\n'
+    )
+    for words in (("validate",), ("plan",), ("explain",)):
+        fiat(tmp_path, *words, "spec.yaml")
+        assert not canary.exists(), words
+
+
+def test_no_compute_is_touched_when_nothing_changed(ran: Path) -> None:
+    again = read(ran, "run", "spec.yaml", "--compute", "there-is-no-such-thing")
+    assert {step["state"] for step in again["steps"]} == {"reused"}
+    assert (
+        "there-is-no-such-thing"
+        in fiat(ran, "run", "spec.yaml", "params.n=9", "--compute", "there-is-no-such-thing", code=3).stderr
+    )
+
+
+def test_what_is_missing_is_found_before_anything_starts(tmp_path: Path) -> None:
+    marker = tmp_path / "started"
+    (tmp_path / "spec.yaml").write_text(
+        f'fiat: 1\nname: t\nsteps:\n  a: {{run: "touch {marker}; touch {{out.o}}", out: {{o: file}}, code: []}}\n'
+        '  b: {call: "absent.module:go", inputs: [a.o]}\n'
+    )
+    assert "absent.module" in fiat(tmp_path, "run", "spec.yaml", code=2).stderr
+    assert not marker.exists()
+
+
+def test_a_followed_log_ends_with_its_run(project: Path) -> None:
+    (project / "spec.yaml").write_text(
+        'fiat: 1\nname: t\nsteps:\n  a: {run: "for i in 1 2 3 4; do echo line $i; sleep 0.5; done; touch {out.o}",'
+        " out: {o: file}, code: []}\n"
+    )
+    env = {**os.environ, "FIAT_COMPUTE": "local"}
+    run = subprocess.Popen([*FIAT, "run", "spec.yaml"], cwd=project, env=env, stdout=subprocess.DEVNULL)
+    try:
+        while not list((project / ".fiat" / "runs").glob("*/a.log")):
+            assert run.poll() is None
+        done = fiat(project, "logs", "last", "-f")
+    finally:
+        assert run.wait(timeout=60) == 0
+    assert [line for line in done.stdout.splitlines() if "line" in line] == [
+        f"a | line {i}" for i in (1, 2, 3, 4)
+    ]

@@ -81,7 +81,7 @@ def test_an_array_of_objects_is_refused_and_never_unpickled(
     with pytest.raises(SpecError, match="never unpickled"):
         reading(tmp_path / "in")
     (tmp_path / "in" / "x.npy").write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(SpecError, match="not of the .npy format"):
+    with pytest.raises(SpecError, match="not of the"):
         reading(tmp_path / "in")
     assert not (tmp_path / "trapped").exists()
 
@@ -128,7 +128,7 @@ def test_a_npy_file_of_another_length_than_its_header_says_is_a_fault(
 def test_arrays_of_one_group_need_the_same_number_of_rows(tmp_path: Path) -> None:
     np.save(tmp_path / "X.npy", np.zeros((5, 2)))
     np.save(tmp_path / "y.npy", np.zeros(4))
-    with pytest.raises(SpecError, match="'y' has 4 rows, but 'X' of X.npy has 5"):
+    with pytest.raises(SpecError, match=r"'y' has 4 rows, but 'X' of X.npy has 5"):
         reading(tmp_path)
 
 

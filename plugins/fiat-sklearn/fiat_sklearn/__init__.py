@@ -1,1 +1,1 @@
-"""Exporter `sklearn`: a fitted scikit-learn estimator becomes an ONNX graph. Start with `exporter.py`."""
+"""Exporter `sklearn`: scikit-learn estimators become ONNX graphs. Start with `exporter.py`."""

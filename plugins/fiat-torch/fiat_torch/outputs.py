@@ -28,11 +28,14 @@ def name_outputs(returned: Any) -> dict[str, torch.Tensor]:
     elif isinstance(returned, (tuple, list)):
         found = {f"{SINGLE}_{index}": item for index, item in enumerate(returned)}
     else:
-        raise SpecError(f"forward returned {_kind(returned)}", hint="return a tensor, or a tuple or dict of tensors")
+        raise SpecError(
+            f"forward returned {_kind(returned)}", hint="return a tensor, or a tuple or dict of tensors"
+        )
     for name, item in found.items():
         if not isinstance(item, torch.Tensor):
             raise SpecError(
-                f"forward returned {_kind(item)} as {name}", hint="return tensors only, none inside another container"
+                f"forward returned {_kind(item)} as {name}",
+                hint="return tensors only, none inside another container",
             )
     if not found:
         raise SpecError("forward returned nothing", hint="return a tensor")

@@ -1,17 +1,44 @@
 """From a module to a traced program, and what kept it from being traced, in the user's words."""
 
+import inspect
 import linecache
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.utils._sympy.numbers import int_oo
 
 from fiat.errors import SpecError
 
+LEAST_TRACED_ROWS = 2
+"""Tracing sees the number of rows as "2 or more"; that one row works as well is for tests to show."""
+
 Arguments = tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]
-_INSIDE = tuple(str(Path(str(module.__file__)).parent) for module in (torch, traceback))
+_TORCH = str(Path(torch.__file__).parent)
+_OURS = str(Path(__file__).parent)
+
+
+def bind_inputs(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> Arguments:
+    """Inputs as arguments of `forward`: by name when it has parameters of all these names, else in order.
+
+    Raises:
+        SpecError: it takes another number of arguments.
+    """
+    signature = inspect.signature(module.forward)
+    takes_any = any(item.kind is item.VAR_KEYWORD for item in signature.parameters.values())
+    named = takes_any or set(inputs) <= set(signature.parameters)
+    arguments: Arguments = ((), dict(inputs)) if named else (tuple(inputs.values()), {})
+    try:
+        signature.bind(*arguments[0], **arguments[1])
+    except TypeError as error:
+        raise SpecError(
+            f"forward{signature} doesn't take the inputs {', '.join(inputs)}: {error}",
+            hint="give it one parameter an input, or name the wanted columns in data.<name>.features",
+        ) from None
+    return arguments
 
 
 def trace_module(module: torch.nn.Module, arguments: Arguments) -> torch.export.ExportedProgram:
@@ -19,60 +46,63 @@ def trace_module(module: torch.nn.Module, arguments: Arguments) -> torch.export.
 
     Args:
         module: in eval mode, on the CPU.
-        arguments: positional and named tensors, n_rows 2 or more each.
+        arguments: tensors of LEAST_TRACED_ROWS rows or more each.
 
     Raises:
         SpecError: its code depends on values or on the number of rows, or does what can't be traced.
     """
     positional, named = arguments
-    free = {0: torch.export.Dim.DYNAMIC}
-    shapes = (tuple(free for _ in positional), {name: free for name in named})
+    bound = inspect.signature(module.forward).bind(*positional, **named)
     try:
         program = torch.export.export(
-            module, positional, named or None, dynamic_shapes=_by_parameter(module, *shapes), strict=False
+            module, positional, named, dynamic_shapes=_free(dict(bound.arguments)), strict=False
         )
     except GuardOnDataDependentSymNode as error:
-        place = _place(error)
         raise SpecError(
-            f"forward takes another way for other values{place}: ONNX graphs have one way",
-            hint="replace the `if` or the number taken from a tensor by torch.where, a mask or torch.cond",
+            f"forward goes another way for other values, an ONNX graph can't{_place(error)}",
+            hint="replace the `if` on a tensor, or the number taken from one, by torch.where, a mask or torch.cond",
         ) from None
     except Exception as error:
-        if "as dynamic but your code specialized it to be a constant" in str(error):
+        if "specialized it to be a constant" in str(error):
             raise _fixed_rows(_place(error)) from None
         raise SpecError(f"forward can't be traced{_place(error)}: {first_line(error)}") from None
     for bounds in program.range_constraints.values():
-        if int(bounds.lower) > 2 or bounds.upper < torch.iinfo(torch.int32).max:
+        if bounds.lower > LEAST_TRACED_ROWS or bounds.upper != int_oo:
             raise _fixed_rows("")
     return program
-
-
-def _by_parameter(module: torch.nn.Module, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    return named or positional
-
-
-def _fixed_rows(place: str) -> SpecError:
-    return SpecError(
-        f"forward works for some numbers of rows only{place}",
-        hint="take the number of rows from the input: x.shape[0] or -1 in reshape, never a constant or an `if` on it",
-    )
-
-
-def _place(error: BaseException) -> str:
-    """Where the user's own code was, such as ` (net.py:12: if x.sum() > 0:)`."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((*_INSIDE, "<")) and Path(frame.filename).parent != Path(__file__).parent
-    ]
-    if not frames:
-        return ""
-    last = frames[-1]
-    line = linecache.getline(last.filename, last.lineno or 0).strip()
-    return f" ({Path(last.filename).name}:{last.lineno}: {line})"
 
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its class."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:300] if lines else type(error).__name__
+
+
+def _free(value: Any) -> Any:
+    """The same structure with a free first axis in place of each tensor."""
+    if isinstance(value, Mapping):
+        return {name: _free(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_free(item) for item in value)
+    return {0: torch.export.Dim.DYNAMIC}
+
+
+def _fixed_rows(place: str) -> SpecError:
+    return SpecError(
+        f"forward works for some numbers of rows only{place}",
+        hint="take the number of rows from the input: -1 in reshape, x.shape[0]; no constant, and no `if` on it",
+    )
+
+
+def _place(error: BaseException) -> str:
+    """Where the user's own code was, such as ` (net.py:12: if x.sum() > 0:)`; empty when it is not in the trace."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_TORCH, _OURS, "<"))
+    ]
+    if not frames:
+        return ""
+    last = frames[-1]
+    line = linecache.getline(last.filename, last.lineno or 0).strip()
+    return f" ({Path(last.filename).name}:{last.lineno}: {line})"

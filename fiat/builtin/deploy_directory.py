@@ -1,0 +1,152 @@
+"""Target `directory`: the packaged model as a folder `<path>/<model>` that always is a whole old or a whole new one.
+
+The folder is a link to a version folder in `<path>/.<model>/`, and links are swapped in one step. The version before the
+current one stays, so that who reads while the link moves finds its files.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from fiat.errors import EnvironmentFault, SpecError
+from fiat.model.package import damaged_files
+from fiat.ports.deploy import DeployRequest
+
+_LOCK = "lock"
+_UNFINISHED = "unfinished."
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a model goes: `link` is what people read, `shelf` holds its versions."""
+
+    link: Path
+    shelf: Path
+
+
+class DirectoryTarget:
+    """Puts a package into a folder of the checkout, or into any folder when its path is absolute."""
+
+    name = "directory"
+    version = "1"
+
+    def observe(self, request: DeployRequest) -> str | None:
+        """Digest of the package that the link leads to; None when there is none, or when files of it are gone."""
+        current = _current(_place(request))
+        if current is None or damaged_files(current, deep=False):
+            return None
+        return current.name.partition("+")[0]
+
+    def apply(self, request: DeployRequest) -> None:
+        """Copy the package beside the others, then let the link lead to it.
+
+        Raises:
+            SpecError: the path leaves the checkout, or is taken by something that no deploy made.
+            EnvironmentFault: the folder can't be written.
+        """
+        place = _place(request)
+        try:
+            place.shelf.mkdir(parents=True, exist_ok=True)
+            with _locked(place.shelf):
+                if self.observe(request) == request.digest:
+                    return
+                if not place.link.is_symlink() and place.link.exists():
+                    raise SpecError(
+                        f"{place.link} is there and was not put there by a deploy",
+                        hint="move it away, or choose another path for the target",
+                    )
+                before = _current(place)
+                folder = _free_name(place.shelf, request.digest)
+                _copy(request.package, folder)
+                _swap(place, folder)
+                _sweep(place.shelf, {folder.name, before.name if before else folder.name})
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the model can't be put at {place.link}: {error.strerror or error}",
+                hint="the model that was there before is untouched",
+            ) from error
+
+
+def _place(request: DeployRequest) -> _Place:
+    model = str(request.settings["model"])
+    root = request.root.resolve()
+    folder = (root / str(request.settings["path"])).resolve()
+    if not Path(str(request.settings["path"])).is_absolute() and not folder.is_relative_to(root):
+        raise SpecError(
+            f"deploy.{request.target}.path leaves the checkout: it leads to {folder}",
+            hint="say an absolute path when the model shall go there",
+        )
+    if model in ("", ".", "..") or "/" in model or "\0" in model:
+        raise SpecError(f"{model!r} can't be the name of a folder", hint="choose another model.name")
+    return _Place(folder / model, folder / f".{model}")
+
+
+def _current(place: _Place) -> Path | None:
+    """The version folder that the link leads to; None when it leads elsewhere or nowhere."""
+    try:
+        target = place.link.parent / os.readlink(place.link)
+    except OSError:
+        return None
+    return target if target.parent == place.shelf and target.is_dir() else None
+
+
+@contextmanager
+def _locked(shelf: Path) -> Iterator[None]:
+    """One deploy at a time; the lock goes with its process."""
+    descriptor = os.open(shelf / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _free_name(shelf: Path, digest: str) -> Path:
+    """`<digest>`, or `<digest>+1` and so on beside a damaged one that somebody may be reading."""
+    for number in count():
+        folder = shelf / (f"{digest}+{number}" if number else digest)
+        if not folder.exists():
+            return folder
+    raise AssertionError("count() has no end")
+
+
+def _copy(package: Path, folder: Path) -> None:
+    """All files as files of their own, on disk before the folder has its name."""
+    unfinished = folder.with_name(_UNFINISHED + folder.name)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    for source in sorted(package.iterdir()):
+        target = unfinished / source.name
+        shutil.copyfile(source, target)
+        _flush(target)
+    _flush(unfinished)
+    unfinished.rename(folder)
+    _flush(folder.parent)
+
+
+def _swap(place: _Place, folder: Path) -> None:
+    following = place.shelf / f"{_UNFINISHED}link"
+    with suppress(FileNotFoundError):
+        following.unlink()
+    following.symlink_to(Path(place.shelf.name) / folder.name)
+    following.replace(place.link)
+    _flush(place.link.parent)
+
+
+def _sweep(shelf: Path, kept: set[str]) -> None:
+    for entry in shelf.iterdir():
+        if entry.is_dir() and entry.name not in kept:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

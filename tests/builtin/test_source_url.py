@@ -1,0 +1,108 @@
+"""Source `url`: several files, archives, caps over all of them."""
+
+import hashlib
+import importlib.util
+import io
+import sys
+import zipfile
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from fiat.builtin.source_url import UrlSource
+from fiat.errors import SpecError
+from fiat.ports.source import Fetched, SourceRequest
+
+_SPEC = importlib.util.spec_from_file_location("http_stage", Path(__file__).parent / "http_stage.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+http_stage = importlib.util.module_from_spec(_SPEC)
+sys.modules["http_stage"] = http_stage
+_SPEC.loader.exec_module(http_stage)
+reply, stage = http_stage.reply, http_stage.stage
+
+
+def packed(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return out.getvalue()
+
+
+FILES = {
+    "/a.csv": b"x\n1\n",
+    "/sub/b.csv": b"x\n2\n",
+    "/more/a.csv": b"x\n3\n",
+    "/all.zip": packed(data__c=b"c", d=b"dd", __MACOSX__junk=b"j"),
+}
+
+
+def serve(handler: BaseHTTPRequestHandler) -> None:
+    body = FILES.get(handler.path.partition("?")[0])
+    reply(handler, body or b"", 200 if body else 404)
+
+
+def fetch(folder: Path, settings: Mapping[str, object], max_bytes: int = 10_000) -> Fetched:
+    return UrlSource().fetch(SourceRequest(settings, folder, folder, True, max_bytes, {}))
+
+
+def test_one_address_gives_one_file_named_like_it(tmp_path: Path) -> None:
+    with stage(serve) as on:
+        fetched = fetch(tmp_path, {"url": f"http://127.0.0.1:{on.port}/a.csv?version=3"})
+    assert fetched.files == (tmp_path / "a.csv",)
+    assert fetched.digest == hashlib.sha256(FILES["/a.csv"]).hexdigest()
+
+
+def test_a_list_gives_all_files_with_a_digest_of_them_all(tmp_path: Path) -> None:
+    with stage(serve) as on:
+        start = f"http://127.0.0.1:{on.port}"
+        digest = hashlib.sha256(FILES["/a.csv"]).hexdigest()
+        settings = {"url": [{"url": f"{start}/sub/b.csv"}, {"url": f"{start}/a.csv", "sha256": digest}]}
+        fetched = fetch(tmp_path, settings)
+        assert [file.name for file in fetched.files] == ["a.csv", "b.csv"]
+        again = {"url": [{"url": f"{start}/a.csv"}, f"{start}/more/a.csv"]}
+        (tmp_path / "again").mkdir()
+        with pytest.raises(SpecError, match="two addresses end with a.csv"):
+            fetch(tmp_path / "again", again)
+
+
+def test_an_archive_is_unpacked_and_its_content_takes_its_place(tmp_path: Path) -> None:
+    with stage(serve) as on:
+        fetched = fetch(tmp_path, {"url": f"http://127.0.0.1:{on.port}/all.zip"})
+    assert {file.relative_to(tmp_path).as_posix(): file.read_bytes() for file in fetched.files} == {
+        "all.d/d": b"dd",
+        "all.d/data/c": b"c",
+    }
+    assert fetched.digest == hashlib.sha256(FILES["/all.zip"]).hexdigest()
+    assert not (tmp_path / "all.zip").exists()
+
+
+def test_the_cap_counts_all_files_together(tmp_path: Path) -> None:
+    with stage(serve) as on:
+        start = f"http://127.0.0.1:{on.port}"
+        with pytest.raises(SpecError, match="more than the 3 bytes allowed"):
+            fetch(tmp_path, {"url": [f"{start}/a.csv", f"{start}/sub/b.csv"]}, max_bytes=7)
+
+
+@pytest.mark.parametrize(
+    "entry", [{"sha256": "0" * 64}, 7, None, {"url": "http://a.example/", "sha256": "abc"}]
+)
+def test_an_entry_that_is_no_address_is_refused(tmp_path: Path, entry: object) -> None:
+    with pytest.raises(SpecError, match=r"source\.url"):
+        fetch(tmp_path, {"url": [entry]})
+
+
+def test_a_name_from_the_address_never_leaves_the_folder(tmp_path: Path) -> None:
+    with stage(lambda handler: reply(handler, b"x\n1\n")) as on:
+        folder = tmp_path / "inner"
+        folder.mkdir()
+        for index, path in enumerate(("/..%2f..%2fevil.csv", "/.hidden", "/", "/a%00b%0Ac")):
+            own = folder / str(index)
+            own.mkdir()
+            fetched = fetch(own, {"url": f"http://127.0.0.1:{on.port}{path}"})
+            assert fetched.files[0].parent == own
+            assert fetched.files[0].name.replace("_", "").replace(".", "").isalnum()
+    assert [path.name for path in tmp_path.iterdir()] == ["inner"]
