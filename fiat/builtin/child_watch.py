@@ -1,13 +1,18 @@
 """Watch what user code reads in the checkout, so that undeclared reads become dependencies of its result."""
 
+import importlib
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 _SKIPPED = {".git", ".fiat", "__pycache__", ".venv", "site-packages", "node_modules"}
 _WRITES = os.O_WRONLY | os.O_RDWR
+_LIBRARIES = (sys.prefix, sys.base_prefix)
+_LOADERS = (os.path.dirname(importlib.__file__),)
+_OURS = str(Path(__file__).parent.parent)
 
 
 class Watch:
@@ -77,6 +82,13 @@ def _absolute(path: str | bytes) -> str:
 
 
 def _by_import() -> bool:
-    """Whether the import system lists the folder: it does so for every folder of `sys.path`."""
-    frame = sys._getframe(2)
-    return frame.f_code.co_filename.startswith("<frozen importlib")
+    """Whether the import system, package metadata or our own code lists the folder, and not the user's code."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(("<frozen importlib", *_LOADERS, _OURS)):
+            return True
+        if not name.startswith(("<frozen", *_LIBRARIES)):
+            return False
+        frame = frame.f_back
+    return True

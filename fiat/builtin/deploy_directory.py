@@ -89,7 +89,7 @@ def _place(request: DeployRequest) -> _Place:
 def _current(place: _Place) -> Path | None:
     """The version folder that the link leads to; None when it leads elsewhere or nowhere."""
     try:
-        target = place.link.parent / os.readlink(place.link)
+        target = place.link.parent / place.link.readlink()
     except OSError:
         return None
     return target if target.parent == place.shelf and target.is_dir() else None

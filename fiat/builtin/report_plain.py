@@ -2,33 +2,26 @@
 
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TextIO
 
-from fiat.builtin.view_run import result_blocks, verdict_lines
+from fiat.builtin.report_progress import Progress, StepProgress
+from fiat.builtin.view_run import next_step, result_blocks, verdict_lines
 from fiat.builtin.view_sheet import Sheet, plain_text
-from fiat.builtin.view_text import count, metric_text, number, output_line, seconds, visible
-from fiat.journal import read_metric
+from fiat.builtin.view_text import count, output_line, seconds, visible
 from fiat.plan.model import Plan
 from fiat.ports.report import Line
-from fiat.run.model import Metric, Run, StepResult
+from fiat.run.model import Run, StepResult
 
-TAIL_LINES = 20
 PULSE_S = 10.0
-_VERBS = {"running": "start", "ran": "done", "reused": "reuse", "skipped": "skip", "cancelled": "stop"}
-
-
-@dataclass
-class _Step:
-    """What is remembered of a step while it runs."""
-
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
-    metrics: dict[str, float] = field(default_factory=dict)
-    at: int | None = None
-    said_at_s: float = 0.0
-    began_s: float = 0.0
+_VERBS = {
+    "running": "run",
+    "ran": "done",
+    "reused": "reuse",
+    "failed": "FAIL",
+    "skipped": "skip",
+    "cancelled": "stop",
+}
 
 
 class PlainReporter:
@@ -38,7 +31,7 @@ class PlainReporter:
     output are made visible. When the stream is gone (a closed pipe), the run goes on in silence.
 
     Args:
-        stream: text is written here; flushed after each event.
+        stream: text is written here, flushed after each event.
         verbose: show every line that steps print.
         clock: seconds that only grow.
     """
@@ -50,57 +43,51 @@ class PlainReporter:
         self._verbose = verbose
         self._clock = clock
         self._width = 0
-        self._steps: dict[str, _Step] = {}
+        self._progress = Progress(clock)
 
     def planned(self, run: Run, plan: Plan) -> None:
         """Name the run and the number of its steps."""
+        self._progress.plan(plan)
         self._width = max((len(visible(step.name)) for step in plan.steps), default=0)
-        commit = (
-            f", commit {visible(run.commit[:8])}{' with changes' if run.dirty else ''}" if run.commit else ""
+        commit = f", commit {visible(run.commit[:8])}" if run.commit else ""
+        dirty = " with uncommitted changes" if run.commit and run.dirty else ""
+        self._say(
+            f"{visible(run.spec)}: {count(len(plan.steps), 'step')}, run {visible(run.id)}{commit}{dirty}"
         )
-        self._say(f"run    {visible(run.id)}  {visible(run.spec)}: {count(len(plan.steps), 'step')}{commit}")
 
     def stepped(self, run: Run, result: StepResult) -> None:
-        """One line; for a failure its reason and the last lines it printed."""
-        known = self._steps.get(result.name) or _Step()
-        if result.state == "running":
-            self._steps[result.name] = _Step(began_s=self._clock(), said_at_s=self._clock())
-        elif result.state != "waiting":
-            self._steps.pop(result.name, None)
+        """One line; for a failure its reason and the last lines that it printed."""
+        step = self._progress.step(result)
         if result.state == "waiting":
             return
-        verb = "FAIL" if result.state == "failed" else _VERBS[result.state]
-        if result.state == "running" and result.attempt > 1:
-            verb = "again"
-        self._event(verb, result.name, _told(result, known))
+        again = result.state == "running" and result.attempt > 1
+        self._event("again" if again else _VERBS[result.state], result.name, _told(result, step))
         if result.state == "failed" and not self._verbose:
-            for text in known.tail:
-                self._say(f"       {visible(result.name)} | {text}")
+            for text in step.tail:
+                self._output(result.name, text)
 
     def printed(self, run: Run, line: Line) -> None:
-        """Show the line, or keep it for the case of a failure; newest metrics at most every PULSE_S seconds."""
-        step = self._steps.setdefault(line.step, _Step(began_s=self._clock(), said_at_s=self._clock()))
-        text = output_line(line.text)
-        metric = read_metric(line.text)
+        """Show the line, or keep it in case the step fails; newest metrics at most every PULSE_S seconds."""
+        step, is_metric = self._progress.line(line.step, line.text)
         if self._verbose:
-            self._say(f"       {visible(line.step)} | {text}")
-        if metric is None:
-            step.tail.append(text)
+            self._output(line.step, output_line(line.text))
             return
-        name, step.metrics[name], step.at = metric[0], metric[1], metric[2]
         now = self._clock()
-        if not self._verbose and now - step.said_at_s >= PULSE_S:
+        if is_metric and now - step.said_at_s >= PULSE_S:
             step.said_at_s = now
             at = f"step {step.at}: " if step.at is not None else ""
-            self._event("...", line.step, f"{at}{_metrics(step)} ({seconds(now - step.began_s)})")
+            self._event("...", line.step, f"{at}{step.numbers()} ({seconds(now - step.began_s)})")
 
     def ended(self, run: Run) -> None:
-        """The verdict with gates, metrics and the model."""
+        """The verdict with gates, metrics, the model, and what to do next."""
         self._say("")
-        self._say(plain_text(Sheet((*verdict_lines(run), *result_blocks(run)))).rstrip("\n"))
+        self._say(plain_text(Sheet((*verdict_lines(run), *result_blocks(run), *next_step(run)))).rstrip("\n"))
 
     def _event(self, verb: str, step: str, told: str) -> None:
-        self._say(f"{verb:<6} {visible(step):<{self._width}}  {told}".rstrip())
+        self._say(f"{verb:<5}  {visible(step):<{self._width}}  {told}".rstrip())
+
+    def _output(self, step: str, text: str) -> None:
+        self._say(f"       {visible(step)} | {text}".rstrip())
 
     def _say(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -109,17 +96,12 @@ class PlainReporter:
             self._stream.flush()
 
 
-def _told(result: StepResult, known: _Step) -> str:
+def _told(result: StepResult, step: StepProgress) -> str:
     """What the line of an event says after the step's name."""
     reason = visible(result.reason)
     if result.state == "ran":
-        metrics = _metrics(known)
-        return f"{metrics} ({seconds(result.seconds)})" if metrics else f"({seconds(result.seconds)})"
+        return f"{step.numbers()} ({seconds(result.seconds)})".lstrip()
     if result.state == "failed":
-        attempt = f", attempt {number(result.attempt)}" if result.attempt > 1 else ""
+        attempt = f", attempt {result.attempt}" if result.attempt > 1 else ""
         return f"{reason} ({seconds(result.seconds)}{attempt})"
     return reason
-
-
-def _metrics(step: _Step) -> str:
-    return " ".join(metric_text(Metric(name, value)) for name, value in step.metrics.items())

@@ -28,7 +28,8 @@ class DvcSource:
     """`dvc`: a `.dvc` file or a tracked path; `repo`, `rev` and `remote` say where else to look.
 
     Settings are `{"dvc": path, "repo": ..., "rev": ..., "remote": ...}`, or the same four in a mapping under `dvc` with
-    the path as `path`. A file of the checkout that is already what its `.dvc` file says is used as it lies there.
+    the path as `path`. A file of the checkout that is already what its `.dvc` file says is used as it lies there; one
+    that was edited since is a fault.
     """
 
     name = "dvc"
@@ -75,7 +76,15 @@ class DvcSource:
         places = []
         for out in outs:
             place = folder / out.path
-            places.append(place if is_tracked_content(place, out) else _pull(request, folder, out, settings))
+            if not place.exists():
+                places.append(_pull(request, folder, out, settings))
+            elif is_tracked_content(place, out) or not out.md5:
+                places.append(place)
+            else:
+                raise SpecError(
+                    f"source.dvc: {out.path} is not what {name} tracks",
+                    hint="`dvc add` it to keep the change, or `dvc checkout` it to undo the change",
+                )
         return places
 
 
@@ -94,7 +103,7 @@ def _get(request: SourceRequest, repo: str, tracked: str, settings: Mapping[str,
     private = request.folder / ".dvc-private"
     private.mkdir(exist_ok=True)
     target = request.folder / Path(tracked).name
-    argv = [sys.executable, "-I", "-m", "dvc", "get", "-q", "-o", str(target)]
+    argv = [sys.executable, "-I", "-m", "dvc", "get", "-o", str(target)]
     argv += [f"--{option}={settings[option]}" for option in ("rev", "remote") if settings.get(option)]
     try:
         done = subprocess.run(

@@ -92,6 +92,18 @@ def result_blocks(run: Run) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def next_step(run: Run) -> tuple[Block, ...]:
+    """The command that helps most after this run."""
+    failed = next((step for step in run.steps if step.state == "failed"), None)
+    if failed is not None:
+        command = f"fiat logs {run.id} {failed.name}"
+    elif run.gates or run.metrics:
+        command = f"fiat report {run.id}"
+    else:
+        command = f"fiat show {run.id}"
+    return ((Cell(""),), (Cell("next   ", "quiet"), Cell(command)))
+
+
 def steps_table(steps: Sequence[StepResult]) -> Table:
     """State, time and reason of each step."""
     rows = tuple(

@@ -73,9 +73,7 @@ def precheck_model(path: Path, caps: Caps | None = None) -> None:
         raise SpecError(f"{path.name} has {len(model.functions)} functions, more than {limits.functions}")
     domains = {item.domain for item in model.opset_import} - KNOWN_DOMAINS
     domains -= {function.domain for function in model.functions}
-    nodes = 0
-    for node, depth in _nodes(model):
-        nodes += 1
+    for nodes, (node, depth) in enumerate(_nodes(model), start=1):
         if depth > limits.depth or nodes > limits.nodes:
             what = (
                 f"graphs nested {depth} deep" if depth > limits.depth else f"more than {limits.nodes} nodes"

@@ -71,7 +71,8 @@ def read_signature(
         path: an ONNX file that passed `precheck_model`.
         layout: how the data's columns become inputs.
         features: data columns in order.
-        labels: class labels; empty for regression.
+        labels: class labels; empty for regression. Left out of the signature when no output can be a class or the
+            scores of that many classes.
         sample: input name to array: what the graph will be fed with.
 
     Raises:

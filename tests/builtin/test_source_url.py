@@ -24,11 +24,11 @@ _SPEC.loader.exec_module(http_stage)
 reply, stage = http_stage.reply, http_stage.stage
 
 
-def packed(**files: bytes) -> bytes:
+def packed(files: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name.replace("__", "/"), content)
+            archive.writestr(name, content)
     return out.getvalue()
 
 
@@ -36,7 +36,7 @@ FILES = {
     "/a.csv": b"x\n1\n",
     "/sub/b.csv": b"x\n2\n",
     "/more/a.csv": b"x\n3\n",
-    "/all.zip": packed(data__c=b"c", d=b"dd", __MACOSX__junk=b"j"),
+    "/all.zip": packed({"data/c": b"c", "d": b"dd", "__MACOSX/junk": b"j"}),
 }
 
 

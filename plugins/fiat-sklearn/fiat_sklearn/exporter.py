@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fiat.errors import SpecError
 from fiat.ports.exporter import ExportRequest
+from fiat_sklearn.converters import conversion_options, own_converters
 from fiat_sklearn.inputs import as_table, declared
 
 FILE = "model.joblib"
@@ -69,7 +70,6 @@ class SklearnExporter:
         """
         outputs = _outputs(model)
         opset: Any = None if request.opset is None else {"": request.opset, "ai.onnx.ml": _ML_OPSET}
-        options = {"zipmap": False} if SCORES in outputs else None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -77,7 +77,8 @@ class SklearnExporter:
                     model,
                     name="model",
                     initial_types=declared(request.sample),
-                    options=options,
+                    options=conversion_options(model) if outputs != (VALUE,) else None,
+                    custom_conversion_functions=own_converters(),
                     target_opset=opset,
                 )
         except (MissingConverter, MissingShapeCalculator) as error:

@@ -52,10 +52,9 @@ def trace_module(module: torch.nn.Module, arguments: Arguments) -> torch.export.
         SpecError: its code depends on values or on the number of rows, or does what can't be traced.
     """
     positional, named = arguments
-    bound = inspect.signature(module.forward).bind(*positional, **named)
     try:
         program = torch.export.export(
-            module, positional, named, dynamic_shapes=_free(dict(bound.arguments)), strict=False
+            module, positional, named, dynamic_shapes=_free_axes(module, arguments), strict=False
         )
     except GuardOnDataDependentSymNode as error:
         raise SpecError(
@@ -78,13 +77,18 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _free(value: Any) -> Any:
-    """The same structure with a free first axis in place of each tensor."""
-    if isinstance(value, Mapping):
-        return {name: _free(item) for name, item in value.items()}
-    if isinstance(value, tuple):
-        return tuple(_free(item) for item in value)
-    return {0: torch.export.Dim.DYNAMIC}
+def _free_axes(module: torch.nn.Module, arguments: Arguments) -> dict[str, Any]:
+    """Parameter name to a free first axis; a tuple of them for `*parameter`, one for each name of a `**parameter`."""
+    signature = inspect.signature(module.forward)
+    found: dict[str, Any] = {}
+    for name, value in signature.bind(*arguments[0], **arguments[1]).arguments.items():
+        if isinstance(value, Mapping):
+            found |= {key: {0: torch.export.Dim.DYNAMIC} for key in value}
+        elif isinstance(value, tuple):
+            found[name] = tuple({0: torch.export.Dim.DYNAMIC} for _ in value)
+        else:
+            found[name] = {0: torch.export.Dim.DYNAMIC}
+    return found
 
 
 def _fixed_rows(place: str) -> SpecError:
