@@ -18,7 +18,9 @@ class Params(Mapping[str, Any]):
     """Parameters of a step, as items and as attributes: `params["lr"]`, `params.lr`."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = {key: Params(item) if isinstance(item, Mapping) else item for key, item in values.items()}
+        self._values = {
+            key: Params(item) if isinstance(item, Mapping) else item for key, item in values.items()
+        }
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -105,7 +107,8 @@ def find_function(target: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             raise SpecError(
-                f"there is no module {module_name}", hint="modules are found in the spec's folder, then at the top"
+                f"there is no module {module_name}",
+                hint="modules are found in the spec's folder, then at the top",
             ) from None
         raise
     found: Any = module
@@ -141,7 +144,10 @@ def open_data(request: Mapping[str, Any]) -> Any:
 
 
 def _arguments(
-    function: Callable[..., Any], target: str, request: Mapping[str, Any], more: Mapping[str, Callable[[], Any]]
+    function: Callable[..., Any],
+    target: str,
+    request: Mapping[str, Any],
+    more: Mapping[str, Callable[[], Any]],
 ) -> dict[str, Any]:
     params = request.get("params", {})
     offers: dict[str, Callable[[], Any]] = {

@@ -65,7 +65,9 @@ def _labels(model: Any, dataset: Dataset) -> tuple[object, ...]:
 
 
 def _filled(dataset: Dataset) -> str:
-    return next((split.name for split in (dataset.train, dataset.test, dataset.eval) if split.n_rows > 1), "train")
+    return next(
+        (split.name for split in (dataset.train, dataset.test, dataset.eval) if split.n_rows > 1), "train"
+    )
 
 
 def _write_predictions(exporter: Any, model: Any, dataset: Dataset, path: Path) -> None:

@@ -14,7 +14,8 @@ from itertools import count
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault, SpecError
-from fiat.model.package import damaged_files
+from fiat.model.package import GRAPH, damaged_files
+from fiat.model.precheck import precheck_model
 from fiat.ports.deploy import DeployRequest
 
 _LOCK = "lock"
@@ -46,8 +47,9 @@ class DirectoryTarget:
         """Copy the package beside the others, then let the link lead to it.
 
         Raises:
-            SpecError: the path leaves the checkout, or is taken by something that no deploy made.
-            EnvironmentFault: the folder can't be written.
+            SpecError: the path leaves the checkout, or is taken by something that no deploy made, or the graph is one
+                that must not be loaded.
+            EnvironmentFault: the folder can't be written, or the package is not what its manifest says.
         """
         place = _place(request)
         try:
@@ -116,16 +118,22 @@ def _free_name(shelf: Path, digest: str) -> Path:
 
 
 def _copy(package: Path, folder: Path) -> None:
-    """All files as files of their own, on disk before the folder has its name."""
+    """All files as files of their own, looked at and on disk before the folder has its name."""
     unfinished = folder.with_name(_UNFINISHED + folder.name)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
-    for source in sorted(package.iterdir()):
-        target = unfinished / source.name
-        shutil.copyfile(source, target)
-        _flush(target)
-    _flush(unfinished)
-    unfinished.rename(folder)
+    try:
+        for source in sorted(package.iterdir()):
+            shutil.copyfile(source, unfinished / source.name)
+            _flush(unfinished / source.name)
+        if wrong := damaged_files(unfinished):
+            raise EnvironmentFault(f"the package is damaged: {', '.join(wrong)}", hint="run the spec again")
+        precheck_model(unfinished / GRAPH)
+        _flush(unfinished)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     _flush(folder.parent)
 
 

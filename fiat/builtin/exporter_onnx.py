@@ -1,6 +1,5 @@
 """Exporter `onnx`: a model that is ONNX already."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,13 +27,7 @@ class OnnxExporter:
         Raises:
             SpecError: there is no such file.
         """
-        if isinstance(model, onnx.ModelProto):
-            (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
-            return
-        path = Path(model)
-        if not path.is_file():
-            raise SpecError(f"the train function returned {path}, which is no file")
-        shutil.copyfile(path, folder / "model.onnx")
+        (folder / "model.onnx").write_bytes(_content(model))
 
     def load(self, folder: Path) -> bytes:
         """The bytes of the only ONNX file there.
@@ -58,17 +51,34 @@ class OnnxExporter:
         """
         request.path.write_bytes(model)
         precheck_model(request.path)
-        opsets = {item.version for item in onnx.ModelProto.FromString(model).opset_import if item.domain in ("", "ai.onnx")}
+        opsets = {
+            item.version
+            for item in onnx.ModelProto.FromString(model).opset_import
+            if item.domain in ("", "ai.onnx")
+        }
         if request.opset is not None and opsets and request.opset not in opsets:
             raise SpecError(
                 f"the model has opset {max(opsets)}, the spec asks for {request.opset}",
                 hint="leave out export.opset for a model that is ONNX already",
             )
 
-    def predict(self, model: bytes, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    def predict(self, model: Any, inputs: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """Run it by onnxruntime: the graph is its own framework."""
-        session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(_content(model), providers=["CPUExecutionProvider"])
         names = [item.name for item in session.get_inputs()]
         feed = dict(zip(names, inputs.values(), strict=True)) if set(names) != set(inputs) else dict(inputs)
         outputs = [item.name for item in session.get_outputs()]
         return dict(zip(outputs, session.run(outputs, feed), strict=True))
+
+
+def _content(model: Any) -> bytes:
+    if isinstance(model, bytes):
+        return model
+    if isinstance(model, onnx.ModelProto):
+        return bytes(model.SerializeToString(deterministic=True))
+    try:
+        return Path(model).read_bytes()
+    except OSError as error:
+        raise SpecError(
+            f"the train function returned {model}, which can't be read: {error.strerror}"
+        ) from None

@@ -162,4 +162,4 @@ def _receive(client: HttpClient, answer: HttpAnswer, partial: _Partial) -> None:
         partial.add(data)
 
 
-_CAP_HINT = "FIAT_MAX_DOWNLOAD sets how many"
+_CAP_HINT = "FIAT_MAX_DOWNLOAD_BYTES sets how many"

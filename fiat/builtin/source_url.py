@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from fiat.builtin.http_client import HttpClient, HttpPolicy, checked_url
 from fiat.builtin.http_download import download
@@ -16,7 +16,7 @@ _PROXY_SETTINGS = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
 class UrlSource:
-    """`url`: one address with its `sha256`, or a list of `{url, sha256}`.
+    """`url`: one address with its `sha256`, or a folder (ending with `/`) with `sha256` of each of its files.
 
     Files keep the last part of their address as name. A `.zip`, `.tar`, `.tar.gz` or `.tgz` is unpacked into a folder
     named like it, and its content takes its place; see `fiat.data.archive` for what is refused.
@@ -46,7 +46,7 @@ class UrlSource:
             name = _file_name(url)
             path = request.folder / name
             if path.exists():
-                raise SpecError(f"two addresses end with {name}", hint="give each its own dataset")
+                raise SpecError(f"source.sha256: two files would be named {name}")
             client = self._make_client(
                 HttpPolicy(request.allow_private_hosts, max_bytes=left, proxies=proxies)
             )
@@ -61,19 +61,23 @@ def url_items(settings: Mapping[str, object]) -> list[tuple[str, str | None]]:
     """The addresses of a source, each with its SHA-256 where it has one.
 
     Raises:
-        SpecError: an entry without an address, or with something that is no SHA-256.
+        SpecError: no address, a folder without digests, or something that is no SHA-256.
     """
-    value = settings.get("url")
-    entries = value if isinstance(value, list) else [{"url": value, "sha256": settings.get("sha256")}]
-    items: list[tuple[str, str | None]] = []
-    for entry in entries:
-        fields = entry if isinstance(entry, dict) else {"url": entry}
-        url, sha256 = fields.get("url"), fields.get("sha256")
-        if not isinstance(url, str):
-            raise SpecError("source.url: an entry has no `url`")
-        if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", str(sha256)):
-            raise SpecError(f"source.url: {str(sha256)[:80]!r} is no SHA-256", hint="64 hex digits")
-        items.append((url, None if sha256 is None else str(sha256)))
+    url, digests = settings.get("url"), settings.get("sha256")
+    if not isinstance(url, str):
+        raise SpecError("source.url: expected an address")
+    items: list[tuple[str, str | None]]
+    if isinstance(digests, Mapping):
+        items = [(url + quote(str(name)), str(digest)) for name, digest in digests.items()]
+    else:
+        items = [(url, None if digests is None else str(digests))]
+    if url.endswith("/") != isinstance(digests, Mapping) or not items:
+        raise SpecError(
+            "source.url: a folder ends with `/` and has a mapping of files to digests under `sha256`"
+        )
+    for _, digest in items:
+        if digest is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", digest):
+            raise SpecError(f"source.sha256: {digest[:80]!r} is no SHA-256", hint="64 hex digits")
     return items
 
 

@@ -35,7 +35,7 @@ class DataStep:
 
     name = "data"
     version = "1"
-    packages = ("pyarrow", "numpy", "pillow")
+    packages = ("pyarrow", "pillow")
 
     def __init__(self, sources: Mapping[str, Source] | None = None) -> None:
         built_in: tuple[Source, ...] = (PathSource(), GlobSource(), UrlSource(), DvcSource())
@@ -54,6 +54,7 @@ class DataStep:
             if params.get(key):
                 raise SpecError(f"`{key}` of data is not built yet", hint=f"leave out `{key}`")
         download_dir = context.work_dir / "source"
+        shutil.rmtree(download_dir, ignore_errors=True)
         download_dir.mkdir()
         settings = _mapping(params.get("source"))
         kind = next((kind for kind in self._sources if settings.get(kind)), None)

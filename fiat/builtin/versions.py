@@ -4,7 +4,7 @@ Raise a version when the results of that kind change; every fingerprint of the k
 """
 
 STEP_VERSIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "data": ("1", ("pyarrow",)),
+    "data": ("1", ("pyarrow", "pillow")),
     "run": ("1", ()),
     "call": ("1", ()),
     "export": ("1", ()),

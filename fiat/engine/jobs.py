@@ -14,6 +14,7 @@ from fiat.plan.model import Limits, Step
 from fiat.ports.compute import Command, Job, Resources
 from fiat.ports.step import StepContext
 from fiat.spec.command import fill, whole_reference
+from fiat.store.faults import disk_faults
 from fiat.store.store import Store
 
 CHILD = "fiat.builtin.child"
@@ -61,10 +62,15 @@ def prepare(bench: Bench, decided: Decided, attempt: int) -> Prepared:
     """Lay out inputs and outputs of a step and say how it is run.
 
     Raises:
-        EnvironmentFault: a declared secret is not in the environment, or the store can't be read.
+        EnvironmentFault: a declared secret is not in the environment, the store can't be read, or the disk refused.
     """
+    work = bench.store.work.make(bench.run, decided.step.name, attempt)
+    with disk_faults(work):
+        return _prepare_in(bench, decided, attempt, work)
+
+
+def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Prepared:
     step = decided.step
-    work = bench.store.work.make(bench.run, step.name, attempt)
     inputs = {
         role: _lay(bench.store, digest, work / "in", role)
         for role, digest in decided.inputs.items()

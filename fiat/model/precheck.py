@@ -6,7 +6,7 @@ segmentation fault), constants that ask for tens of gigabytes.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from fiat.errors import SpecError
+from fiat.model.expansion import expanded_nodes
 
 KNOWN_DOMAINS = frozenset(
     {
@@ -27,7 +28,11 @@ KNOWN_DOMAINS = frozenset(
         "pkg.torch.onnx",
     }
 )
-_LISTED = {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Upsample", "Pad", "OneHot"}
+_MAKES_MUCH = frozenset(
+    {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Pad", "OneHot", "RandomNormal", "RandomUniform"}
+)
+_ITEM_BYTES = 4
+_MOST_AXES = 64
 
 
 @dataclass(frozen=True)
@@ -86,27 +91,40 @@ def precheck_model(path: Path, caps: Caps | None = None) -> None:
             f"{path.name} needs operators of {', '.join(sorted(domains))}",
             hint="only ONNX's own domains are loaded",
         )
-    for graph in _graphs(model):
-        _check_tensors(path, graph, limits)
+    if (size := expanded_nodes(model)) > limits.nodes:
+        raise SpecError(
+            f"{path.name} has {size:,} nodes once its functions are inlined, more than {limits.nodes:,}"
+        )
+    known = _constants(model)
+    for tensor in known.values():
+        _check_inside(path, tensor)
+    for node, _ in _nodes(model):
+        for attribute in node.attribute:
+            for tensor in (*attribute.tensors, *([attribute.t] if attribute.HasField("t") else [])):
+                _check_inside(path, tensor)
+        _check_size(path, node, known, limits)
 
 
 def _read(path: Path, limits: Caps) -> bytes:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
         raise SpecError(
             f"{path.name} can't be opened: {error.strerror}", hint="a link is not followed"
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             raise SpecError(
                 f"{path.name} is no plain file of its own", hint="hard links are refused: copy the file"
             )
         if found.st_size > limits.size_bytes:
             raise SpecError(f"{path.name} has {found.st_size:,} bytes, more than {limits.size_bytes:,}")
-        return file.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limits.size_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def _nodes(model: Any) -> Iterator[tuple[Any, int]]:
@@ -122,46 +140,68 @@ def _nodes(model: Any) -> Iterator[tuple[Any, int]]:
                     waiting.append((attribute.g.node, depth + 1))
 
 
-def _graphs(model: Any) -> Iterator[Any]:
-    yield model.graph
+def _constants(model: Any) -> dict[str, Any]:
+    """Every tensor that the file holds, by the name that nodes call it: a graph sees those of the graphs around it."""
+    found: dict[str, Any] = {}
+    graphs = [model.graph]
     for node, _ in _nodes(model):
         for attribute in node.attribute:
-            yield from attribute.graphs
+            graphs += list(attribute.graphs)
             if attribute.HasField("g"):
-                yield attribute.g
+                graphs.append(attribute.g)
+            if node.op_type == "Constant" and attribute.name == "value" and node.output:
+                found[node.output[0]] = attribute.t
+    for graph in graphs:
+        found |= {tensor.name: tensor for tensor in graph.initializer}
+        for sparse in graph.sparse_initializer:
+            found[sparse.values.name] = sparse.values
+            found[f"{sparse.values.name} indices"] = sparse.indices
+    return found
 
 
-def _check_tensors(path: Path, graph: Any, limits: Caps) -> None:
-    known = {item.name: item for item in graph.initializer}
-    tensors = [*graph.initializer, *(item.values for item in graph.sparse_initializer)]
-    for node in graph.node:
-        for attribute in node.attribute:
-            tensors += [attribute.t] if attribute.HasField("t") else []
-            tensors += list(attribute.tensors)
-            if node.op_type == "Constant" and attribute.name == "value":
-                known[node.output[0]] = attribute.t
-    for tensor in tensors:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise SpecError(
-                f"{path.name} keeps the data of {tensor.name or 'a tensor'} in another file",
-                hint="export with everything inside one file",
-            )
-    for node in graph.node:
-        if node.op_type in _LISTED:
-            _check_shape(path, node, known, limits)
+def _check_inside(path: Path, tensor: Any) -> None:
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+        raise SpecError(
+            f"{path.name} keeps the data of {tensor.name or 'a tensor'} in another file",
+            hint="export with everything inside one file",
+        )
 
 
-def _check_shape(path: Path, node: Any, known: dict[str, Any], limits: Caps) -> None:
-    for name in node.input:
-        tensor = known.get(name)
-        if tensor is None or tensor.data_type not in (onnx.TensorProto.INT64, onnx.TensorProto.INT32):
-            continue
-        if sum(tensor.dims) > 64:
-            continue
-        wanted = 1
-        for size in onnx.numpy_helper.to_array(tensor).reshape(-1).tolist():
-            wanted *= max(1, abs(int(size)))
-        if wanted * 4 > limits.constant_bytes:
-            raise SpecError(
-                f"{node.op_type} {node.name} of {path.name} asks for {wanted * 4 / 2**30:,.0f} GiB at once"
-            )
+def _check_size(path: Path, node: Any, known: Mapping[str, Any], limits: Caps) -> None:
+    """Refuse a node whose constant inputs or attributes alone ask for more than the cap."""
+    if node.op_type not in _MAKES_MUCH:
+        return
+    wanted = 1
+    for attribute in node.attribute:
+        if attribute.name == "shape":
+            wanted = max(wanted, _product(list(attribute.ints)))
+    given = [_numbers(known.get(name)) for name in node.input]
+    if node.op_type == "Range" and len(given) == 3 and all(given):
+        start, limit, delta = (numbers[0] for numbers in given)
+        wanted = int(abs(limit - start) / max(abs(delta), 1e-9))
+    elif node.op_type == "Pad":
+        wanted = max((int(abs(size)) for size in given[1]), default=1) if len(given) > 1 else 1
+    elif node.op_type != "Range":
+        wanted = max([wanted, *(_product(numbers) for numbers in given)])
+    if wanted * _ITEM_BYTES > limits.constant_bytes:
+        amount = f"{wanted * _ITEM_BYTES / 2**30:,.0f} GiB"
+        raise SpecError(f"{node.op_type} {node.name} of {path.name} asks for {amount} at once")
+
+
+def _numbers(tensor: Any) -> list[float]:
+    """A short list of integers (a shape, a size); empty for every other tensor."""
+    if tensor is None or tensor.data_type not in (onnx.TensorProto.INT64, onnx.TensorProto.INT32):
+        return []
+    if len(tensor.dims) > 1 or sum(tensor.dims) > _MOST_AXES:
+        return []
+    try:
+        return [int(size) for size in onnx.numpy_helper.to_array(tensor).reshape(-1)]
+    except (ValueError, TypeError):
+        return []
+
+
+def _product(numbers: Sequence[float]) -> int:
+    wanted = 1
+    for size in numbers:
+        wanted *= max(1, abs(int(size)))
+    return wanted

@@ -56,17 +56,19 @@ def test_one_address_gives_one_file_named_like_it(tmp_path: Path) -> None:
     assert fetched.digest == hashlib.sha256(FILES["/a.csv"]).hexdigest()
 
 
-def test_a_list_gives_all_files_with_a_digest_of_them_all(tmp_path: Path) -> None:
+def digest_of(path: str) -> str:
+    return hashlib.sha256(FILES[path]).hexdigest()
+
+
+def test_a_folder_gives_the_files_that_have_a_digest(tmp_path: Path) -> None:
     with stage(serve) as on:
-        start = f"http://127.0.0.1:{on.port}"
-        digest = hashlib.sha256(FILES["/a.csv"]).hexdigest()
-        settings = {"url": [{"url": f"{start}/sub/b.csv"}, {"url": f"{start}/a.csv", "sha256": digest}]}
-        fetched = fetch(tmp_path, settings)
+        digests = {"sub/b.csv": digest_of("/sub/b.csv"), "a.csv": digest_of("/a.csv")}
+        fetched = fetch(tmp_path, {"url": f"http://127.0.0.1:{on.port}/", "sha256": digests})
         assert [file.name for file in fetched.files] == ["a.csv", "b.csv"]
-        again = {"url": [{"url": f"{start}/a.csv"}, f"{start}/more/a.csv"]}
         (tmp_path / "again").mkdir()
-        with pytest.raises(SpecError, match="two addresses end with a.csv"):
-            fetch(tmp_path / "again", again)
+        twice = {"a.csv": digest_of("/a.csv"), "more/a.csv": digest_of("/more/a.csv")}
+        with pytest.raises(SpecError, match=r"two files would be named a\.csv"):
+            fetch(tmp_path / "again", {"url": f"http://127.0.0.1:{on.port}/", "sha256": twice})
 
 
 def test_an_archive_is_unpacked_and_its_content_takes_its_place(tmp_path: Path) -> None:
@@ -82,24 +84,32 @@ def test_an_archive_is_unpacked_and_its_content_takes_its_place(tmp_path: Path) 
 
 def test_the_cap_counts_all_files_together(tmp_path: Path) -> None:
     with stage(serve) as on:
-        start = f"http://127.0.0.1:{on.port}"
+        digests = {name.strip("/"): digest_of(name) for name in ("/a.csv", "/sub/b.csv")}
         with pytest.raises(SpecError, match="more than the 3 bytes allowed"):
-            fetch(tmp_path, {"url": [f"{start}/a.csv", f"{start}/sub/b.csv"]}, max_bytes=7)
+            fetch(tmp_path, {"url": f"http://127.0.0.1:{on.port}/", "sha256": digests}, max_bytes=7)
 
 
 @pytest.mark.parametrize(
-    "entry", [{"sha256": "0" * 64}, 7, None, {"url": "http://a.example/", "sha256": "abc"}]
+    "settings",
+    [
+        {"url": None},
+        {"url": 7},
+        {"url": "http://a.example/x", "sha256": "abc"},
+        {"url": "http://a.example/"},
+        {"url": "http://a.example/", "sha256": {}},
+        {"url": "http://a.example/x", "sha256": {"f": "0" * 64}},
+    ],
 )
-def test_an_entry_that_is_no_address_is_refused(tmp_path: Path, entry: object) -> None:
-    with pytest.raises(SpecError, match=r"source\.url"):
-        fetch(tmp_path, {"url": [entry]})
+def test_what_is_no_address_or_no_digest_is_refused(tmp_path: Path, settings: dict[str, object]) -> None:
+    with pytest.raises(SpecError, match=r"source\.(url|sha256)"):
+        fetch(tmp_path, settings)
 
 
 def test_a_name_from_the_address_never_leaves_the_folder(tmp_path: Path) -> None:
     with stage(lambda handler: reply(handler, b"x\n1\n")) as on:
         folder = tmp_path / "inner"
         folder.mkdir()
-        for index, path in enumerate(("/..%2f..%2fevil.csv", "/.hidden", "/", "/a%00b%0Ac")):
+        for index, path in enumerate(("/..%2f..%2fevil.csv", "/.hidden", "/?", "/a%00b%0Ac")):
             own = folder / str(index)
             own.mkdir()
             fetched = fetch(own, {"url": f"http://127.0.0.1:{on.port}{path}"})

@@ -213,7 +213,9 @@ def test_batches_cover_every_row_once_in_order_or_shuffled_by_seed(tmp_path: Pat
     _, data = made(tmp_path, {"x": np.arange(2500)})
 
     def order(size: int, seed: int | None) -> list[int]:
-        return [row for batch in data.train.batches(size, shuffle=seed) for row in batch.columns["x"].tolist()]
+        return [
+            row for batch in data.train.batches(size, shuffle=seed) for row in batch.columns["x"].tolist()
+        ]
 
     assert [len(batch) for batch in data.train.batches(1000)] == [1000, 1000, 500]
     assert order(1000, None) == list(range(2500))

@@ -1,5 +1,8 @@
 """Folders of images in: one size, labels by folder, damage told by file."""
 
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +111,28 @@ def test_a_png_cut_in_its_pixels_is_told(tmp_path: Path) -> None:
 def test_other_highest_values_are_scaled_to_a_byte() -> None:
     assert decode_netpbm(pgm(np.array([[0, 5, 10]], np.uint8), 10)).ravel().tolist() == [0, 128, 255]
     assert decode_netpbm(pgm(np.array([[0, 32768, 65535]], ">u2"), 65535)).ravel().tolist() == [0, 128, 255]
+
+
+def test_without_pillow_a_png_names_what_to_install_and_pgm_is_still_read(tmp_path: Path) -> None:
+    (tmp_path / "a.pgm").write_bytes(pgm(np.zeros((2, 2), np.uint8)))
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    code = """
+        import sys
+        sys.modules["PIL"] = None
+        from pathlib import Path
+        from fiat.data.images import read_images
+        from fiat.data.stream import SourceFile
+        from fiat.errors import EnvironmentFault
+        grey, png = (SourceFile(Path(sys.argv[1]) / name, name) for name in ("a.pgm", "b.png"))
+        print(sum(piece.batch.num_rows for piece in read_images([grey]).pieces()))
+        try:
+            read_images([grey, png])
+        except EnvironmentFault as error:
+            print(error)
+    """
+    argv = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\nb.png needs Pillow, which is not installed (pip install pillow)\n"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs the ORL faces beside the repository")

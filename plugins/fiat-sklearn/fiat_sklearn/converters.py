@@ -23,7 +23,9 @@ def own_converters() -> dict[type, Convert]:
     """
     return {
         HistGradientBoostingClassifier: _with_plain_integers(convert_sklearn_random_forest_classifier),
-        HistGradientBoostingRegressor: _with_plain_integers(convert_sklearn_random_forest_regressor_converter),
+        HistGradientBoostingRegressor: _with_plain_integers(
+            convert_sklearn_random_forest_regressor_converter
+        ),
     }
 
 

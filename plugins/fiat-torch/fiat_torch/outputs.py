@@ -8,6 +8,12 @@ import torch
 from fiat.errors import SpecError
 
 SINGLE = "output"
+_DTYPES = frozenset(
+    {
+        *(torch.float16, torch.float32, torch.float64, torch.bool),
+        *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+    }
+)
 
 
 def name_outputs(returned: Any) -> dict[str, torch.Tensor]:
@@ -36,6 +42,10 @@ def name_outputs(returned: Any) -> dict[str, torch.Tensor]:
             raise SpecError(
                 f"forward returned {_kind(item)} as {name}",
                 hint="return tensors only, none inside another container",
+            )
+        if item.dtype not in _DTYPES:
+            raise SpecError(
+                f"forward returned {name} as {item.dtype}", hint="convert it in forward, such as by .float()"
             )
     if not found:
         raise SpecError("forward returned nothing", hint="return a tensor")

@@ -28,8 +28,7 @@ def bind_inputs(module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> 
         SpecError: it takes another number of arguments.
     """
     signature = inspect.signature(module.forward)
-    takes_any = any(item.kind is item.VAR_KEYWORD for item in signature.parameters.values())
-    named = takes_any or set(inputs) <= set(signature.parameters)
+    named = set(inputs) <= set(signature.parameters)
     arguments: Arguments = ((), dict(inputs)) if named else (tuple(inputs.values()), {})
     try:
         signature.bind(*arguments[0], **arguments[1])
@@ -78,17 +77,13 @@ def first_line(error: BaseException) -> str:
 
 
 def _free_axes(module: torch.nn.Module, arguments: Arguments) -> dict[str, Any]:
-    """Parameter name to a free first axis; a tuple of them for `*parameter`, one for each name of a `**parameter`."""
-    signature = inspect.signature(module.forward)
-    found: dict[str, Any] = {}
-    for name, value in signature.bind(*arguments[0], **arguments[1]).arguments.items():
-        if isinstance(value, Mapping):
-            found |= {key: {0: torch.export.Dim.DYNAMIC} for key in value}
-        elif isinstance(value, tuple):
-            found[name] = tuple({0: torch.export.Dim.DYNAMIC} for _ in value)
-        else:
-            found[name] = {0: torch.export.Dim.DYNAMIC}
-    return found
+    """Parameter name to a free first axis; a tuple of them for `*parameter`."""
+    free = {0: torch.export.Dim.DYNAMIC}
+    bound = inspect.signature(module.forward).bind(*arguments[0], **arguments[1]).arguments
+    return {
+        name: tuple(free for _ in value) if isinstance(value, tuple) else free
+        for name, value in bound.items()
+    }
 
 
 def _fixed_rows(place: str) -> SpecError:
