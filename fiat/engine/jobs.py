@@ -160,8 +160,7 @@ def _fill_all(value: object, places: Mapping[str, str]) -> dict[str, object]:
     request = dict(_mapping(value))
     params = _mapping(request.get("params"))
     request["params"] = {
-        key: places[str(found)] if (found := whole_reference(item)) else item
-        for key, item in params.items()
+        key: places[str(found)] if (found := whole_reference(item)) else item for key, item in params.items()
     }
     return request
 

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 from fiat.plan.model import Limits, Ref, Step
-from fiat.spec.graph import reads_of
 from fiat.spec.data_section import Source
+from fiat.spec.graph import reads_of
 from fiat.spec.model import Spec
 from fiat.spec.section import duration_s, size_bytes
 from fiat.spec.work_section import Work
@@ -25,7 +25,8 @@ def user_step(spec: Spec, name: str, work: Work, *, outputs: Mapping[str, str] |
     kinds = dict(work.out if outputs is None else outputs)
     inputs: dict[str, Ref] = {}
     for found in reads_of(work):
-        inputs[str(found)] = Ref(f"data.{found.output}", "dataset") if found.step == "data" else Ref(found.step, found.output)
+        data = found.step == "data"
+        inputs[str(found)] = Ref(str(found), "dataset") if data else Ref(found.step, found.output)
     params: dict[str, object] = {}
     if work.run is not None:
         params = {"run": work.run, "with": work_params(spec, work)["params"]}

@@ -1,7 +1,5 @@
 """What every compute and every fake of it must do; the rest is in `compute_suite.py`."""
 
-# ruff: noqa: D102, S101 (a suite is made of sentences as names and of assertions)
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -11,8 +11,6 @@ The compute must have at least four CPUs and exactly two GPUs (logical ones do).
 that an in-process fake can pass too.
 """
 
-# ruff: noqa: D102, S101 (a suite is made of sentences as names and of assertions)
-
 from concurrent.futures import Future
 from pathlib import Path
 

@@ -175,7 +175,18 @@ def test_private_hosts_are_reached_when_the_operator_allows_it(tmp_path: Path) -
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Key and certificate for secure.example in one file."""
     path = tmp_path_factory.mktemp("tls") / "both.pem"
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=secure.example"]
+    argv = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=secure.example",
+    ]
     argv += ["-addext", "subjectAltName=DNS:secure.example", "-keyout", f"{path}.key", "-out", f"{path}.crt"]
     try:
         subprocess.run(argv, check=True, capture_output=True)

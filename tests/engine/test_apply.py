@@ -53,11 +53,11 @@ def states(run: Run) -> dict[str, str]:
 def test_independent_steps_run_side_by_side(tmp_path: Path) -> None:
     meet = "for i in $(seq 200); do test -e {other} && exit 0; sleep 0.05; done; exit 9"
     left, right = tmp_path / "left", tmp_path / "right"
-    run, _ = go(
-        tmp_path,
-        f'  a: {{run: "touch {left}; echo 1 > {{out.o}}; {meet.replace("{other}", str(right))}", out: {{o: file}}, code: []}}\n'
-        f'  b: {{run: "touch {right}; echo 1 > {{out.o}}; {meet.replace("{other}", str(left))}", out: {{o: file}}, code: []}}\n',
-    )
+    steps = ""
+    for name, own, other in (("a", left, right), ("b", right, left)):
+        command = f"touch {own}; echo 1 > {{out.o}}; {meet.replace('{other}', str(other))}"
+        steps += f'  {name}: {{run: "{command}", out: {{o: file}}, code: []}}\n'
+    run, _ = go(tmp_path, steps)
     assert states(run) == {"a": "ran", "b": "ran"}
 
 
@@ -100,11 +100,9 @@ def test_a_timeout_says_so(tmp_path: Path) -> None:
 
 
 def test_memory_over_the_limit_says_so(tmp_path: Path) -> None:
-    code = "x = bytearray(400 << 20); import time; time.sleep(30)"
-    run, _ = go(
-        tmp_path,
-        f"  a: {{run: \"python -c '{code}'; echo 1 > {{out.o}}\", out: {{o: file}}, code: [], resources: {{memory: 200MiB}}}}\n",
-    )
+    (tmp_path / "eat.py").write_text("x = bytearray(400 << 20)\nimport time\ntime.sleep(30)\n")
+    step = "run: python eat.py, out: {o: file}, code: [], resources: {memory: 200MiB}"
+    run, _ = go(tmp_path, f"  a: {{{step}}}\n")
     assert "more than its limit of 200" in run.reason
 
 

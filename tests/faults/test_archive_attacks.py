@@ -56,7 +56,9 @@ def refused(
         extract(archive, target, max_bytes=max_bytes, max_files=max_files)
     assert {path for path in tmp_path.rglob("*") if target not in path.parents} == before
     assert not [
-        path for path in target.rglob("*") if path.is_symlink() or (path.stat().st_nlink > 1 and path.is_file())
+        path
+        for path in target.rglob("*")
+        if path.is_symlink() or (path.stat().st_nlink > 1 and path.is_file())
     ]
     assert sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) <= max_bytes
 
