@@ -23,7 +23,7 @@ ROLES = {
     "gate": "fiat.builtin.child_judge",
     "metric": "fiat.builtin.child_judge",
 }
-_OURS = str(Path(__file__).parent)
+_NOT_THE_USERS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen")
 
 
 def main(arguments: list[str]) -> int:
@@ -44,9 +44,9 @@ def main(arguments: list[str]) -> int:
         error = {"type": type(fault).__name__, "message": str(fault)}
         code = EXIT_REFUSED
     except BaseException as fault:
-        frames = _user_frames(fault.__traceback__)
+        frames = _user_frames(fault)
         sys.stderr.write("".join(traceback.format_exception(type(fault), fault, frames)))
-        error = {"type": type(fault).__name__, "message": str(fault), **_place(frames)}
+        error = {"type": type(fault).__name__, "message": str(fault), **_place(fault, frames)}
         code = EXIT_REFUSED
     _write(Path(request["result"]), {"observed": watch.seen(), "error": error})
     return code
@@ -59,15 +59,18 @@ def _exit_code(stop: SystemExit) -> int:
     return EXIT_REFUSED
 
 
-def _user_frames(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the first frame that is not ours; all of it when there is none."""
-    start = trace
-    while start is not None and start.tb_frame.f_code.co_filename.startswith((_OURS, "<frozen")):
+def _user_frames(fault: BaseException) -> TracebackType | None:
+    """The traceback from the first frame that is the user's; all of it when there is none: then it is our fault."""
+    start = fault.__traceback__
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         start = start.tb_next
-    return start or trace
+    return start or (None if isinstance(fault, SyntaxError) else fault.__traceback__)
 
 
-def _place(trace: TracebackType | None) -> dict[str, object]:
+def _place(fault: BaseException, trace: TracebackType | None) -> dict[str, object]:
+    """The user's own line that an error came from."""
+    if isinstance(fault, SyntaxError) and trace is None:
+        return {"file": fault.filename, "line": fault.lineno}
     last: dict[str, object] = {}
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename

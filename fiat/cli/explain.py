@@ -1,8 +1,11 @@
 """`fiat explain`: why each step runs or is reused."""
 
 import os
+from typing import Annotated
 
-from fiat.cli.options import Json, Overrides, SpecName
+import typer
+
+from fiat.cli.options import Json, SpecName
 from fiat.cli.output import print_json
 from fiat.errors import SpecError
 from fiat.wiring.desk import open_desk
@@ -10,7 +13,14 @@ from fiat.wiring.settings import read_settings
 from fiat.wiring.views import show_explanation
 
 
-def command(spec: SpecName, step: Overrides = None, json: Json = False) -> int:
+def command(
+    spec: SpecName,
+    step: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="STEP|KEY=VALUE", help="Steps to explain, left out: all; and overrides."),
+    ] = None,
+    json: Json = False,
+) -> int:
     """Say why each step runs or is reused, naming every part that changed.
 
     A word without `=` after the spec names one step; words with `=` are overrides.

@@ -12,7 +12,7 @@ from fiat.wiring.starter import write_starter
 
 def command(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Folder to write into; made if missing.")
+        Path, typer.Argument(metavar="FOLDER", help="Folder to write into; made if missing.")
     ] = Path(),
     json: Json = False,
 ) -> int:

@@ -21,7 +21,7 @@ POLL_S = 0.2
 
 def command(
     run: RunName = "last",
-    step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="Only this step.")] = None,
+    step: Annotated[str | None, typer.Argument(metavar="STEP", help="Only this step.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
     json: Json = False,
 ) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import typer
 
-from fiat.cli.show_error import show_error
+from fiat.cli.show_error import drop_output, fault_of_machine, show_error
 from fiat.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, FiatError
 
 
@@ -70,6 +70,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code (see `fiat.errors`)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        code = _run(words)
+        sys.stdout.flush()  # what a full disk does not take is told here, not at the interpreter's end
+        return code
+    except BrokenPipeError:
+        drop_output()
+        return EXIT_DONE
+    except OSError as error:
+        fault = fault_of_machine(error)
+        if fault is None:
+            return _end(error)
+        drop_output()
+        show_error(fault, as_json=False)
+        return fault.exit_code
+
+
+def _run(words: list[str]) -> int:
+    try:
         code = build_app(words)(words, standalone_mode=False, prog_name="fiat")
         return code if isinstance(code, int) else EXIT_DONE
     except FiatError as error:
@@ -78,9 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return EXIT_DONE
+    except OSError:
+        raise
     except Exception as error:
         return _end(error)
 

@@ -11,7 +11,7 @@ SpecName = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY=VALUE]...", help="Values for this time, such as params.lr=0.01 (Hydra's grammar)."
+        metavar="KEY=VALUE", help="Values for this time, such as params.lr=0.01 (Hydra's grammar)."
     ),
 ]
 Json = Annotated[

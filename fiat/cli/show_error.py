@@ -1,9 +1,24 @@
 """Errors on the terminal: place, what is wrong, the next step."""
 
+import errno
 import json
+import os
 import sys
 
-from fiat.errors import FiatError, SpecErrors
+from fiat.errors import EnvironmentFault, FiatError, SpecErrors
+
+# What a machine can do to any program at any place; other errors of files are told where they are expected.
+_OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EAGAIN,
+}
 
 
 def show_error(error: FiatError, *, as_json: bool) -> None:
@@ -24,6 +39,25 @@ def show_error(error: FiatError, *, as_json: bool) -> None:
             sys.stderr.write(f"    {item.hint}\n")
     if len(errors) > 1:
         sys.stderr.write(f"{len(errors)} errors\n")
+
+
+def fault_of_machine(error: OSError) -> EnvironmentFault | None:
+    """The fault of a full, read-only or failing disk (standard output may be on it) or of a limit; None for others."""
+    if error.errno not in _OF_THE_MACHINE:
+        return None
+    place = f" ({error.filename})" if error.filename else ""
+    return EnvironmentFault(
+        f"the machine refused: {error.strerror}{place}",
+        hint="mend that and try again; nothing half-written is reused",
+    )
+
+
+def drop_output() -> None:
+    """Let standard output lead nowhere: what it could not take would make the interpreter fail once more at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _document(error: FiatError) -> dict[str, object]:

@@ -17,7 +17,7 @@ def command(
     spec: Annotated[
         list[str],
         typer.Argument(
-            metavar="SPEC... [KEY=VALUE]...", help="Spec files or folders, and overrides for all of them."
+            metavar="SPEC|KEY=VALUE", help="Spec files or folders, and overrides for all of them."
         ),
     ],
     json: Json = False,

@@ -31,7 +31,9 @@ def disk_faults(path: Path) -> Iterator[None]:
 
 def fault_of_disk(error: OSError, path: Path) -> EnvironmentFault:
     """The fault that an `OSError` on this path is."""
-    place = error.filename if isinstance(error.filename, str) else str(path)
+    # Within a folder that is being removed, names are given without their folder.
+    named = isinstance(error.filename, str) and error.filename.startswith("/")
+    place = error.filename if named else str(path)
     if error.errno in _FULL:
         return EnvironmentFault(f"the disk is full: {place}", hint=_MAKE_ROOM)
     if error.errno == errno.EROFS:

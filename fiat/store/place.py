@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import os
 from pathlib import Path
 
 # The ioctl that makes one file share the blocks of another. Source: ioctl_ficlone(2).
@@ -24,15 +23,14 @@ class Placer:
         """
         if self._clones and self._clone(source, target):
             return
-        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            content = os.read(descriptor, COPY_UP_TO_BYTES + 1)
-        finally:
-            os.close(descriptor)
+        # Buffered on both sides: a single read or write may end early on a failing or nearly full disk without a word,
+        # and a step would then work on a part of its input.
+        with open(source, "rb") as file:
+            content = file.read(COPY_UP_TO_BYTES + 1)
         if len(content) > COPY_UP_TO_BYTES:
             Path(target).symlink_to(Path(source).absolute())
             return
-        with open(target, "xb", buffering=0) as copy:
+        with open(target, "xb") as copy:
             copy.write(content)
 
     def _clone(self, source: str, target: str) -> bool:
