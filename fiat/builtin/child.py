@@ -23,6 +23,7 @@ ROLES = {
     "gate": "fiat.builtin.child_judge",
     "metric": "fiat.builtin.child_judge",
 }
+_LIBRARY = str(Path(importlib.__file__).parent.parent)
 _NOT_THE_USERS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen")
 
 
@@ -74,7 +75,7 @@ def _place(fault: BaseException, trace: TracebackType | None) -> dict[str, objec
     last: dict[str, object] = {}
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if "site-packages" not in name and not name.startswith("<"):
+        if "site-packages" not in name and not name.startswith(("<", _LIBRARY)):
             last = {"file": name, "line": trace.tb_lineno}
         trace = trace.tb_next
     return last

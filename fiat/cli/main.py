@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
@@ -81,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if fault is None:
             return _end(error)
         drop_output()
-        show_error(fault, as_json=False)
+        with suppress(OSError):
+            show_error(fault, as_json=False)
+        drop_output()
         return fault.exit_code
 
 

@@ -53,11 +53,12 @@ def fault_of_machine(error: OSError) -> EnvironmentFault | None:
 
 
 def drop_output() -> None:
-    """Let standard output lead nowhere: what it could not take would make the interpreter fail once more at its end."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Let a stream lead nowhere that can't take what was printed: the interpreter would fail once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _document(error: FiatError) -> dict[str, object]:

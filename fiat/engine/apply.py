@@ -16,6 +16,7 @@ from fiat.plan.model import Plan
 from fiat.ports.compute import Compute, JobResult
 from fiat.ports.report import Reporter
 from fiat.run.model import Run, StepResult
+from fiat.store.faults import disk_faults
 from fiat.store.store import Store
 
 TICK_S = 0.1
@@ -120,7 +121,8 @@ class Apply:
                 self.reporter.printed(run, line)
             before = set(self.walk.settled)
             for future in done:
-                self._ended(run, self._running.pop(future), future.result(), tails)
+                self._ended(run, self._running[future], future.result(), tails)
+                del self._running[future]
             ready = self.walk.advance() if done else []
             for step in self.walk.steps():
                 if step.name not in before and step.state in ("reused", "skipped"):
@@ -175,7 +177,8 @@ class Apply:
 
     def _again(self, run: Run, running: Running, result: JobResult, tails: Tails) -> None:
         step = running.decided.step
-        with self.bench.log_path(step.name).open("a", encoding="utf-8") as log:
+        path = self.bench.log_path(step.name)
+        with disk_faults(path), path.open("a", encoding="utf-8") as log:
             log.write(f"--- {result.reason}; trying again\n")
         self._submit(run, running.decided, attempt=running.attempt, losses=running.losses, tails=tails)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from fiat.engine.decide import ABSENT, Decided, Decider
 from fiat.engine.jobs import Bench, Prepared
-from fiat.errors import FiatError
+from fiat.errors import EnvironmentFault, FiatError
 from fiat.ports.compute import JobResult
 from fiat.run.model import Artifact, Metric, Result, Run, StepResult
 from fiat.store.store import Store
@@ -33,6 +33,9 @@ class Collector:
         Returns:
             The step's result, and what to remember of its work: None unless it made every output from inputs that
             stayed as they were.
+
+        Raises:
+            EnvironmentFault: the disk or the store refused; that is no failure of the step.
         """
         try:
             if job.state != "done":
@@ -49,6 +52,8 @@ class Collector:
                 )
                 return self._failed(decided, job, reason), None
             return self._keep(run, decided, prepared, job, observed)
+        except EnvironmentFault:
+            raise
         except FiatError as error:
             return self._failed(decided, job, str(error)), None
         finally:

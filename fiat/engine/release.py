@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from fiat.plan.model import Plan, Step
 from fiat.ports.deploy import DeployRequest, DeployTarget
 from fiat.ports.report import Reporter
 from fiat.run.model import GateResult, Metric, Release, Run, StepResult
+from fiat.store.faults import disk_faults
 from fiat.store.store import Store
 
 GOOD = frozenset({"pass", "warn"})
@@ -94,7 +94,9 @@ class Releaser:
         artifact = walk.output("gates", "gates")
         if artifact is None:
             return ()
-        document = json.loads(self.store.artifacts.object_path(artifact.digest).read_text())
+        path = self.store.artifacts.object_path(artifact.digest)
+        with disk_faults(path):
+            document = json.loads(path.read_text())
         return tuple(GateResult(**gate) for gate in document["gates"])
 
     def deployed(self, step: Step, walk: Walk) -> bool:
@@ -151,19 +153,31 @@ class Releaser:
 
 
 def package_folder(store: Store, digest: str) -> Path:
-    """The package as a folder that stays: `packages/<digest>` in the store, made at first use."""
+    """The package as a folder that stays: `packages/<digest>` in the store, made at first use.
+
+    Raises:
+        EnvironmentFault: the package is gone, or the disk refused.
+    """
     folder = store.root / "packages" / digest.removesuffix(".dir")
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = folder.with_name(f"{folder.name}.{os.getpid()}")
-        store.artifacts.materialize(digest, temporary)
-        for path in temporary.iterdir():
-            if path.is_symlink():  # large files: a package must stand on its own
-                content = path.resolve()
-                path.unlink()
-                shutil.copyfile(content, path)
-        with suppress(OSError):  # somebody else was quicker
-            temporary.rename(folder)
+    if folder.is_dir():
+        return folder
+    temporary = folder.with_name(f"{folder.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        with disk_faults(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            store.artifacts.materialize(digest, temporary)
+            for path in temporary.iterdir():
+                if path.is_symlink():  # large files: a package must stand on its own
+                    content = path.resolve()
+                    path.unlink()
+                    shutil.copyfile(content, path)
+            try:
+                temporary.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else somebody else was quicker
+                    raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -90,15 +90,19 @@ def read_signature(
             )
     _compare(inputs, sample)
     opset = next((item.version for item in graph.opset_import if item.domain in ("", "ai.onnx")), 0)
-    return Signature(
-        inputs,
-        outputs,
-        layout,
-        tuple(features),
-        tuple(labels) or None,
-        opset,
-        graph.producer_name or "unknown",
-    )
+    known = tuple(labels) if _tells_classes(outputs, len(labels)) else None
+    return Signature(inputs, outputs, layout, tuple(features), known, opset, graph.producer_name or "unknown")
+
+
+def _tells_classes(outputs: tuple[Tensor, ...], n_classes: int) -> bool:
+    """Whether an output can be a class each row: a label, a score for each class, or one score for two classes."""
+    if n_classes == 0:
+        return False
+    for tensor in outputs:
+        width = tensor.shape[1] if len(tensor.shape) > 1 else 1
+        if not tensor.dtype.startswith("float") or width in (None, n_classes) or (width, n_classes) == (1, 2):
+            return True
+    return False
 
 
 def _compare(inputs: tuple[Tensor, ...], sample: Mapping[str, np.ndarray]) -> None:

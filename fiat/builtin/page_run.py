@@ -1,0 +1,107 @@
+"""`fiat report`: a run as one HTML page that needs nothing else, neither files nor a network nor scripts."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from fiat.builtin.page_metrics import metric_rows, slice_tables
+from fiat.builtin.page_model import RunPage
+from fiat.builtin.page_plots import evaluation_figures, training_figures
+from fiat.builtin.page_record import (
+    data_cards,
+    environment_pairs,
+    head_facts,
+    model_facts,
+    model_files,
+    parameter_pairs,
+    spec_text,
+    step_rows,
+)
+from fiat.builtin.svg_graph import step_graph
+from fiat.builtin.view_text import number, visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOG_LINES = 40
+
+_VERDICTS = {
+    "pass": ("✓", "Passed", "good"),
+    "warn": ("!", "Passed with warnings", "doubt"),
+    "fail": ("✗", "Refused by a gate", "bad"),
+    "error": ("✗", "Failed", "bad"),
+    None: ("…", "Not finished", "quiet"),
+}
+_GATES = {
+    "pass": ("✓", "passed", "good"),
+    "warn": ("!", "warning", "doubt"),
+    "fail": ("✗", "refused", "bad"),
+    "skipped": ("–", "skipped", "quiet"),
+}
+
+
+def render_run(page: RunPage) -> str:
+    """The page as HTML; the same text for the same input.
+
+    Whatever users named or printed is escaped, and control characters in it are made visible. The page's own policy
+    forbids scripts and every request.
+    """
+    run = page.run
+    sign, word, tone = _VERDICTS[run.verdict]
+    metrics = metric_rows(page)
+    template = _environment().get_template("run.html")
+    return template.render(
+        style=_style(),
+        run=run,
+        sign=sign,
+        word=word,
+        tone=tone,
+        facts=head_facts(page),
+        logs=[(step, lines[-LOG_LINES:]) for step, lines in page.logs.items()],
+        warnings=page.warnings,
+        gates=[(*_GATES[gate.state], gate) for gate in run.gates],
+        metrics=metrics,
+        has_intervals=any(row.interval for row in metrics),
+        baseline=page.baseline,
+        compared=any(row.baseline for row in metrics),
+        judged=_judged(page),
+        slices=slice_tables(page),
+        training=training_figures(page.curves),
+        plots=evaluation_figures(page.plots),
+        graph=step_graph(run.steps, page.inputs) if run.steps else "",
+        steps=step_rows(page),
+        data=data_cards(page),
+        parameters=parameter_pairs(page),
+        spec_text=spec_text(page),
+        model=model_facts(page) if run.model_digest or page.manifest else [],
+        files=model_files(page),
+        environment=environment_pairs(page),
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+
+
+def _harmless(value: object) -> object:
+    """Text of users with its control characters made visible; what is markup is ours and stays."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _style() -> Markup:
+    # The style sheet is a file of this package: nothing in it comes from users.
+    return Markup((TEMPLATES / "run.css").read_text("utf-8"))  # noqa: S704 - see above
+
+
+def _judged(page: RunPage) -> str:
+    """On which rows the metrics were measured."""
+    rows, split = page.evaluation.get("n_rows"), page.evaluation.get("split")
+    if not isinstance(rows, int) or not split:
+        return ""
+    return f"Measured on {number(rows)} rows of the {split} split."

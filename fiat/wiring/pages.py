@@ -1,0 +1,104 @@
+"""Gather what the page of a run shows, from the run, its results and its artifacts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+
+from fiat.builtin.page_model import RunPage
+from fiat.builtin.page_run import render_run
+from fiat.errors import FiatError
+from fiat.plan.build import Outside, build_plan
+from fiat.run.model import Metric, Result, Run, StepResult
+from fiat.spec.model import Spec
+from fiat.store.store import Store
+from fiat.wiring.shelf import Shelf
+from fiat.wiring.views import step_logs
+
+LOG_LINES = 40
+_SHOWN_PACKAGES = 40
+
+
+def run_page(shelf: Shelf, run: Run) -> str:
+    """The HTML page of a run; what is gone from the store is left out."""
+    store = shelf.store
+    results = {step.name: result for step in run.steps if (result := _result(store, step)) is not None}
+    steps = {step.name: step for step in run.steps}
+    baseline = steps.get("evaluate.baseline")
+    page = RunPage(
+        run=run,
+        inputs=_edges(run),
+        curves=tuple(_curves(results)),
+        plots=_read(store, steps.get("evaluate"), "evaluation", "plots.json"),
+        evaluation=_read(store, steps.get("evaluate"), "evaluation", "evaluation.json"),
+        baseline=baseline.reason if baseline and baseline.state == "skipped" else "",
+        baseline_metrics=_finals(results.get("evaluate.baseline")),
+        data={name: result.facts for name, result in results.items() if name.startswith("data.")},
+        manifest=_read(store, steps.get("package"), "package", "manifest.json"),
+        signature=_read(store, steps.get("package"), "package", "signature.json"),
+        logs=_failed_logs(shelf, run),
+        warnings=tuple(text for result in results.values() for text in result.warnings),
+        versions=_versions(results),
+    )
+    return render_run(page)
+
+
+def _result(store: Store, step: StepResult) -> Result | None:
+    return store.results.find(step.fingerprint) if step.fingerprint and step.outputs else None
+
+
+def _edges(run: Run) -> Mapping[str, tuple[str, ...]]:
+    """Step to the steps that it reads, from the plan of the recorded spec."""
+    try:
+        plan = build_plan(Spec.model_validate(run.config), Outside())
+    except (FiatError, ValueError):
+        return {}
+    names = {step.name for step in plan.steps}
+    return {
+        step.name: tuple(dict.fromkeys(ref.step for ref in step.inputs.values() if ref.step in names))
+        for step in plan.steps
+    }
+
+
+def _curves(results: Mapping[str, Result]) -> Iterator[tuple[str, Metric]]:
+    for name, result in results.items():
+        for metric in result.metrics:
+            if metric.step is not None:
+                yield name, metric
+
+
+def _finals(result: Result | None) -> tuple[Metric, ...] | None:
+    if result is None:
+        return None
+    return tuple(metric for metric in result.metrics if metric.step is None)
+
+
+def _read(store: Store, step: StepResult | None, output: str, name: str) -> Mapping[str, object]:
+    """A JSON document out of a folder that a step made; empty when it is not there."""
+    if step is None or output not in step.outputs:
+        return {}
+    try:
+        path = store.artifacts.file_path(step.outputs[output].digest, name)
+        document = json.loads(path.read_text("utf-8"))
+    except (FiatError, OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _failed_logs(shelf: Shelf, run: Run) -> Mapping[str, tuple[str, ...]]:
+    logs = {}
+    for step in run.steps:
+        if step.state in ("failed", "cancelled"):
+            for name, path in step_logs(shelf, run, step.name).items():
+                logs[name] = tuple(path.read_text("utf-8", "replace").splitlines()[-LOG_LINES:])
+    return logs
+
+
+def _versions(results: Mapping[str, Result]) -> Mapping[str, str]:
+    versions = {"fiat": version("fiat-ml")}
+    train = results.get("train")
+    if train is not None:
+        versions["python"] = str(train.parts.get("python", ""))
+        packages = train.parts.get("packages")
+        if isinstance(packages, Mapping):
+            versions |= {str(name): str(found) for name, found in list(packages.items())[:_SHOWN_PACKAGES]}
+    return versions
