@@ -1,5 +1,6 @@
 """Why a step runs: the difference between the parts of two fingerprints, in words."""
 
+import re
 from collections.abc import Mapping
 
 _WORDS = {
@@ -18,6 +19,7 @@ _WORDS = {
 _SHOW_VALUES = {"kind", "params", "env", "packages", "python", "logged"}
 _WRAPPING = {"request", "params", "with"}
 _LONGEST = 60
+_DIGEST = re.compile(r"\{=[0-9a-f]{32}(\.dir)?\}")
 
 
 def changes(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[str, ...]:
@@ -28,16 +30,21 @@ def changes(old: Mapping[str, object], new: Mapping[str, object]) -> tuple[str, 
         new: parts of the step as it is now.
 
     Returns:
-        Sentences such as `code: fashion/model.py changed` or `params: with.lr 0.001 -> 0.01`, in the order of
+        Sentences such as `code: fashion/model.py changed` or `params: lr 0.001 -> 0.01`, in the order of
         the parts; empty when nothing differs.
     """
     found: list[str] = []
+    # An input's digest stands inside the command too; what changed is then told of the input alone.
+    told_of_inputs = old.get("inputs") != new.get("inputs")
     for part, word in _WORDS.items():
         before, after = old.get(part), new.get(part)
         if before == after:
             continue
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found.extend(_differ(word, part in _SHOW_VALUES, _flat(before), _flat(after)))
+            flat = _flat(before), _flat(after)
+            if part == "params" and told_of_inputs:
+                flat = _without_digests(flat[0]), _without_digests(flat[1])
+            found.extend(_differ(word, part in _SHOW_VALUES, *flat))
         else:
             found.append(f"{word}: {_short(before)} -> {_short(after)}")
     return tuple(found)
@@ -51,9 +58,19 @@ def _differ(word: str, show: bool, before: Mapping[str, object], after: Mapping[
         elif key not in after:
             sentences.append(f"{word}: {_shown(key)} removed")
         elif before[key] != after[key]:
-            tail = f" {_short(before[key])} -> {_short(after[key])}" if show else " changed"
-            sentences.append(f"{word}: {_shown(key)}{tail}")
+            sentences.append(f"{word}: {_shown(key)}{_change(before[key], after[key], show)}")
     return sentences
+
+
+def _change(before: object, after: object, show: bool) -> str:
+    """Both values where they are short enough to be compared by eye."""
+    if not show or max(len(str(before)), len(str(after))) > _LONGEST:
+        return " changed"
+    return f" {_short(before)} -> {_short(after)}"
+
+
+def _without_digests(flat: dict[str, object]) -> dict[str, object]:
+    return {key: _DIGEST.sub("{}", item) if isinstance(item, str) else item for key, item in flat.items()}
 
 
 def _flat(value: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -31,7 +31,7 @@ def write_spec(root: Path) -> None:
         first = f"awk 'BEGIN {{{{ for (i = 0; i < {LINES}; i++) print i, ${{params.salt}} }}}}' > {{out.o}}"
         later = f"awk '{{{{ print $1 + 1, $2 }}}}' {{s{index - 1}.o}} > {{out.o}}"
         lines.append(f"  s{index}:")
-        lines.append(f'    run: "{first if index == 0 else later}; sleep 0.05; echo FIAT_METRIC at={index}"')
+        lines.append(f'    run: "{first if index == 0 else later}; sleep 0.15; echo FIAT_METRIC at={index}"')
         lines.append("    out: {o: file}")
         lines.append("    code: []")
         lines.append("    with: {}")
@@ -133,7 +133,7 @@ def find_victim(process: "subprocess.Popen[bytes]", what: str, draw: random.Rand
     while time.monotonic() < deadline and process.poll() is None:
         found = [child for child in descendants(process.pid) if is_a(child, what)]
         if found:
-            time.sleep(draw.uniform(0.0, 1.5))
+            time.sleep(draw.uniform(0.0, 1.2))
             alive = [child for child in found if child.is_running()]
             return draw.choice(alive) if alive else None
         time.sleep(0.02)
@@ -147,7 +147,11 @@ def is_a(process: psutil.Process, what: str) -> bool:
         return False
     if not words:
         return False
-    return Path(words[0]).name == "raylet" if what == "raylet" else words[0].startswith("ray::")
+    return (
+        Path(words[0]).name == "raylet"
+        if what == "raylet"
+        else words[0].startswith(("ray::run_in_worker", "ray::IDLE"))
+    )
 
 
 def test_an_interrupt_ends_the_run_in_order(project: Path) -> None:

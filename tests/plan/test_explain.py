@@ -34,3 +34,18 @@ def test_another_interpreter_is_told() -> None:
     assert changes({"python": "CPython 3.11.7"}, {"python": "CPython 3.12.1"}) == (
         "python: CPython 3.11.7 -> CPython 3.12.1",
     )
+
+
+def test_a_changed_input_is_told_once_and_not_as_a_changed_command() -> None:
+    one, two = "0" * 32, "1" * 32
+    old = {"params": {"run": f"sort {{={one}}}"}, "inputs": {"raw.rows": one}}
+    new = {"params": {"run": f"sort {{={two}}}"}, "inputs": {"raw.rows": two}}
+    assert changes(old, new) == ("input: raw.rows changed",)
+
+
+def test_inputs_that_change_places_in_a_command_are_told() -> None:
+    one, two = "0" * 32, "1" * 32
+    inputs = {"a.o": one, "b.o": two}
+    old = {"params": {"run": f"join {{={one}}} {{={two}}}"}, "inputs": inputs}
+    new = {"params": {"run": f"join {{={two}}} {{={one}}}"}, "inputs": inputs}
+    assert changes(old, new) == ("params: run changed",)
