@@ -37,7 +37,10 @@ def measure(folder: Path, *, count: int, repeats: int) -> list[Line]:
 
 
 def _write(folder: Path, count: int) -> None:
-    for index in range(count):
-        path = folder / f"{index // 1000:03d}" / f"{index:06d}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"id,x\n{index},{index * 7 % 1013}\n")
+    """A table and many small files beside it: all are digested, only the table is read as data."""
+    folder.mkdir()
+    (folder / "table.csv").write_text("id,x\n" + "".join(f"{row},{row * 7 % 1013}\n" for row in range(100)))
+    for index in range(count - 1):
+        path = folder / f"{index // 1000:03d}" / f"{index:06d}.bin"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{index} {index * 7 % 1013}\n")

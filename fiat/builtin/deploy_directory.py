@@ -63,8 +63,7 @@ class DirectoryTarget:
                         hint="move it away, or choose another path for the target",
                     )
                 before = _current(place)
-                folder = _free_name(place.shelf, request.digest)
-                _copy(request.package, folder)
+                folder = _ready(place.shelf, request)
                 _swap(place, folder)
                 _sweep(place.shelf, {folder.name, before.name if before else folder.name})
         except OSError as error:
@@ -108,11 +107,17 @@ def _locked(shelf: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _free_name(shelf: Path, digest: str) -> Path:
-    """`<digest>`, or `<digest>+1` and so on beside a damaged one that somebody may be reading."""
+def _ready(shelf: Path, request: DeployRequest) -> Path:
+    """The version folder of the package: the one that is there from before (going back copies nothing), or a new one.
+
+    It is called `<digest>`, or `<digest>+1` and so on beside a damaged one that somebody may be reading.
+    """
     for number in count():
-        folder = shelf / (f"{digest}+{number}" if number else digest)
+        folder = shelf / (f"{request.digest}+{number}" if number else request.digest)
         if not folder.exists():
+            _copy(request.package, folder)
+            return folder
+        if not damaged_files(folder):
             return folder
     raise AssertionError("count() has no end")
 

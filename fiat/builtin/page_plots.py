@@ -152,7 +152,7 @@ def _scores(plot: Mapping[str, object]) -> list[Figure]:
     groups = {name: [whole(n) for n in items(counts)] for name, counts in mapping(plot.get("counts")).items()}
     if not _ascends(edges) or not any(groups.values()):
         return []
-    caption = "Rows by the model's score, one group above the line and one below."
+    caption = "Rows by the model's score, one group above the line and one below, each on its own scale."
     return [Figure("Scores", histogram_chart("score", edges, groups), caption)]
 
 

@@ -18,6 +18,7 @@ from fiat.run.model import StepResult
 MOST_CLASSES = 20
 _SPLITS = ("train", "eval", "test")
 _LONGEST = 400
+_MOST_NAMES = 12
 
 Pairs = list[tuple[str, str]]
 
@@ -33,9 +34,7 @@ class StepRow:
         took: as text, empty when it did not run.
         bar: when it ran.
         reason: why.
-        inputs: steps that it reads.
-        note: attempts, peak memory.
-        outputs: name, short digest and size of each output.
+        details: what it reads and made, attempts, peak memory.
     """
 
     name: str
@@ -44,9 +43,7 @@ class StepRow:
     took: str
     bar: Markup
     reason: str
-    inputs: str
-    note: str
-    outputs: str
+    details: str
 
 
 @dataclass(frozen=True)
@@ -101,8 +98,13 @@ def step_rows(page: RunPage) -> list[StepRow]:
 
 def _step_row(step: StepResult, start: datetime, total_s: float, inputs: Sequence[str]) -> StepRow:
     peak = whole(step.resources.get("peak_memory_bytes"))
-    notes = [f"attempt {step.attempt}"] if step.attempt > 1 else []
-    notes += [f"peak memory {size(peak)}"] if peak else []
+    made = (
+        f"{name} {short(item.digest, 8)} ({size(item.size_bytes)})" for name, item in step.outputs.items()
+    )
+    details = [f"reads {', '.join(inputs)}"] if inputs else []
+    details += [f"has {', '.join(made)}"] if step.outputs else []
+    details += [f"attempt {step.attempt}"] if step.attempt > 1 else []
+    details += [f"peak memory {size(peak)}"] if peak else []
     return StepRow(
         name=step.name,
         state=step.state,
@@ -110,12 +112,7 @@ def _step_row(step: StepResult, start: datetime, total_s: float, inputs: Sequenc
         took=seconds(step.seconds) if step.state in ("ran", "failed", "cancelled") else "",
         bar=time_bar(step, start, total_s),
         reason=step.reason,
-        inputs=", ".join(inputs),
-        note=", ".join(notes),
-        outputs=", ".join(
-            f"{name} {short(artifact.digest, 8)} ({size(artifact.size_bytes)})"
-            for name, artifact in step.outputs.items()
-        ),
+        details="; ".join(details),
     )
 
 
@@ -160,7 +157,9 @@ def _data_card(name: str, facts: Mapping[str, object]) -> DataCard:
 
 def _names(value: object) -> str:
     names = [text(name) for name in items(value)]
-    return _cut(f"{count(len(names), 'column')}: {', '.join(names)}") if names else ""
+    more = len(names) - _MOST_NAMES
+    tail = f" and {more} more" if more > 0 else ""
+    return f"{count(len(names), 'column')}: {_cut(', '.join(names[:_MOST_NAMES]))}{tail}" if names else ""
 
 
 def _columns(value: object) -> str:

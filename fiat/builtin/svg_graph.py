@@ -19,9 +19,10 @@ SIGNS = {
     "running": "…",
     "waiting": "·",
 }
-_LANE_WIDTH = 46.0
+_LANE_WIDTH = 26.0
 _MARGIN = 4.0
-_LEAST_WIDTH = 84.0
+_LEAST_WIDTH = 76.0
+_FITTING_WIDTH = 1300.0
 _NAME_PX = 13.0
 _LONGEST_NAME = 26
 
@@ -31,7 +32,7 @@ def step_graph(steps: Sequence[StepResult], inputs: Mapping[str, Sequence[str]])
 
     Args:
         steps: in plan order.
-        inputs: step to the steps that it reads; a faint edge is one that a longer way says too.
+        inputs: step to the steps that it reads; an edge that a longer way says too is not drawn.
     """
     results = {step.name: step for step in steps}
     layout = lay_out_graph([step.name for step in steps], inputs)
@@ -44,12 +45,18 @@ def step_graph(steps: Sequence[StepResult], inputs: Mapping[str, Sequence[str]])
             parts.append(_box(results[name], lefts[layer], top, widths[layer], longest))
     width = (lefts[-1] + widths[-1] if lefts else 0.0) + _MARGIN
     title = f"Graph of {count(len(steps), 'step')}; the table below says the same"
-    return drawing(width, layout.height + 2 * _MARGIN, title, parts, kind="graph")
+    return drawing(
+        width,
+        layout.height + 2 * _MARGIN,
+        title,
+        parts,
+        kind="graph fits" if width <= _FITTING_WIDTH else "graph",
+    )
 
 
 def _columns(layout: Layout) -> tuple[list[float], list[float]]:
     widths = [
-        max([_LEAST_WIDTH, *(text_width(clipped(name, _LONGEST_NAME), _NAME_PX) + 40 for name in layer)])
+        max([_LEAST_WIDTH, *(text_width(clipped(name, _LONGEST_NAME), _NAME_PX) + 34 for name in layer)])
         for layer in layout.layers
     ]
     lefts, x = [], _MARGIN
@@ -60,12 +67,12 @@ def _columns(layout: Layout) -> tuple[list[float], list[float]]:
 
 
 def _edge(
-    edge: tuple[str, str, tuple[tuple[str, str, int], ...], bool],
+    edge: tuple[str, str, tuple[tuple[str, str, int], ...]],
     layout: Layout,
     lefts: Sequence[float],
     widths: Sequence[float],
 ) -> Markup:
-    source, target, lanes, faint = edge
+    source, target, lanes = edge
     depth = {
         name: layer for layer, names in enumerate(layout.layers) for name in (source, target) if name in names
     }
@@ -82,7 +89,7 @@ def _edge(
             moves.append(f"H{x1:.1f}")
         middle = (x1 + x2) / 2
         moves.append(f"C{middle:.1f} {y1:.1f} {middle:.1f} {y2:.1f} {x2:.1f} {y2:.1f}")
-    return element("path", d=" ".join(moves), class_="edge faint" if faint else "edge")
+    return element("path", d=" ".join(moves), class_="edge")
 
 
 def _box(step: StepResult, left: float, top: float, width: float, longest: float) -> Markup:
@@ -93,9 +100,9 @@ def _box(step: StepResult, left: float, top: float, width: float, longest: float
     parts = [
         element("title", told),
         element("rect", x=left, y=top, width=width, height=BOX_HEIGHT, rx=5, class_="box"),
-        label(left + 12, top + 18, SIGNS[step.state], "sign"),
-        label(left + 28, top + 18, clipped(step.name, _LONGEST_NAME), "name"),
-        label(left + 28, top + 33, said, "quiet"),
+        label(left + 10, top + 18, SIGNS[step.state], "sign"),
+        label(left + 25, top + 18, clipped(step.name, _LONGEST_NAME), "name"),
+        label(left + 25, top + 33, said, "quiet"),
     ]
     if step.seconds and longest:
         share = max(2.0, (width - 2) * step.seconds / longest)

@@ -13,7 +13,7 @@ from fiat.builtin.view_text import interval, score
 WIDTH = 300.0
 ROW_HEIGHT = 22.0
 _SIDE = 14.0
-_TICKS = 4
+_TICKS = 5
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _axis(scale: Scale, y: float) -> list[Markup]:
 
 def _limit(limit: Limit, scale: Scale, bottom: float) -> list[Markup]:
     x = scale(limit.value)
-    text = f"{'≥' if limit.at_least else '≤'} {score(limit.value)}"
+    text = f"{'≥' if limit.at_least else '≤'} {limit.value:g}"
     # The label stands on the allowed side, unless it would leave the picture there.
     room = text_width(text, 11) + 6
     right = limit.at_least if (x + room < WIDTH if limit.at_least else x - room > 0) else not limit.at_least

@@ -8,7 +8,6 @@ from statistics import fmean
 BOX_HEIGHT = 42.0
 LANE_HEIGHT = 8.0
 ROW_GAP = 14.0
-MOST_FAINT = 40
 _SWEEPS = 6
 
 Lane = tuple[str, str, int]
@@ -22,13 +21,13 @@ class Layout:
     Attributes:
         layers: names of each column, top to bottom.
         middles: y of the middle of each box and each lane, 0 at the top.
-        edges: (from, to) with the points between, and whether a longer way says the same.
+        edges: (from, to) with the lanes between; one that a longer way says too is left out.
         height: of the whole.
     """
 
     layers: tuple[tuple[str, ...], ...]
     middles: Mapping[Point, float]
-    edges: tuple[tuple[str, str, tuple[Lane, ...], bool], ...]
+    edges: tuple[tuple[str, str, tuple[Lane, ...]], ...]
     height: float
 
 
@@ -48,15 +47,14 @@ def lay_out_graph(names: Sequence[str], inputs: Mapping[str, Sequence[str]]) -> 
     edges = []
     for name in names:
         for item in before[name]:
-            faint = (item, name) in implied
-            if item not in depth or depth[item] >= depth[name] or (faint and len(names) > MOST_FAINT):
+            if item not in depth or depth[item] >= depth[name] or (item, name) in implied:
                 continue
             lanes = tuple((item, name, layer) for layer in range(depth[item] + 1, depth[name]))
-            edges.append((item, name, lanes, faint))
+            edges.append((item, name, lanes))
     layers: list[list[Point]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
     for name in names:
         layers[depth[name]].append(name)
-    for _, _, lanes, _ in edges:
+    for _, _, lanes in edges:
         for lane in lanes:
             layers[lane[2]].append(lane)
     near = _neighbours(edges)
@@ -87,10 +85,10 @@ def _implied(names: Sequence[str], before: Mapping[str, Sequence[str]]) -> set[t
 
 
 def _neighbours(
-    edges: Sequence[tuple[str, str, tuple[Lane, ...], bool]],
+    edges: Sequence[tuple[str, str, tuple[Lane, ...]]],
 ) -> dict[Point, tuple[list[Point], list[Point]]]:
     near: dict[Point, tuple[list[Point], list[Point]]] = {}
-    for source, target, lanes, _ in edges:
+    for source, target, lanes in edges:
         chain: list[Point] = [source, *lanes, target]
         for left, right in pairwise(chain):
             near.setdefault(left, ([], []))[1].append(right)

@@ -36,7 +36,7 @@ class Series:
     note: str = ""
 
 
-def training_chart(title: str, series: Sequence[Series], width: float = 340, height: float = 190) -> Markup:
+def training_chart(title: str, series: Sequence[Series], width: float = 420, height: float = 210) -> Markup:
     """Metrics over steps; each line ends with its name and last value."""
     xs = [x for item in series for x, _ in item.points]
     ys = [y for item in series for _, y in item.points]

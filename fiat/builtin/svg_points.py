@@ -16,6 +16,7 @@ _BOTTOM = 34.0
 _SIZE = 250.0
 _LARGEST_R = 7.0
 _LEAST_R = 2.0
+_UPPER = 0.62
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def residual_chart(points: Sequence[tuple[float, float]]) -> Markup:
 
 
 def histogram_chart(x_name: str, edges: Sequence[float], groups: Mapping[str, Sequence[int]]) -> Markup:
-    """How many rows fall where; of two groups the second is drawn below the line.
+    """How many rows fall where; of two groups the second hangs below the line, on a scale of its own.
 
     Args:
         x_name: what the values are.
@@ -74,41 +75,43 @@ def histogram_chart(x_name: str, edges: Sequence[float], groups: Mapping[str, Se
     """
     x_scale = Scale(edges[0], edges[-1], _LEFT, _LEFT + 1.3 * _SIZE)
     names = list(groups)[:2]
-    tallest = [max([1, *groups[name]]) for name in names]
-    down = -tallest[1] if len(names) > 1 else 0
-    y_scale = Scale(down, tallest[0], _TOP + _SIZE, _TOP)
-    ticks = [tick for tick in y_scale.ticks(5) if tick == int(tick)]
+    zero = _TOP + (_SIZE if len(names) == 1 else _SIZE * _UPPER)
     parts = []
-    for tick, text in zip(ticks, tick_texts([abs(tick) for tick in ticks]), strict=True):
-        parts.append(line(x_scale.start, y_scale(tick), x_scale.end, y_scale(tick), "grid"))
-        parts.append(label(x_scale.start - 6, y_scale(tick) + 4, text, "tick", "end"))
     for place, name in enumerate(names):
-        sign = -1 if place else 1
-        for (left, right), n_rows in zip(pairwise(edges), groups[name], strict=False):
-            top, bottom = sorted((y_scale(0), y_scale(sign * n_rows)))
-            told = element(
-                "title", f"{number(left)} to {number(right)}: {count(n_rows, 'row')} {name}".rstrip()
-            )
-            wide = max(0.5, x_scale(right) - x_scale(left) - 1)
-            bar = element(
-                "rect",
-                told,
-                x=x_scale(left),
-                y=top,
-                width=wide,
-                height=bottom - top,
-                class_=f"bar tone{place + 1}",
-            )
-            parts.append(bar if n_rows else Markup(""))
+        end = _TOP + _SIZE if place else _TOP
+        y_scale = Scale(0, max([1, *groups[name]]), zero, end)
+        parts += _bars(x_scale, y_scale, edges, groups[name], f"tone{place + 1}", name)
         if len(names) > 1:
-            y = _TOP + 12 if not place else _TOP + _SIZE - 6
-            parts.append(label(x_scale.start + 8, y, name, f"tick named tone{place + 1}"))
-    parts.append(line(x_scale.start, y_scale(0), x_scale.end, y_scale(0), "axis"))
+            parts.append(
+                label(x_scale.start + 8, end - 6 if place else end + 12, name, f"tick named tone{place + 1}")
+            )
+    parts.append(line(x_scale.start, zero, x_scale.end, zero, "axis"))
     x_ticks = x_scale.ticks(5)
     for tick, text in zip(x_ticks, tick_texts(x_ticks), strict=True):
         parts.append(label(x_scale(tick), _TOP + _SIZE + 14, text, "tick", "middle"))
     parts.append(label(x_scale.end, _TOP + _SIZE + 28, x_name, "tick strong", "end"))
     return drawing(_LEFT + 1.3 * _SIZE + 10, _TOP + _SIZE + _BOTTOM, f"Histogram of {x_name}", parts)
+
+
+def _bars(
+    x_scale: Scale, y_scale: Scale, edges: Sequence[float], counts: Sequence[int], kind: str, name: str
+) -> list[Markup]:
+    """Bars that stand on the start of `y_scale` or hang from it, and its whole numbers."""
+    parts = []
+    ticks = [tick for tick in y_scale.ticks(4) if tick == int(tick)]
+    for tick, text in zip(ticks, tick_texts(ticks), strict=True):
+        parts.append(line(x_scale.start, y_scale(tick), x_scale.end, y_scale(tick), "grid"))
+        parts.append(label(x_scale.start - 6, y_scale(tick) + 4, text, "tick", "end"))
+    for (left, right), n_rows in zip(pairwise(edges), counts, strict=False):
+        if n_rows:
+            top, bottom = sorted((y_scale(0), y_scale(n_rows)))
+            told = element(
+                "title", f"{number(left)} to {number(right)}: {count(n_rows, 'row')} {name}".rstrip()
+            )
+            x, width = x_scale(left), max(0.5, x_scale(right) - x_scale(left) - 1)
+            bar = element("rect", told, x=x, y=top, width=width, height=bottom - top, class_=f"bar {kind}")
+            parts.append(bar)
+    return parts
 
 
 def _grid(x_scale: Scale, y_scale: Scale, x_name: str, y_name: str) -> list[Markup]:

@@ -30,13 +30,13 @@ class Scale:
         return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[float]:
-        """At most so many round values inside; 2 or more are asked for."""
+        """At most so many round values inside; `most` is 3 or more."""
         span = self.high - self.low
-        power = 10.0 ** math.floor(math.log10(span / most))
-        step = next(power * part for part in _STEPS if span / (power * part) <= most)
+        power = 10.0 ** math.floor(math.log10(span / (most - 1)))
+        step = next(power * part for part in _STEPS if span / (power * part) <= most - 1 + 1e-9)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [round(place * step, 12) for place in range(first, last + 1)][:most]
+        return [round(place * step, 12) for place in range(first, last + 1)]
 
 
 def scale_of(

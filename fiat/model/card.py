@@ -13,7 +13,7 @@ from fiat.errors import SpecError, Where
 from fiat.model.card_fill import fill
 
 MOST_TEMPLATE_BYTES = 256 << 10
-TIMEOUT_S = 10
+TIMEOUT_S = 5
 MEMORY_BYTES = 1 << 30
 
 

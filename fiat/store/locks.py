@@ -1,18 +1,23 @@
 """Locks between processes that the kernel gives back when their holder dies, however it dies."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fiat.store.faults import fault_of_disk
+
+_NOTHING_TO_CHANGE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
+
 
 class FileLock:
     """A lock that many may share or one may have alone. One object may be used by several threads at once.
 
     Args:
-        path: the lock's file; made when it is missing. Where it can't be made (a read-only disk) nothing can
-            be changed either, and the lock is given without it.
+        path: the lock's file; made when it is missing. Where nobody may make it (a read-only disk) nothing can
+            be changed either, and the lock is given without it; any other refusal of the disk is a fault.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,8 +51,10 @@ class FileLock:
 def _open(path: Path) -> int | None:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NOTHING_TO_CHANGE:
+            return None
+        raise fault_of_disk(error, path) from error
 
 
 def _acquire(descriptor: int | None, *, wait: bool) -> bool:

@@ -103,23 +103,28 @@ def test_a_wrong_template_is_an_error_with_its_line(facts: dict[str, Any], text:
         "{{ params.update({'x': 1}) }}",
         "{{ 'x' * 10 ** 9 }}",
         "{{ [1] * 1000000000 }}",
-        "{{ 9 ** 9 ** 9 }}",
         "{{ '%1000000000d' % 1 }}",
         "{{ '%1000000000d' | format(1) }}",
         "{{ '{:1000000000}'.format(1) }}",
         "{{ 'x'.ljust(1000000000) }}",
         "{{ 'x' | center(1000000000) }}",
-        "{{ 'x' | indent(1000000000) }}",
+        "{{ 'x' | indent(1000000000, true) }}",
         "{% for i in range(1000000000) %}x{% endfor %}",
         "{% set n = namespace(x='xxxxxxxx') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
         "{% for i in range(99999) %}{% for j in range(99999) %}xxxxxxxxxx{% endfor %}{% endfor %}",
     ],
 )
 def test_a_hostile_template_reaches_nothing_and_makes_nothing_huge(facts: dict[str, Any], text: str) -> None:
-    started = time.monotonic()
     with pytest.raises(SpecError):
         fill(text, facts)
-    assert time.monotonic() - started < 25
+
+
+@pytest.mark.slow
+def test_a_template_that_never_ends_is_ended(facts: dict[str, Any]) -> None:
+    started = time.monotonic()
+    with pytest.raises(SpecError, match="takes more than 5 s or 1 GiB"):
+        fill("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", facts)
+    assert time.monotonic() - started < 15
 
 
 def test_a_template_that_is_too_large_is_refused(facts: dict[str, Any]) -> None:

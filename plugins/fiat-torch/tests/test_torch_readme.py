@@ -1,0 +1,36 @@
+"""The example of the README does what the README says."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_passes_its_gate(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(400, 3))
+    kinds = np.array(["iris", "rose", "tulip"])[np.digitize(rows[:, 0] + rows[:, 1], [-0.8, 0.8])]
+    lines = [",".join([*map(str, row), kind]) for row, kind in zip(rows, kinds, strict=True)]
+    (tmp_path / "flowers.csv").write_text("\n".join(["width,height,weight,kind", *lines]))
+    (tmp_path / "spec.yaml").write_text(block("yaml"))
+    (tmp_path / "flowers.py").write_text(block("python"))
+    program = str(Path(sys.executable).with_name("fiat"))
+    command = [program, "run", "spec.yaml", "--compute", "local", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(done.stdout)
+    assert document["verdict"] in ("pass", "warn"), document
+    assert document["metrics"]["accuracy"] >= 0.9
