@@ -22,6 +22,7 @@ from fiat.errors import SpecError
 from fiat.evaluate.rows import NO_CLASS, ClassRows, Floats, Ints, Scores
 
 SUM_TOLERANCE = 1e-3
+ROUNDING = 1e-5
 
 AnyArray = npt.NDArray[np.generic]
 ScoreKind = Literal["probabilities", "logits", "none"]
@@ -168,8 +169,8 @@ def _read_scores(array: AnyArray, classes: tuple[object, ...]) -> tuple[Scores, 
     finite = np.asarray(np.isfinite(raw).all(axis=1))
     known = raw[finite]
     sums = known.sum(axis=1)
-    if ((known >= 0) & (known <= 1)).all() and (np.abs(sums - 1) <= SUM_TOLERANCE).all():
-        return raw.astype(np.float32), "probabilities", classes
+    if _are_shares(known) and (np.abs(sums - 1) <= SUM_TOLERANCE).all():
+        return np.clip(raw, 0, 1).astype(np.float32), "probabilities", classes
     tame = np.where(finite[:, None], raw, 0.0)
     powers = np.exp(tame - tame.max(axis=1, keepdims=True))
     scores = np.where(finite[:, None], powers / powers.sum(axis=1, keepdims=True), np.nan)
@@ -185,11 +186,16 @@ def _read_single(raw: Floats, classes: tuple[object, ...]) -> tuple[Scores, str,
             hint="set evaluate.task to regression if it predicts numbers",
         )
     known = raw[np.isfinite(raw)]
-    if ((known >= 0) & (known <= 1)).all():
-        kind, own = "probabilities", raw
+    if _are_shares(known):
+        kind, own = "probabilities", np.clip(raw, 0, 1)
     else:
         kind, own = "logits", np.where(raw >= 0, 1, np.exp(-np.abs(raw))) / (1 + np.exp(-np.abs(raw)))
     return np.stack([1 - own, own], axis=1).astype(np.float32), kind, classes
+
+
+def _are_shares(known: Floats) -> bool:
+    """Whether all lie between 0 and 1, but for the rounding of 32-bit sums (a forest adds up to 1.0000001)."""
+    return bool(((known >= -ROUNDING) & (known <= 1 + ROUNDING)).all())
 
 
 def _is_index(name: object, width: int) -> bool:

@@ -104,3 +104,14 @@ def test_a_label_that_the_model_doesn_t_know_gets_score_0():
     assert rows.classes == ("a", "b", "new")
     assert rows.labels.tolist() == [1, 2]
     assert probabilities(rows)[1].tolist() == pytest.approx([0.6, 0.4, 0])
+
+
+def test_probabilities_that_rounding_lifts_above_one_are_no_logits() -> None:
+    raw = np.array([[1.0000001, 0.0, 0.0], [0.2, 0.3, 0.5]], np.float32)
+    read = read_classes({"probabilities": raw}, ("a", "b", "c"))
+    assert read.kind == "probabilities"
+    assert read.scores is not None
+    assert read.scores.max() <= 1.0
+    assert np.allclose(read.scores, raw, atol=1e-6)
+    single = read_classes({"score": np.array([1.0000001, -1e-7, 0.5], np.float32)}, ("no", "yes"))
+    assert single.kind == "probabilities"
