@@ -12,7 +12,7 @@ CODE := fiat plugins tests specs bench docs
 INSTALL = TMPDIR="$(CURDIR)/$(VENV)/tmp" PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types arch fmt docs bench clean
+.PHONY: help setup demo test lint types arch fmt docs bench fuzz clean
 
 help:  ## List these words.
 	@sed -n 's/^\([a-z]*\):.*  ## /\1|/p' Makefile | awk -F'|' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ docs: $(STAMP)  ## Fill the reference tables and help texts into the documents.
 
 bench: $(STAMP)  ## Measure against peers and print ratios; ARGS=--quick for a short one.
 	@$(BIN)/python bench/run.py $(ARGS)
+
+fuzz: $(STAMP)  ## Fuzz the spec loader for SECONDS (600); needs a Python that atheris has wheels for.
+	@$(INSTALL) -c constraints.txt --group fuzz
+	@$(BIN)/python tests/fuzz/fuzz_spec.py -max_total_time=$(or $(SECONDS),600)
 
 clean:  ## Remove the environment and every cache; keeps .fiat, where runs and models live.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from fiat.builtin.page_json import items, mapping, real, text
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.svg_intervals import Limit, Spread, metric_chart, slice_axis, slice_chart, slice_scale
-from fiat.builtin.view_text import interval, number, score
+from fiat.builtin.view_text import interval, metric_value, number, score
 from fiat.evaluate.catalog import direction_of
 from fiat.run.model import Metric
 
@@ -99,7 +99,7 @@ def metric_rows(page: RunPage) -> list[MetricRow]:
 
 def _metric_row(now: Metric, before: Metric | None, limits: Sequence[Limit]) -> MetricRow:
     direction = direction_of(now.name)
-    drawn = now.low is not None or before is not None or limits
+    drawn = now.low is not None or before is not None
     chart = metric_chart(now.name, spread(now), spread(before) if before else None, limits) if drawn else ""
     gap = now.value - before.value if before else math.nan
     tone = ""
@@ -108,10 +108,10 @@ def _metric_row(now: Metric, before: Metric | None, limits: Sequence[Limit]) -> 
     return MetricRow(
         name=now.name,
         better=f"{direction} is better" if direction else "",
-        value=score(now.value),
+        value=metric_value(now),
         interval=interval(now.low, now.high),
         chart=Markup(chart),  # noqa: S704 - our own drawing, escaped in svg_draw
-        baseline=score(before.value) if before else "",
+        baseline=metric_value(before) if before else "",
         change=("+" if gap > 0 else "") + number(gap).replace("-", "−") if math.isfinite(gap) else "",
         tone=tone,
     )

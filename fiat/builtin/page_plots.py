@@ -32,6 +32,7 @@ class Figure:
         caption: how to read it, one or two sentences.
         heads: headings of a table below, empty for none.
         rows: its texts.
+        tall: takes the height of two figures, so that others stand beside it.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Figure:
     caption: str = ""
     heads: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    tall: bool = False
 
 
 def training_figures(curves: Sequence[tuple[str, Metric]]) -> list[Figure]:
@@ -88,7 +90,7 @@ def _confusion(plot: Mapping[str, object]) -> list[Figure]:
             Figure("Most frequent confusions", Markup(""), f"Of {len(labels)} classes.{note}", heads, rows)
         ]
     caption = "Errors are shaded by the root of their share of the row, so that rare ones show."
-    return [Figure("Confusion", confusion_chart(labels, counts), caption + note, heads, rows)]
+    return [Figure("Confusion", confusion_chart(labels, counts), caption + note, heads, rows, tall=True)]
 
 
 def _curves(

@@ -123,6 +123,7 @@ def data_cards(page: RunPage) -> list[DataCard]:
 
 def _data_card(name: str, facts: Mapping[str, object]) -> DataCard:
     rows = {split: whole(n_rows) for split, n_rows in mapping(facts.get("rows")).items()}
+    rows = {split: rows[split] for split in (*_SPLITS, *rows) if split in rows}
     total = sum(rows.values()) or 1
     by_split = {split: mapping(counts) for split, counts in mapping(facts.get("class_rows")).items()}
     used = tuple(split for split in _SPLITS if by_split.get(split))
@@ -220,14 +221,15 @@ def _parity(parity: Mapping[str, object]) -> str:
     largest, wrong = parity.get("max_abs"), whole(parity.get("label_mismatches"))
     far = number(float(largest)) if isinstance(largest, int | float) else "infinite"
     rows = count(whole(parity.get("n_rows")), "row")
-    return f"largest difference to the framework's model {far} on {rows}, {count(wrong, 'other label')}"
+    labels = f", {count(wrong, 'other label')}" if wrong else ""
+    return f"largest difference to the framework's model {far} on {rows}{labels}"
 
 
 def environment_pairs(page: RunPage) -> Pairs:
     """Digests and versions."""
     run = page.run
     pairs = [("spec", run.spec_path), ("spec digest", run.spec_digest), ("plan digest", run.plan_digest)]
-    return [(name, value) for name, value in pairs if value] + sorted(page.versions.items())
+    return [(name, value) for name, value in pairs if value] + list(page.versions.items())
 
 
 def _shown(value: object) -> str:

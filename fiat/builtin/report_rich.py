@@ -30,6 +30,8 @@ _SIGNS: dict[str, tuple[str, Tone]] = {
 }
 _SPARE_LINES = 4
 _NARROW = 56
+_MOST_LEFT = 40
+_STATE_WIDTH = 7
 _REFRESH_PER_S = 8
 
 
@@ -101,7 +103,8 @@ class RichReporter:
             self._live.stop()
             self._live = None
         if self._progress.steps:
-            self._console.print(self._frame(self._console.width, len(self._progress.steps) + 1))
+            most = max(_MOST_LEFT, self._progress.count("ran", "failed", "cancelled", "running"))
+            self._console.print(self._frame(self._console.width, most + 2))
             for name, step in self._progress.steps.items():
                 if step.state == "failed":
                     self._console.print(_tail(name, step), soft_wrap=True)
@@ -109,11 +112,11 @@ class RichReporter:
 
     def _frame(self, width: int, height: int) -> RenderableType:
         steps = dict(self._progress.steps)
-        shown = _chosen(steps, height - 1)
+        shown = _chosen(steps, height - 2)
         table = Table.grid(padding=(0, 1))
         table.add_column(width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(12, width // 3))
-        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, justify="right", min_width=_STATE_WIDTH)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         table.expand = True
         for name in shown:
@@ -121,7 +124,9 @@ class RichReporter:
         done = self._progress.count("ran", "reused", "failed", "skipped", "cancelled")
         parts = [f"{done} of {count(len(steps), 'step')}", seconds(self._clock() - self._began_s)]
         head = Text.assemble(self._head, ("  " + ", ".join(parts), "dim"), no_wrap=True, overflow="ellipsis")
-        return Group(head, table)
+        hidden = len(steps) - len(shown)
+        rest = [Text(f"  {count(hidden, 'more step')} not shown", "dim")] if hidden else []
+        return Group(head, table, *rest)
 
     def _add_row(self, table: Table, name: str, step: StepProgress, width: int) -> None:
         result = step.result
@@ -161,12 +166,12 @@ def _chosen(steps: dict[str, StepProgress], most: int) -> list[str]:
     """The names to draw when not all fit: what failed and runs, then what comes next, then what is done."""
     if len(steps) <= most:
         return list(steps)
-    order = {"failed": 0, "running": 0, "waiting": 1}
+    order = {"failed": 0, "cancelled": 0, "running": 0, "waiting": 1, "ran": 2}
     places = {name: place for place, name in enumerate(steps)}
     ranked = sorted(
         steps,
         key=lambda name: (
-            order.get(steps[name].state, 2),
+            order.get(steps[name].state, 3),
             places[name] if steps[name].state == "waiting" else -places[name],
         ),
     )

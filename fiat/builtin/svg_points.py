@@ -17,6 +17,7 @@ _SIZE = 250.0
 _LARGEST_R = 7.0
 _LEAST_R = 2.0
 _UPPER = 0.62
+_FAINTEST = 0.2
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,18 @@ def calibration_chart(bins: Sequence[Bin]) -> Markup:
         radius = max(_LEAST_R, _LARGEST_R * (item.n_rows / most) ** 0.5)
         told = f"said {number(item.said)}, was {number(item.was)}, {count(item.n_rows, 'row')}"
         x = x_scale(item.said)
-        parts.append(line(x, y_scale(item.said), x, y_scale(item.was), "gap"))
+        # A bin of few rows says little, so its distance to the diagonal is drawn faintly.
+        weight = max(_FAINTEST, (item.n_rows / most) ** 0.5)
+        gap = element(
+            "line",
+            x1=x,
+            y1=y_scale(item.said),
+            x2=x,
+            y2=y_scale(item.was),
+            class_="gap",
+            stroke_opacity=weight,
+        )
+        parts.append(gap)
         dot = element("circle", element("title", told), cx=x, cy=y_scale(item.was), r=radius, class_="point")
         parts.append(dot)
     return drawing(_LEFT + _SIZE + 10, _TOP + _SIZE + _BOTTOM, "Calibration by confidence", parts)

@@ -36,7 +36,7 @@ class Scale:
         step = next(power * part for part in _STEPS if span / (power * part) <= most - 1 + 1e-9)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [round(place * step, 12) for place in range(first, last + 1)]
+        return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
 
 
 def scale_of(

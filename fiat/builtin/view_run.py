@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fiat.builtin.view_sheet import Cell, Sheet, Table, Tone
-from fiat.builtin.view_text import count, interval, moment, number, score, seconds, short
+from fiat.builtin.view_text import count, interval, metric_value, moment, number, seconds, short
 from fiat.run.model import GateResult, Metric, Run, StepResult
 
 Block = Table | tuple[Cell, ...]
@@ -129,7 +129,7 @@ def metrics_table(metrics: Sequence[Metric]) -> Table:
     rows = tuple(
         (
             Cell(item.name),
-            Cell(score(item.value), "strong"),
+            Cell(metric_value(item), "strong"),
             Cell(interval(item.low, item.high), "quiet"),
             Cell(number(item.n_rows) if item.n_rows else "", "quiet"),
         )

@@ -65,6 +65,11 @@ def interval(low: float | None, high: float | None) -> str:
     return f"{score(low)} to {score(high)}"
 
 
+def metric_value(metric: Metric) -> str:
+    """A metric's value for a column: a score with an interval lines up with others, a count stays whole."""
+    return number(metric.value) if metric.low is None else score(metric.value)
+
+
 def metric_text(metric: Metric) -> str:
     """A metric in one word for a line of many: `accuracy=0.9123`."""
     return f"{visible(metric.name)}={number(metric.value)}"

@@ -6,7 +6,7 @@ segmentation fault), constants that ask for tens of gigabytes.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from fiat.errors import SpecError
+from fiat.model.demand import asked_bytes, constant_numbers
 from fiat.model.expansion import expanded_nodes
+from fiat.model.tensors import all_tensors
 
 KNOWN_DOMAINS = frozenset(
     {
@@ -28,11 +30,6 @@ KNOWN_DOMAINS = frozenset(
         "pkg.torch.onnx",
     }
 )
-_MAKES_MUCH = frozenset(
-    {"ConstantOfShape", "Expand", "Tile", "Range", "Resize", "Pad", "OneHot", "RandomNormal", "RandomUniform"}
-)
-_ITEM_BYTES = 4
-_MOST_AXES = 64
 
 
 @dataclass(frozen=True)
@@ -95,14 +92,13 @@ def precheck_model(path: Path, caps: Caps | None = None) -> None:
         raise SpecError(
             f"{path.name} has {size:,} nodes once its functions are inlined, more than {limits.nodes:,}"
         )
-    known = _constants(model)
-    for tensor in known.values():
+    for tensor in all_tensors(model):
         _check_inside(path, tensor)
+    known = constant_numbers(_graphs(model), (node for node, _ in _nodes(model)))
     for node, _ in _nodes(model):
-        for attribute in node.attribute:
-            for tensor in (*attribute.tensors, *([attribute.t] if attribute.HasField("t") else [])):
-                _check_inside(path, tensor)
-        _check_size(path, node, known, limits)
+        if (size_bytes := asked_bytes(node, known)) > limits.constant_bytes:
+            amount = f"{size_bytes / 2**30:,.0f} GiB"
+            raise SpecError(f"{node.op_type} {node.name} of {path.name} asks for {amount} at once")
 
 
 def _read(path: Path, limits: Caps) -> bytes:
@@ -140,23 +136,14 @@ def _nodes(model: Any) -> Iterator[tuple[Any, int]]:
                     waiting.append((attribute.g.node, depth + 1))
 
 
-def _constants(model: Any) -> dict[str, Any]:
-    """Every tensor that the file holds, by the name that nodes call it: a graph sees those of the graphs around it."""
-    found: dict[str, Any] = {}
-    graphs = [model.graph]
+def _graphs(model: Any) -> Iterator[Any]:
+    """Every graph, the outer one first."""
+    yield model.graph
     for node, _ in _nodes(model):
         for attribute in node.attribute:
-            graphs += list(attribute.graphs)
+            yield from attribute.graphs
             if attribute.HasField("g"):
-                graphs.append(attribute.g)
-            if node.op_type == "Constant" and attribute.name == "value" and node.output:
-                found[node.output[0]] = attribute.t
-    for graph in graphs:
-        found |= {tensor.name: tensor for tensor in graph.initializer}
-        for sparse in graph.sparse_initializer:
-            found[sparse.values.name] = sparse.values
-            found[f"{sparse.values.name} indices"] = sparse.indices
-    return found
+                yield attribute.g
 
 
 def _check_inside(path: Path, tensor: Any) -> None:
@@ -165,43 +152,3 @@ def _check_inside(path: Path, tensor: Any) -> None:
             f"{path.name} keeps the data of {tensor.name or 'a tensor'} in another file",
             hint="export with everything inside one file",
         )
-
-
-def _check_size(path: Path, node: Any, known: Mapping[str, Any], limits: Caps) -> None:
-    """Refuse a node whose constant inputs or attributes alone ask for more than the cap."""
-    if node.op_type not in _MAKES_MUCH:
-        return
-    wanted = 1
-    for attribute in node.attribute:
-        if attribute.name == "shape":
-            wanted = max(wanted, _product(list(attribute.ints)))
-    given = [_numbers(known.get(name)) for name in node.input]
-    if node.op_type == "Range" and len(given) == 3 and all(given):
-        start, limit, delta = (numbers[0] for numbers in given)
-        wanted = int(abs(limit - start) / max(abs(delta), 1e-9))
-    elif node.op_type == "Pad":
-        wanted = max((int(abs(size)) for size in given[1]), default=1) if len(given) > 1 else 1
-    elif node.op_type != "Range":
-        wanted = max([wanted, *(_product(numbers) for numbers in given)])
-    if wanted * _ITEM_BYTES > limits.constant_bytes:
-        amount = f"{wanted * _ITEM_BYTES / 2**30:,.0f} GiB"
-        raise SpecError(f"{node.op_type} {node.name} of {path.name} asks for {amount} at once")
-
-
-def _numbers(tensor: Any) -> list[float]:
-    """A short list of integers (a shape, a size); empty for every other tensor."""
-    if tensor is None or tensor.data_type not in (onnx.TensorProto.INT64, onnx.TensorProto.INT32):
-        return []
-    if len(tensor.dims) > 1 or sum(tensor.dims) > _MOST_AXES:
-        return []
-    try:
-        return [int(size) for size in onnx.numpy_helper.to_array(tensor).reshape(-1)]
-    except (ValueError, TypeError):
-        return []
-
-
-def _product(numbers: Sequence[float]) -> int:
-    wanted = 1
-    for size in numbers:
-        wanted *= max(1, abs(int(size)))
-    return wanted

@@ -42,6 +42,7 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
         dataset = training_data(spec)
         steps += [_train_step(spec), _export_step(spec, dataset)]
         if spec.evaluate is not None:
+            _require_rows(spec, spec.evaluate.split, dataset)
             steps += judging_steps(spec, dataset)
         if spec.evaluate is not None:
             steps.append(_package_step(spec))
@@ -75,6 +76,25 @@ def training_data(spec: Spec) -> Ref:
         hint=f"set evaluate.data to one of {', '.join(spec.data)}" if spec.data else "add a `data:` section",
         where=Where("spec", key="evaluate.data" if spec.data else "data"),
     )
+
+
+def _require_rows(spec: Spec, wanted: str, dataset: Ref) -> None:
+    """Say before anything runs that a split which is judged by can have no rows."""
+    name = dataset.step.removeprefix("data.")
+    data = spec.data.get(name) if dataset.step.startswith("data.") else None
+    if data is None:
+        return
+    split = data.split
+    by_shares = split is not None and split.train is not None
+    shares = (
+        {"train": 1.0} if split is None else {"train": split.train, "eval": split.eval, "test": split.test}
+    )
+    if (split is None or by_shares) and not shares.get(wanted):
+        raise SpecError(
+            f"the model is judged by the {wanted} split, and data.{name} gives it no rows",
+            hint=f"add a share, such as split: {{train: 8, {'test' if wanted == 'train' else wanted}: 2}}",
+            where=Where("spec", key=f"data.{name}.split" if split else f"data.{name}"),
+        )
 
 
 def role_of(ref: Ref) -> str:

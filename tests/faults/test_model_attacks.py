@@ -6,16 +6,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from fiat.errors import SpecError
 from fiat.model.precheck import precheck_model
+from fiat.model.probe import probe_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 import onnx_graphs as graphs
-from onnx import helper
+from onnx import AttributeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
 
 class Payload:
@@ -99,3 +102,71 @@ def test_a_library_of_operators_is_refused(tmp_path: Path) -> None:
     node = helper.make_node("Anything", ["x"], ["y"], domain="ai.onnx.contrib")
     path = graphs.write(graphs.model([node], domains=("ai.onnx.contrib",)), tmp_path / "m.onnx")
     assert "needs operators of ai.onnx.contrib" in refusal(path)
+
+
+def weight(name: str = "", location: str = "") -> Any:
+    """Three ones; with a location: whatever three numbers lie there."""
+    tensor = numpy_helper.from_array(np.ones(3, np.float32), name)
+    if location:
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+def sparse_constant() -> Any:
+    value = SparseTensorProto(dims=[3])
+    value.values.CopyFrom(weight(location="secret.bin"))
+    value.indices.CopyFrom(numpy_helper.from_array(np.arange(3)))
+    constant = helper.make_node("Constant", [], ["w"], sparse_value=value)
+    return graphs.model([constant, helper.make_node("Mul", ["x", "w"], ["y"])])
+
+
+def default_of_a_function() -> Any:
+    constant = helper.make_node("Constant", [], ["w"])
+    constant.attribute.add(name="value", ref_attr_name="v", type=AttributeProto.TENSOR)
+    nodes = [constant, helper.make_node("Mul", ["a", "w"], ["b"])]
+    opsets = [helper.make_opsetid("", graphs.OPSET), helper.make_opsetid("own", 1)]
+    function = helper.make_function("own", "f", ["a"], ["b"], nodes, opsets)
+    function.attribute_proto.add(name="v", type=AttributeProto.TENSOR).t.CopyFrom(weight("", "secret.bin"))
+    call = helper.make_node("f", ["x"], ["y"], domain="own")
+    return graphs.model([call], functions=[function], domains=("own",))
+
+
+def behind_a_tensor_of_the_same_name() -> Any:
+    def branch(tensor: Any, out: str) -> Any:
+        node = helper.make_node("Identity", [tensor.name], [out])
+        return helper.make_graph([node], out, [], [graphs.value(out, [3])], [tensor])
+
+    harmless, hostile = branch(weight("k"), "o1"), branch(weight("k", "secret.bin"), "o2")
+    choice = helper.make_node("If", ["c"], ["w"], then_branch=harmless, else_branch=hostile)
+    never = numpy_helper.from_array(np.array(False), "c")
+    return graphs.model([choice, helper.make_node("Mul", ["x", "w"], ["y"])], initializers=[never])
+
+
+@pytest.mark.parametrize("make", [sparse_constant, default_of_a_function, behind_a_tensor_of_the_same_name])
+def test_weights_in_another_file_cannot_be_hidden_from_the_check(tmp_path: Path, make: Any) -> None:
+    (tmp_path / "secret.bin").write_bytes(np.array([41, 42, 43], np.float32).tobytes())
+    path = graphs.write(make(), tmp_path / "m.onnx")
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (read,) = session.run(None, {"x": np.ones((1, 3), np.float32)})
+    assert read.tolist() == [[41, 42, 43]]  # the attack is a real one: the runtime reads the file
+    assert "in another file" in refusal(path)
+
+
+def test_forty_gigabytes_cannot_be_hidden_behind_a_small_constant_of_the_same_name(tmp_path: Path) -> None:
+    made = graphs.huge_constant()
+    made.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "shape"))
+    assert "asks for 37 GiB at once" in refusal(graphs.write(made, tmp_path / "m.onnx"))
+
+
+def test_forty_gigabytes_that_are_computed_on_the_way_end_in_a_process_of_little_memory(
+    tmp_path: Path,
+) -> None:
+    made = graphs.huge_constant()
+    made.graph.node[0].input[0] = "same"
+    made.graph.node.insert(0, helper.make_node("Identity", ["shape"], ["same"]))
+    path = graphs.write(made, tmp_path / "m.onnx")
+    precheck_model(path)
+    with pytest.raises(SpecError, match=r"onnxruntime can't use m\.onnx"):
+        probe_model(path)

@@ -159,6 +159,8 @@ def check_answer(one: Disturbed) -> None:
     said = f"seed {SEED}, {one.fault}, {one.hit}: {one.code}\n{one.out}\n{one.err}"
     assert one.code in (0, 1, 3), said
     assert "Traceback" not in one.err, said
+    if one.fault.startswith("write:") and one.fault.endswith("+"):
+        return  # not even the terminal takes a word then
     if one.code == 3:
         assert one.err.startswith("error: "), said
         errors = json.loads(one.out)["error"]

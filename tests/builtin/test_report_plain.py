@@ -1,0 +1,141 @@
+import io
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from page_samples import INPUTS, sample_run, step
+
+from fiat.builtin.report_plain import PULSE_S, PlainReporter
+from fiat.plan.model import Plan, Step
+from fiat.ports.report import Line
+
+PLAN = Plan("digits", ".", "", tuple(Step(name, "run") for name in INPUTS))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def heard(verbose: bool = False) -> tuple[PlainReporter, io.StringIO, Clock]:
+    stream, clock = io.StringIO(), Clock()
+    reporter = PlainReporter(stream, verbose=verbose, clock=clock)
+    reporter.planned(sample_run(), PLAN)
+    return reporter, stream, clock
+
+
+def test_each_event_is_one_line() -> None:
+    reporter, stream, _ = heard()
+    run = sample_run()
+    reporter.stepped(run, step("data.scans", "reused", "nothing changed"))
+    reporter.stepped(run, step("train", "running", "no result yet"))
+    reporter.printed(run, Line("train", "FIAT_METRIC accuracy=0.5 step=0"))
+    reporter.printed(run, Line("train", "FIAT_METRIC accuracy=0.91 step=1"))
+    reporter.stepped(run, step("train", took=12.3))
+    assert stream.getvalue().splitlines() == [
+        "digits: 5 steps, run 20261121-061500-4f2a1c, commit 0b88f556 with uncommitted changes",
+        "reuse  data.scans  nothing changed",
+        "run    train       no result yet",
+        "done   train       accuracy=0.9100 (12 s)",
+    ]
+
+
+def test_output_is_kept_for_a_failure() -> None:
+    reporter, stream, _ = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    for number in range(30):
+        reporter.printed(run, Line("train", f"line {number}"))
+    assert "line" not in stream.getvalue()
+    reporter.stepped(run, step("train", "failed", "exit code 1"))
+    lines = stream.getvalue().splitlines()
+    assert lines[2] == "FAIL   train       exit code 1 (2.0 s)"
+    assert lines[3:] == [f"       train | line {number}" for number in range(10, 30)]
+
+
+def test_another_attempt_begins_with_nothing() -> None:
+    reporter, stream, _ = heard()
+    run = sample_run()
+    reporter.stepped(run, replace(step("train", "running"), attempt=1))
+    reporter.printed(run, Line("train", "first try"))
+    reporter.stepped(run, replace(step("train", "running"), attempt=2))
+    reporter.printed(run, Line("train", "second try"))
+    reporter.stepped(run, replace(step("train", "failed", "exit code 1"), attempt=2))
+    text = stream.getvalue()
+    assert "again  train" in text
+    assert "first try" not in text
+    assert "second try" in text
+    assert "attempt 2" in text
+
+
+def test_verbose_shows_every_line_as_it_comes_and_not_again() -> None:
+    reporter, stream, _ = heard(verbose=True)
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    reporter.printed(run, Line("train", "epoch 1"))
+    reporter.printed(run, Line("train", "FIAT_METRIC loss=1.0"))
+    reporter.stepped(run, step("train", "failed", "exit code 1"))
+    assert stream.getvalue().count("train | epoch 1") == 1
+    assert "train | FIAT_METRIC loss=1.0" in stream.getvalue()
+
+
+def test_metrics_of_a_long_step_are_told_now_and_then() -> None:
+    reporter, stream, clock = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    for number in range(100):
+        clock.now_s += PULSE_S / 25
+        reporter.printed(run, Line("train", f"FIAT_METRIC loss={number} step={number}"))
+    pulses = [line for line in stream.getvalue().splitlines() if line.startswith("...")]
+    assert len(pulses) in (3, 4)
+    assert pulses[0].startswith("...    train       step 2")
+
+
+def test_control_characters_of_output_and_names_do_nothing() -> None:
+    reporter, stream, _ = heard(verbose=True)
+    run = sample_run()
+    reporter.printed(run, Line("train", "\x1b[2J\x1b]0;title\x07red\x9b31m \u202eevil\r"))
+    reporter.stepped(run, step("tr\x1b[2Jain", "failed", "a\x07b\nc"))
+    reporter.ended(replace(run, reason="\x1b[2J"))
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\r"} & set(stream.getvalue())
+    assert "train | red<U+009B>31m <U+202E>evil" in stream.getvalue()
+    assert "a␇b␊c" in stream.getvalue()
+
+
+def test_the_end_says_verdict_gates_metrics_model_and_what_is_next() -> None:
+    reporter, stream, _ = heard()
+    reporter.ended(sample_run())
+    text = stream.getvalue()
+    assert "! warn  digits: gate fairness:check: the gap is 0.041\n" in text
+    assert "accuracy >= 0.95  ✓ pass  0.9722 is at least 0.95\n" in text
+    assert ["accuracy", "0.9722", "0.9510", "to", "0.9846", "360"] in [
+        line.split() for line in text.splitlines()
+    ]
+    assert "model  9e107d9d372bb6826bd81d3542a419d6.dir\n" in text
+    assert "next   fiat report 20261121-061500-4f2a1c\n" in text
+
+
+def test_after_a_failed_step_its_log_is_next() -> None:
+    reporter, stream, _ = heard()
+    reporter.ended(replace(sample_run(), verdict="error", steps=(step("train", "failed"),)))
+    assert stream.getvalue().endswith("next   fiat logs 20261121-061500-4f2a1c train\n")
+
+
+def test_a_stream_of_another_encoding_gets_what_it_can_take() -> None:
+    raw = io.BytesIO()
+    reporter = PlainReporter(io.TextIOWrapper(raw, encoding="ascii"))
+    reporter.planned(sample_run(), PLAN)
+    reporter.ended(sample_run())
+    assert b"? pass" in raw.getvalue()
+
+
+def test_a_closed_pipe_does_not_stop_the_run() -> None:
+    reporter, stream, _ = heard()
+    stream.close()
+    reporter.stepped(sample_run(), step("train"))
+    reporter.ended(sample_run())
