@@ -100,7 +100,11 @@ def metric_rows(page: RunPage) -> list[MetricRow]:
 def _metric_row(now: Metric, before: Metric | None, limits: Sequence[Limit]) -> MetricRow:
     direction = direction_of(now.name)
     drawn = now.low is not None or before is not None
-    chart = metric_chart(now.name, spread(now), spread(before) if before else None, limits) if drawn else ""
+    chart = (
+        metric_chart(now.name, spread(now), spread(before) if before else None, limits)
+        if drawn
+        else Markup("")
+    )
     gap = now.value - before.value if before else math.nan
     tone = ""
     if math.isfinite(gap) and gap and direction:
@@ -110,7 +114,7 @@ def _metric_row(now: Metric, before: Metric | None, limits: Sequence[Limit]) -> 
         better=f"{direction} is better" if direction else "",
         value=metric_value(now),
         interval=interval(now.low, now.high),
-        chart=Markup(chart),  # noqa: S704 - our own drawing, escaped in svg_draw
+        chart=chart,
         baseline=metric_value(before) if before else "",
         change=("+" if gap > 0 else "") + number(gap).replace("-", "−") if math.isfinite(gap) else "",
         tone=tone,

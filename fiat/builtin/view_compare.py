@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fiat.builtin.view_sheet import Cell, Sheet, Table, Tone
-from fiat.builtin.view_text import interval, score, short
+from fiat.builtin.view_text import interval, number, score, short
 from fiat.evaluate.catalog import direction_of
 
 Change = Literal["better", "worse", "same", "unclear", "changed"]
@@ -119,9 +119,9 @@ def _metrics(rows: Sequence[ComparedRow]) -> Table:
         tuple(
             (
                 Cell(_with_arrow(row.name)),
-                Cell(_number(row.a)),
+                Cell(_number(row.a, row.a_interval)),
                 Cell(_interval(row.a_interval), "quiet"),
-                Cell(_number(row.b), "strong"),
+                Cell(_number(row.b, row.b_interval), "strong"),
                 Cell(_interval(row.b_interval), "quiet"),
                 Cell(row.change, _TONES.get(row.change, "")),
             )
@@ -141,8 +141,10 @@ def _interval(span: tuple[float, float] | None) -> str:
     return interval(*span) if span else ""
 
 
-def _number(value: object) -> str:
-    return score(float(value)) if isinstance(value, int | float) else "-"
+def _number(value: object, span: tuple[float, float] | None) -> str:
+    if not isinstance(value, int | float):
+        return "-"
+    return score(float(value)) if span else number(float(value))
 
 
 def _text(value: object) -> str:

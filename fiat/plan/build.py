@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from fiat.errors import SpecError, Where
+from fiat.plan.datasets import all_data, require_rows, role_of, training_data
 from fiat.plan.fingerprint import digest_json
 from fiat.plan.judge import judging_steps
 from fiat.plan.model import Plan, Ref, Step
@@ -42,7 +43,7 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
         dataset = training_data(spec)
         steps += [_train_step(spec), _export_step(spec, dataset)]
         if spec.evaluate is not None:
-            _require_rows(spec, spec.evaluate.split, dataset)
+            require_rows(spec, spec.evaluate.split, dataset)
             steps += judging_steps(spec, dataset)
         if spec.evaluate is not None:
             steps.append(_package_step(spec))
@@ -53,53 +54,6 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
     facts = {**(outside.facts or {}), "plan_digest": digest, "spec": spec.name}
     steps = [replace(step, facts={**facts, **step.facts}) for step in steps]
     return Plan(spec.name, outside.spec_dir, digest, tuple(_in_order(steps)))
-
-
-def training_data(spec: Spec) -> Ref:
-    """The dataset that the model is exported for and judged by.
-
-    Raises:
-        SpecError: there are several and the spec names none.
-    """
-    named = (spec.evaluate.data if spec.evaluate else None) or (spec.train.data if spec.train else None)
-    if named and "." in named and not named.startswith("data."):
-        step, _, output = named.partition(".")
-        return Ref(step, output)
-    if named:
-        return Ref(f"data.{named.removeprefix('data.')}", "dataset")
-    if len(spec.data) == 1:
-        return Ref(f"data.{next(iter(spec.data))}", "dataset")
-    raise SpecError(
-        "several datasets: which one is the model judged by?"
-        if spec.data
-        else "there is no dataset to train on",
-        hint=f"set evaluate.data to one of {', '.join(spec.data)}" if spec.data else "add a `data:` section",
-        where=Where("spec", key="evaluate.data" if spec.data else "data"),
-    )
-
-
-def _require_rows(spec: Spec, wanted: str, dataset: Ref) -> None:
-    """Say before anything runs that a split which is judged by can have no rows."""
-    name = dataset.step.removeprefix("data.")
-    data = spec.data.get(name) if dataset.step.startswith("data.") else None
-    if data is None:
-        return
-    split = data.split
-    by_shares = split is not None and split.train is not None
-    shares = (
-        {"train": 1.0} if split is None else {"train": split.train, "eval": split.eval, "test": split.test}
-    )
-    if (split is None or by_shares) and not shares.get(wanted):
-        raise SpecError(
-            f"the model is judged by the {wanted} split, and data.{name} gives it no rows",
-            hint=f"add a share, such as split: {{train: 8, {'test' if wanted == 'train' else wanted}: 2}}",
-            where=Where("spec", key=f"data.{name}.split" if split else f"data.{name}"),
-        )
-
-
-def role_of(ref: Ref) -> str:
-    """What an input is called where it is read: `data.<name>`, or `<step>.<output>`."""
-    return ref.step if ref.step.startswith("data.") else f"{ref.step}.{ref.output}"
 
 
 def _data_steps(spec: Spec) -> list[Step]:
@@ -137,7 +91,7 @@ def _train_step(spec: Spec) -> Step:
     if not work.call:
         return step
     chosen = work.data.removeprefix("data.") if work.data else None
-    refs = [training_data(spec)] if work.data or len(spec.data) == 1 else _all_data(spec)
+    refs = [training_data(spec)] if work.data or len(spec.data) == 1 else all_data(spec)
     if work.data:
         named = work.data
         refs = (
@@ -153,10 +107,6 @@ def _train_step(spec: Spec) -> Step:
         "datasets": {role_of(ref): role_of(ref) for ref in refs},
     }
     return replace(step, inputs=inputs, params={"request": request})
-
-
-def _all_data(spec: Spec) -> list[Ref]:
-    return [Ref(f"data.{name}", "dataset") for name in spec.data]
 
 
 def _export_step(spec: Spec, dataset: Ref) -> Step:

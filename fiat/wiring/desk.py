@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Self
 
 from fiat.engine.apply import Apply
 from fiat.engine.baseline import Baseline, find_baseline
@@ -27,6 +26,7 @@ from fiat.spec.load import LoadedSpec, find_root, load_spec, spec_file
 from fiat.spec.support import unsupported
 from fiat.store.store import Store, open_store
 from fiat.wiring.compute import make_compute
+from fiat.wiring.opened import Opened
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.settings import Settings
 from fiat.wiring.versions import plugin_versions
@@ -38,7 +38,7 @@ def utc_now() -> datetime:
 
 
 @dataclass
-class Desk:
+class Desk(Opened):
     """One spec in one checkout, with its store.
 
     Attributes:
@@ -66,18 +66,6 @@ class Desk:
             now=utc_now,
             checkout=self.root,
         )
-
-    def close(self) -> None:
-        """Give the store back, when it was opened; its stat cache is saved then."""
-        store = self.__dict__.get("store")
-        if store is not None:
-            store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def model_name(self) -> str:

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 from fiat.errors import EnvironmentFault
 from fiat.spec.load import find_root
 from fiat.store.store import Store, open_store
 from fiat.wiring.desk import utc_now
+from fiat.wiring.opened import Opened
 from fiat.wiring.settings import Settings
 
 
 @dataclass
-class Shelf:
+class Shelf(Opened):
     """A checkout and its store.
 
     Attributes:
@@ -38,18 +38,6 @@ class Shelf:
                 f"there is no store in {self.state_dir}", hint="`fiat run SPEC` makes one; or set FIAT_STORE"
             )
         return open_store(self.state_dir, url=self.settings.database_url, now=utc_now, checkout=self.root)
-
-    def close(self) -> None:
-        """Give the store back, when it was opened; its stat cache is saved then."""
-        store = self.__dict__.get("store")
-        if store is not None:
-            store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_shelf(here: Path, settings: Settings) -> Shelf:
