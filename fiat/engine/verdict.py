@@ -27,5 +27,8 @@ def fold(
         more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""
         return "warn", doubts[0] + more
     if gates:
-        return "pass", f"{len(gates)} gate{'s' if len(gates) > 1 else ''} passed"
+        passed = sum(gate.state == "pass" for gate in gates)
+        rest = len(gates) - passed
+        tail = f", {rest} had nothing to judge" if rest else ""
+        return "pass", f"{passed} gate{'' if passed == 1 else 's'} passed{tail}"
     return "pass", "every step has its result"

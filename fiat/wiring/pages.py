@@ -15,7 +15,20 @@ from fiat.wiring.shelf import Shelf
 from fiat.wiring.views import step_logs
 
 LOG_LINES = 40
-_SHOWN_PACKAGES = 40
+_SHOWN_PACKAGES = (
+    "torch",
+    "scikit-learn",
+    "xgboost",
+    "lightgbm",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "skl2onnx",
+)
 
 
 def run_page(shelf: Shelf, run: Run) -> str:
@@ -30,7 +43,7 @@ def run_page(shelf: Shelf, run: Run) -> str:
         curves=tuple(_curves(results)),
         plots=_read(store, steps.get("evaluate"), "evaluation", "plots.json"),
         evaluation=_read(store, steps.get("evaluate"), "evaluation", "evaluation.json"),
-        baseline=baseline.reason if baseline and baseline.state == "skipped" else "",
+        baseline=_baseline(store, baseline, results.get("evaluate.baseline")),
         baseline_metrics=_finals(results.get("evaluate.baseline")),
         data={name: result.facts for name, result in results.items() if name.startswith("data.")},
         manifest=_read(store, steps.get("package"), "package", "manifest.json"),
@@ -64,6 +77,18 @@ def _curves(results: Mapping[str, Result]) -> Iterator[tuple[str, Metric]]:
         for metric in result.metrics:
             if metric.step is not None:
                 yield name, metric
+
+
+def _baseline(store: Store, step: StepResult | None, result: Result | None) -> str:
+    """Which released model the run was compared with, or why with none."""
+    if result is None:
+        return step.reason if step is not None and step.state == "skipped" else ""
+    inputs = result.parts.get("inputs")
+    digest = inputs.get("package") if isinstance(inputs, Mapping) else None
+    for release in store.releases.newest():
+        if release.digest == digest:
+            return f"run {release.run}, released from {release.branch or 'no branch'}"
+    return "a model released earlier"
 
 
 def _finals(result: Result | None) -> tuple[Metric, ...] | None:
@@ -100,5 +125,5 @@ def _versions(results: Mapping[str, Result]) -> Mapping[str, str]:
         versions["python"] = str(train.parts.get("python", ""))
         packages = train.parts.get("packages")
         if isinstance(packages, Mapping):
-            versions |= {str(name): str(found) for name, found in list(packages.items())[:_SHOWN_PACKAGES]}
+            versions |= {name: str(packages[name]) for name in _SHOWN_PACKAGES if name in packages}
     return versions

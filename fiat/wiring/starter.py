@@ -9,6 +9,13 @@ SEED = 7
 ROWS = 600
 SPECIES = {"birch": (5.1, 3.4, 1.5), "maple": (5.9, 2.8, 4.2), "willow": (6.6, 3.0, 5.5)}
 
+IGNORE = """\
+.fiat/
+models/
+fiat-report-*.html
+__pycache__/
+"""
+
 SPEC = """\
 fiat: 1
 name: leaves
@@ -67,6 +74,8 @@ def write_starter(folder: Path) -> tuple[Path, ...]:
             f"{', '.join(there)} is there already", hint="choose an empty folder: fiat init FOLDER"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / ".gitignore").exists():
+        files[".gitignore"] = IGNORE
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     return tuple(folder / name for name in files)

@@ -1,3 +1,4 @@
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,110 @@ def test_what_is_written_is_no_read(stage: Stage) -> None:
         """,
     )
     assert seen(stage.run("work:go"))["read"] == []
+
+
+def test_a_file_that_was_opened_to_be_changed_but_stayed_as_it_was_is_seen(stage: Stage) -> None:
+    for name in ("a", "b", "c"):
+        (stage.root / name).write_text("x")
+    stage.module(
+        "work",
+        """
+        import os
+        def go():
+            open("a", "r+").read()
+            os.read(os.open("b", os.O_RDWR), 1)
+            file = open("c", "a+"); file.seek(0); file.read()
+        """,
+    )
+    assert seen(stage.run("work:go"))["read"] == ["a", "b", "c"]
+
+
+def test_a_file_that_was_changed_in_place_is_not_seen(stage: Stage) -> None:
+    (stage.root / "counter").write_text("x")
+    stage.module("work", "def go():\n    with open('counter', 'r+') as file:\n        file.write('longer')\n")
+    assert seen(stage.run("work:go"))["read"] == []
+
+
+def test_a_database_is_seen_unless_the_call_made_or_changed_it(stage: Stage) -> None:
+    stage.module(
+        "work",
+        """
+        import sqlite3
+        from pathlib import Path
+        def rows(name, **more):
+            base = sqlite3.connect(name, **more)
+            base.execute("create table if not exists t(a)")
+            base.execute("select * from t").fetchall()
+            return base
+        def go():
+            rows("known.db")
+            rows("file:by%20name.db?mode=ro", uri=True)
+            rows(Path("path.db"))
+            changed = rows("changed.db"); changed.execute("insert into t values (1)"); changed.commit()
+            rows("made.db")
+            rows(":memory:")
+        """,
+    )
+    for name in ("known.db", "by name.db", "path.db", "changed.db"):
+        with sqlite3.connect(stage.root / name) as base:
+            base.execute("create table t(a)")
+    assert seen(stage.run("work:go")) == {
+        "read": ["by name.db", "known.db", "path.db"],
+        "absent": [],
+        "listed": [],
+    }
+
+
+def test_what_the_call_made_itself_is_nothing_that_it_depends_on(stage: Stage) -> None:
+    (stage.root / "old").write_text("x")
+    stage.module(
+        "work",
+        """
+        import os, pathlib, shutil
+        import numpy as np
+        def go():
+            for name in ("new", "old"):
+                pathlib.Path(name).write_text("1")
+                open(name).read()
+            open("log", "a").close(); open("log").read()
+            open("part", "w").close(); os.replace("part", "whole"); open("whole").read()
+            shutil.copyfile("new", "copy"); open("copy").read()
+            np.save("array.npy", np.arange(3)); np.load("array.npy")
+            np.memmap("map", np.uint8, "w+", shape=4); np.memmap("map", np.uint8, "r+")
+        """,
+    )
+    assert seen(stage.run("work:go"))["read"] == []
+
+
+def test_a_cache_that_was_looked_for_and_then_made_is_neither_read_nor_absent(stage: Stage) -> None:
+    stage.module(
+        "work",
+        """
+        def go():
+            try:
+                open("cache").read()
+            except FileNotFoundError:
+                open("cache", "w").close()
+            open("cache").read()
+        """,
+    )
+    assert seen(stage.run("work:go")) == {"read": [], "absent": [], "listed": []}
+    assert seen(stage.run("work:go")) == {"read": ["cache"], "absent": [], "listed": []}
+
+
+def test_what_was_read_and_then_written_anew_is_still_read(stage: Stage) -> None:
+    for name in ("a", "b"):
+        (stage.root / name).write_text("x")
+    stage.module(
+        "work",
+        """
+        import os
+        def go():
+            open("a").read(); open("a", "w").write("y"); open("a").read()
+            open("b").read(); open("part", "w").close(); os.replace("part", "b")
+        """,
+    )
+    assert seen(stage.run("work:go"))["read"] == ["a", "b"]
 
 
 def test_files_that_are_not_the_checkouts_are_not_seen(stage: Stage, tmp_path: Path) -> None:

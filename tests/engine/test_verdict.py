@@ -32,5 +32,8 @@ def test_warnings_of_gates_and_of_steps_are_warn() -> None:
     assert fold([RAN], [gate("pass")], ["the eval split is empty"])[0] == "warn"
 
 
-def test_skipped_gates_do_not_refuse() -> None:
-    assert fold([RAN], [gate("skipped")], [])[0] == "pass"
+def test_skipped_gates_do_not_refuse_and_are_not_counted_as_passed() -> None:
+    assert fold([RAN], [gate("pass"), gate("skipped")], []) == (
+        "pass",
+        "1 gate passed, 1 had nothing to judge",
+    )
