@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Debian packages that some tests use: a PostgreSQL server, unshare and mount, a browser for pictures of reports.
+# Debian packages that some tests use: a PostgreSQL server, unshare and mount, a browser for pictures of reports,
+# strace to let system calls fail, a C compiler to make a wrong clock.
 # Installs what is missing, as root; at a desk without them those tests are skipped and say so.
 set -euo pipefail
 wanted=()
@@ -7,6 +8,8 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
 command -v unshare >/dev/null || wanted+=(util-linux)
 command -v git >/dev/null || wanted+=(git)
 command -v chromium >/dev/null || wanted+=(chromium)
+command -v strace >/dev/null || wanted+=(strace)
+command -v cc >/dev/null || wanted+=(gcc libc6-dev)
 if [ "${#wanted[@]}" -eq 0 ]; then
   exit 0
 fi

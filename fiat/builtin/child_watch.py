@@ -1,7 +1,7 @@
 """Watch what user code reads in the checkout, so that undeclared reads become dependencies of its result."""
 
 # An audit hook runs at every open: functions of os.path cost a tenth of Path's.
-# ruff: noqa: PTH100, PTH112, PTH113, PTH117, PTH120, PTH206
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH116, PTH117, PTH120, PTH206
 
 import importlib
 import os

@@ -75,7 +75,8 @@ class DataStep:
             context.outputs["dataset"], reading, split_rule(params), choice, fetched.digest
         )
         shutil.rmtree(download_dir)
-        ignored = [file.name for file in files if file not in chosen]
+        used = set(chosen)
+        ignored = [file.name for file in files if file not in used]
         facts = _facts(written, reading, fetched, format_name, len(chosen), ignored)
         return StepOutcome(facts=facts, warnings=_warnings(params, reading, written))
 

@@ -50,13 +50,13 @@ def receive_fds(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _read_request(link: socket.socket) -> dict[str, Any]:
-    """The request: one line of JSON."""
+    """The request: one line of JSON. A wish to cancel may follow at once; it is left for the runner to hear."""
     data = bytearray()
     while not data.endswith(b"\n"):
-        chunk = link.recv(1 << 18)
-        if not chunk:
+        seen = link.recv(1 << 18, socket.MSG_PEEK)
+        if not seen:
             raise EOFError("the client has gone")
-        data += chunk
+        data += link.recv(seen.find(b"\n") + 1 or len(seen))
     request: dict[str, Any] = json.loads(data)
     return request
 

@@ -58,7 +58,6 @@ def summary(desk: Desk, run: Run) -> dict[str, object]:
     return {
         "run": run.id,
         "verdict": run.verdict,
-        "reason": run.reason,
         "steps": [
             {"name": step.name, "state": step.state, "seconds": round(step.seconds, 3), "reason": step.reason}
             for step in run.steps

@@ -107,6 +107,7 @@ class _SplitFiles:
         self.rows = dict.fromkeys(SPLITS, 0)
         self._schema = schema
         self._waiting: dict[str, list[pa.RecordBatch]] = {split: [] for split in SPLITS}
+        self._held = dict.fromkeys(SPLITS, (0, 0))  # rows and bytes that wait
         self._writers = {split: pa.ipc.new_file(str(folder / f"{split}.arrow"), schema) for split in SPLITS}
 
     def __enter__(self) -> "_SplitFiles":
@@ -121,13 +122,11 @@ class _SplitFiles:
             self._writers[split].close()
 
     def add(self, split: str, batch: pa.RecordBatch) -> None:
-        waiting = self._waiting[split]
-        waiting.append(batch)
+        self._waiting[split].append(batch)
         self.rows[split] += batch.num_rows
-        if (
-            sum(part.num_rows for part in waiting) >= BATCH_ROWS
-            or sum(part.nbytes for part in waiting) >= BATCH_BYTES
-        ):
+        rows, size_bytes = self._held[split]
+        self._held[split] = rows + batch.num_rows, size_bytes + batch.nbytes
+        if self._held[split][0] >= BATCH_ROWS or self._held[split][1] >= BATCH_BYTES:
             self._flush(split)
 
     def _flush(self, split: str) -> None:
@@ -135,6 +134,7 @@ class _SplitFiles:
             table = pa.Table.from_batches(self._waiting[split], self._schema).combine_chunks()
             self._writers[split].write_table(table, max_chunksize=BATCH_ROWS)
             self._waiting[split] = []
+            self._held[split] = (0, 0)
 
 
 class _Labels:

@@ -66,7 +66,7 @@ def test_a_plan_runs_nothing_and_a_run_then_reuses(project: Path) -> None:
     assert not list((project / ".fiat").glob("runs/*"))
     first = read(project, "run", "spec.yaml")
     assert [step["state"] for step in first["steps"]] == ["ran", "ran"]
-    assert set(first) == {"run", "verdict", "reason", "steps", "metrics", "gates", "model"}
+    assert set(first) == {"run", "verdict", "steps", "metrics", "gates", "model"}
     assert first["metrics"] == {"rows": 3.0}
     again = read(project, "run", "spec.yaml")
     assert [step["state"] for step in again["steps"]] == ["reused", "reused"]
