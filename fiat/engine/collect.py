@@ -40,6 +40,8 @@ class Collector:
         try:
             if job.state != "done":
                 return self._failed(decided, job, _said(job)), None
+            if decided.step.call and not job.result:
+                return self._failed(decided, job, "ended without saying what it read (os._exit?)"), None
             missing = [name for name, path in prepared.outputs.items() if not path.exists()]
             if missing:
                 names = ", ".join(missing)
@@ -64,7 +66,7 @@ class Collector:
     ) -> tuple[StepResult, Result]:
         step = decided.step
         outcome = job.outcome
-        metrics = job.metrics + (outcome.metrics if outcome else ()) + _written(step.facts, prepared)
+        metrics = job.metrics + (outcome.metrics if outcome else ()) + _written(step.params, prepared)
         outputs: dict[str, Artifact] = {
             name: self._store.artifacts.put(path) for name, path in prepared.outputs.items()
         }
@@ -140,10 +142,10 @@ def _used(decided: Decided, job: JobResult) -> dict[str, object]:
     return used
 
 
-def _written(facts: Mapping[str, object], prepared: Prepared) -> tuple[Metric, ...]:
+def _written(params: Mapping[str, object], prepared: Prepared) -> tuple[Metric, ...]:
     """Metrics of the outputs that the spec declares as metrics: JSON files of name to number."""
     found: list[Metric] = []
-    names = facts.get("metric_outputs")
+    names = params.get("metric_outputs")
     for name in names if isinstance(names, (list, tuple)) else ():
         path = prepared.outputs[str(name)]
         if path.stat().st_size > METRICS_LIMIT_BYTES:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from fiat.errors import SpecError, Where
-from fiat.plan.datasets import all_data, require_rows, role_of, training_data
+from fiat.plan.datasets import all_data, named_dataset, require_rows, role_of, training_data
 from fiat.plan.fingerprint import digest_json
 from fiat.plan.judge import judging_steps
 from fiat.plan.model import Plan, Ref, Step
@@ -90,15 +90,7 @@ def _train_step(spec: Spec) -> Step:
     step = user_step(spec, "train", work, outputs=outputs)
     if not work.call:
         return step
-    chosen = work.data.removeprefix("data.") if work.data else None
-    refs = [training_data(spec)] if work.data or len(spec.data) == 1 else all_data(spec)
-    if work.data:
-        named = work.data
-        refs = (
-            [Ref(*named.partition(".")[::2])]
-            if "." in named and not named.startswith("data.")
-            else [Ref(f"data.{chosen}", "dataset")]
-        )
+    refs = [named_dataset(work.data)] if work.data else all_data(spec)
     inputs = {**{role_of(ref): ref for ref in refs}, **step.inputs}
     request = {
         **work_params(spec, work),
@@ -106,7 +98,7 @@ def _train_step(spec: Spec) -> Step:
         "data": role_of(refs[0]) if len(refs) == 1 else None,
         "datasets": {role_of(ref): role_of(ref) for ref in refs},
     }
-    return replace(step, inputs=inputs, params={"request": request})
+    return replace(step, inputs=inputs, params={**step.params, "request": request})
 
 
 def _export_step(spec: Spec, dataset: Ref) -> Step:

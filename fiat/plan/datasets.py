@@ -12,11 +12,8 @@ def training_data(spec: Spec) -> Ref:
         SpecError: there are several and the spec names none.
     """
     named = (spec.evaluate.data if spec.evaluate else None) or (spec.train.data if spec.train else None)
-    if named and "." in named and not named.startswith("data."):
-        step, _, output = named.partition(".")
-        return Ref(step, output)
     if named:
-        return Ref(f"data.{named.removeprefix('data.')}", "dataset")
+        return named_dataset(named)
     if len(spec.data) == 1:
         return Ref(f"data.{next(iter(spec.data))}", "dataset")
     raise SpecError(
@@ -45,6 +42,12 @@ def require_rows(spec: Spec, wanted: str, dataset: Ref) -> None:
             hint=f"add a share, such as split: {{train: 8, {'test' if wanted == 'train' else wanted}: 2}}",
             where=Where("spec", key=f"data.{name}.split" if split else f"data.{name}"),
         )
+
+
+def named_dataset(name: str) -> Ref:
+    """The dataset of a name under `data`, or of `<step>.<output>`."""
+    step, dot, output = name.removeprefix("data.").partition(".")
+    return Ref(step, output) if dot else Ref(f"data.{step}", "dataset")
 
 
 def role_of(ref: Ref) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 _WORDS = {
     "kind": "plugin",
     "params": "params",
+    "call": "call",
     "outputs": "outputs",
     "inputs": "input",
     "sources": "data",

@@ -43,6 +43,7 @@ def fingerprint_parts(step: Step, around: Surroundings) -> dict[str, object]:
     parts: dict[str, object] = {
         "kind": {"kind": step.kind, "format": PARTS_VERSION, **step.plugin},
         "params": {key: _by_content(value, around.inputs) for key, value in step.params.items()},
+        "call": step.call,
         "outputs": list(step.outputs),
         "inputs": dict(around.inputs),
         "sources": dict(around.sources),

@@ -32,6 +32,9 @@ def user_step(spec: Spec, name: str, work: Work, *, outputs: Mapping[str, str] |
         params = {"run": work.run, "with": work_params(spec, work)["params"]}
     else:
         params = {"request": {**work_params(spec, work), "role": "step", **_datasets(inputs)}}
+    metric_outputs = [key for key, kind in kinds.items() if kind == "metrics"]
+    if metric_outputs:
+        params["metric_outputs"] = metric_outputs
     return Step(
         name=name,
         kind="run" if work.run is not None else "call",
@@ -43,7 +46,6 @@ def user_step(spec: Spec, name: str, work: Work, *, outputs: Mapping[str, str] |
         env=environment(spec, work),
         secrets=work.secrets,
         limits=limits_of(work),
-        facts={"metric_outputs": [key for key, kind in kinds.items() if kind == "metrics"]},
         key="train" if name == "train" else f"steps.{name}",
     )
 

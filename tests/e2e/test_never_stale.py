@@ -298,3 +298,38 @@ def test_a_file_added_to_a_folder_that_the_code_lists_is_a_dependency(tmp_path: 
     assert states(go(tmp_path))["make"] == "reused"
     (tmp_path / "parts" / "two.txt").write_text("2")
     assert states(go(tmp_path))["make"] == "ran"
+
+
+TWO_CALLS = """\
+    fiat: 1
+    name: two
+    steps:
+      a: {call: "user:cats", out: {o: file}}
+      b: {call: "user:dogs", out: {o: file}}
+    """
+
+
+def test_two_functions_of_one_module_are_two_pieces_of_work(tmp_path: Path) -> None:
+    code = "".join(
+        f"def {name}(out):\n    open(out['o'], 'w').write({name!r})\n\n" for name in ("cats", "dogs")
+    )
+    write(tmp_path, spec_yaml=TWO_CALLS, user_py=code)
+    for _ in range(2):
+        run = go(tmp_path)
+        at = desk(tmp_path)
+        made = {
+            step.name: at.store.artifacts.object_path(step.outputs["o"].digest).read_text()
+            for step in run.steps
+        }
+        assert made == {"a": "cats", "b": "dogs"}
+    edit(tmp_path / "spec.yaml", 'a: {call: "user:cats"', 'a: {call: "user:dogs"')
+    again = go(tmp_path)
+    assert again.steps[0].outputs["o"].digest == again.steps[1].outputs["o"].digest
+
+
+def test_a_call_that_leaves_without_a_word_is_not_remembered(tmp_path: Path) -> None:
+    make = "import os\ndef make(out):\n    open(out['rows'], 'w').write('x')\n    os._exit(0)\n"
+    write(tmp_path, spec_yaml=CALL_SPEC, make_py=make)
+    run = go(tmp_path)
+    assert states(run)["make"] == "failed"
+    assert "os._exit" in run.reason

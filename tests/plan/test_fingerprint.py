@@ -43,6 +43,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
 def test_each_part_changes_it() -> None:
     base = of(STEP)
     assert of(replace(STEP, env={"A": "1"})) != base
+    assert of(replace(STEP, call="m:one")) != of(replace(STEP, call="m:two"))
     assert of(replace(STEP, secrets=("TOKEN",))) != base
     assert of(replace(STEP, outputs=("rows", "more"))) != base
     assert of(replace(STEP, plugin={"version": "2"})) != base

@@ -154,6 +154,7 @@ def test_what_is_not_built_yet_is_named_and_triggers_are_not(tmp_path: Path) -> 
         "data.bucket.source.s3",
         "data.db.source.sql",
         "data.made.source.call",
+        "env.sandbox",
         "transform",
         "train.resources.workers",
         "train.checkpoint",
