@@ -20,11 +20,19 @@ from fiat.testing.compute_jobs import CANARY, FAMILY, WAIT_S, Jobs, is_alive, re
 ROOT = Path(__file__).parents[2]
 
 
+def open_files(pid: int) -> list[Path]:
+    """What a process has open; nothing when it ended meanwhile, as Ray's idle workers do."""
+    try:
+        return list(Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:
+        return []
+
+
 def listening(pids: set[int]) -> dict[str, int]:
     """Listening TCP addresses `ip:port` of these processes, from the kernel's own tables."""
     owners = {}
     for pid in pids:
-        for fd in Path(f"/proc/{pid}/fd").iterdir():
+        for fd in open_files(pid):
             try:
                 target = str(fd.readlink())
             except OSError:
