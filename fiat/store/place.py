@@ -15,23 +15,27 @@ class Placer:
     def __init__(self) -> None:
         self._clones = True
 
-    def place(self, source: str, target: str) -> None:
+    def place(self, source: str, target: str) -> bytes | None:
         """Make `target` a writable clone or copy of `source`, or a symbolic link when it is large.
+
+        Returns:
+            The content that was copied; None where nothing was read.
 
         Raises:
             OSError: `source` is gone, or the disk refused.
         """
         if self._clones and self._clone(source, target):
-            return
+            return None
         # Buffered on both sides: a single read or write may end early on a failing or nearly full disk without a word,
         # and a step would then work on a part of its input.
         with open(source, "rb") as file:
             content = file.read(COPY_UP_TO_BYTES + 1)
         if len(content) > COPY_UP_TO_BYTES:
             Path(target).symlink_to(Path(source).absolute())
-            return
+            return None
         with open(target, "xb") as copy:
             copy.write(content)
+        return content
 
     def _clone(self, source: str, target: str) -> bool:
         with open(source, "rb", buffering=0) as content, open(target, "xb", buffering=0) as clone:

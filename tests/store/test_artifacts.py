@@ -316,3 +316,18 @@ def test_an_output_that_changes_while_it_is_stored_is_never_kept_wrong(local: St
         stop.set()
         writer.join()
     assert objects(local) == set()
+
+
+def test_a_bit_that_the_disk_flipped_on_its_own_is_not_handed_to_a_step(local: Store, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"1,2\n")
+    kept = local.artifacts.put(path)
+    stored = local.artifacts.object_path(kept.digest)
+    facts = stored.stat()
+    stored.chmod(0o644)
+    stored.write_bytes(b"1,3\n")
+    stored.chmod(0o444)
+    os.utime(stored, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    with pytest.raises(EnvironmentFault, match="damaged"):
+        local.artifacts.materialize(kept.digest, tmp_path / "in" / "rows.csv")
+    assert not local.artifacts.check(kept.digest)
