@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 	@mkdir -p $(VENV)/tmp
 	@echo "setting up $(VENV) (the first time takes some minutes)"
 	@$(INSTALL) --upgrade 'pip>=25.1'
-	@$(INSTALL) -c constraints.txt --group dev -e . $(PLUGINS:%=-e ./%)
+	@$(INSTALL) -c constraints.txt --group dev -e '.[runner]' $(PLUGINS:%=-e ./%)
 	@rm -rf $(VENV)/tmp
 	@touch $(STAMP)
 

@@ -106,3 +106,38 @@ class Interrupted(FiatError):
     """The user asked to stop (Ctrl-C)."""
 
     exit_code = EXIT_INTERRUPTED
+
+
+class Waiting(FiatError):
+    """Not now: the same call may go through later, so the loop tries again.
+
+    Attributes:
+        retry_after_s: how long the other side asks us to wait, in seconds; None leaves it to the loop's own back-off.
+    """
+
+    exit_code = EXIT_ENVIRONMENT
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, hint: str = "", where: Where | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, where=where)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_waiting, (self.message, self.retry_after_s, self.hint, self.where)
+
+
+def _rebuild_waiting(message: str, retry_after_s: float | None, hint: str, where: Where | None) -> "Waiting":
+    return Waiting(message, retry_after_s=retry_after_s, hint=hint, where=where)
+
+
+class Stalled(FiatError):
+    """Trying again changes nothing until somebody acts: a credential, a permission, a deleted repository."""
+
+    exit_code = EXIT_ENVIRONMENT
+
+
+class Fenced(FiatError):
+    """Another process has taken this run over: whatever we still do for it must stop."""
+
+    exit_code = EXIT_ENVIRONMENT
