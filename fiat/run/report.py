@@ -1,7 +1,7 @@
 """What is told to a forge about a commit or pull request. Frozen values; the outbox keeps them as JSON."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 CheckState = Literal["pending", "success", "failure", "error"]
 DeployState = Literal["in_progress", "success", "failure", "error", "inactive"]
@@ -136,3 +136,26 @@ class Letter:
     attempt: int
     reason: str
     report: Report
+
+
+class Addressed(NamedTuple):
+    """A report with where it goes.
+
+    Attributes:
+        repo: repository, by its name in the runner's settings.
+        channel: reports of one channel arrive in order and only the newest unsent is kept.
+        report: what to tell.
+    """
+
+    repo: str
+    channel: str
+    report: Report
+
+
+def addressed(repo: str, report: Report) -> Addressed:
+    """The report on its channel: a context of a commit, a comment, or a deployment."""
+    if isinstance(report, Check):
+        return Addressed(repo, f"check {report.commit} {report.context}", report)
+    if isinstance(report, PullComment):
+        return Addressed(repo, f"comment {report.pull} {report.marker}", report)
+    return Addressed(repo, f"deployment {report.key}", report)

@@ -4,10 +4,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from fiat.errors import SpecError
 from fiat.spec.language import keys_of, nearest, section_at
+from fiat.spec.model import Spec
 from fiat.spec.section import EXPECTED
 from fiat.spec.tree import KeyPath, Node, child_of, locate
 
@@ -32,13 +33,16 @@ _BOUNDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def explain(error: ValidationError, tree: Node, skip: Collection[KeyPath] = ()) -> list[SpecError]:
+def explain(
+    error: ValidationError, tree: Node, skip: Collection[KeyPath] = (), top: type[BaseModel] = Spec
+) -> list[SpecError]:
     """One SpecError for each fault that pydantic found.
 
     Args:
         error: what pydantic raised for the spec.
         tree: the composed file, for places.
         skip: paths that have an error already; faults at or below them are consequences.
+        top: the model that was validated, for the spelling of keys.
     """
     details = error.errors(include_url=False)
     places = [tuple(detail["loc"]) for detail in details]
@@ -49,7 +53,7 @@ def explain(error: ValidationError, tree: Node, skip: Collection[KeyPath] = ()) 
             continue  # a list is "too short" when its items were refused
         path, spelled = _real_path(tree, loc)
         if not any(spelled[: len(bad)] == bad for bad in skip):
-            found.append(_explain(dict(detail), path, spelled, tree))
+            found.append(_explain(dict(detail), path, spelled, tree, top))
     return found
 
 
@@ -78,13 +82,15 @@ def _value_at(tree: Node, path: Sequence[str | int]) -> object:
     return node.value if node is not None else None
 
 
-def _explain(detail: dict[str, Any], path: KeyPath, spelled: KeyPath, tree: Node) -> SpecError:
+def _explain(
+    detail: dict[str, Any], path: KeyPath, spelled: KeyPath, tree: Node, top: type[BaseModel]
+) -> SpecError:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail.get("input")
     if kind == "fiat":
         inner = (*path, context["key"]) if context["key"] else path
         return SpecError(context["message"], hint=context["hint"], where=locate(tree, inner))
     if kind == "extra_forbidden":
-        return _unknown_key(path, tree, str(detail["loc"][-1]))
+        return _unknown_key(path, tree, str(detail["loc"][-1]), top)
     if kind == "missing":
         place = locate(tree, spelled)
         return SpecError(f"`{detail['loc'][-1]}` is missing", where=place)
@@ -143,9 +149,9 @@ def _shown(value: object) -> str:
     return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
 
 
-def _unknown_key(path: KeyPath, tree: Node, key: str) -> SpecError:
+def _unknown_key(path: KeyPath, tree: Node, key: str, top: type[BaseModel]) -> SpecError:
     inside = path[:-1] if path and path[-1] == key else path
-    section = section_at(inside)
+    section = section_at(inside, top)
     known = keys_of(section) if section else []
     close = nearest(key, known)
     listed = f"expected one of: {', '.join(known)}" if known else ""

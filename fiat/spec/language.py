@@ -10,9 +10,14 @@ from fiat.spec.model import Spec
 from fiat.spec.tree import KeyPath
 
 
-def section_at(path: KeyPath) -> type[BaseModel] | None:
-    """The model whose fields are the keys at this path; None where keys are free or the path is unknown."""
-    found = _type_at(path)
+def section_at(path: KeyPath, top: type[BaseModel] = Spec) -> type[BaseModel] | None:
+    """The model whose fields are the keys at this path; None where keys are free or the path is unknown.
+
+    Args:
+        path: of the section.
+        top: the language that the path belongs to.
+    """
+    found = _type_at(path, top)
     return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
@@ -36,8 +41,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return folded.get(word.casefold().replace("-", "_"), "")
 
 
-def _type_at(path: KeyPath) -> Any:
-    current: Any = Spec
+def _type_at(path: KeyPath, top: type[BaseModel]) -> Any:
+    current: Any = top
     for part in path:
         current = _step_into(current, part)
         if current is None:
