@@ -1,0 +1,151 @@
+"""What a runner shows of itself to the doors: pages of runs, logs, health, numbers, and who may see what. Frozen values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from fiat.run.model import Run
+from fiat.run.queue import Change, Depth, QueuedRun
+
+Scope = Literal["read", "trigger", "approve", "cancel", "admin"]
+TakenState = Literal["new", "again", "replay", "ignored"]
+CancelState = Literal["cancelled", "cancelling", "over"]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Page(Generic[Item]):
+    """Some of a long list, newest first.
+
+    Attributes:
+        items: at most as many as were asked for.
+        next: what to pass as `before` for those behind them; empty at the end of the list.
+    """
+
+    items: tuple[Item, ...]
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as the queue and the record know it.
+
+    Attributes:
+        queued: its row in the queue.
+        run: what was recorded; None until a worker has begun.
+        sandbox: what its steps run in, such as `bubblewrap` or `none`; empty until it is known.
+        commit_url: where the forge shows the commit; empty when there is no such page.
+        pull_url: where the forge shows the pull request.
+        has_report: there is a full report page.
+    """
+
+    queued: QueuedRun
+    run: Run | None = None
+    sandbox: str = ""
+    commit_url: str = ""
+    pull_url: str = ""
+    has_report: bool = False
+
+
+@dataclass(frozen=True)
+class ChangeView:
+    """A change and the runs that it was split into, in the order of their specs' names."""
+
+    change: Change
+    runs: tuple[QueuedRun, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogChunk:
+    """A piece of what a step printed.
+
+    Attributes:
+        data: bytes as printed (secrets masked); may end inside a line or a character.
+        offset: of the first of them, from the start of the step's log.
+        ended: nothing comes behind these bytes any more.
+    """
+
+    data: bytes
+    offset: int
+    ended: bool
+
+    @property
+    def next_offset(self) -> int:
+        """Where the bytes behind these begin."""
+        return self.offset + len(self.data)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How the runner is.
+
+    Attributes:
+        ok: whether it does its work.
+        parts: part (`store`, `reconciler`, `sender`, `workers`, ...) to one sentence, `ok` when there is nothing to say.
+    """
+
+    ok: bool
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """What a forge's API still allows.
+
+    Attributes:
+        repo: repository whose credential it is.
+        limit: calls a window.
+        remaining: calls left in this window.
+        reset_s: seconds until the next window begins.
+    """
+
+    repo: str
+    limit: int
+    remaining: int
+    reset_s: float
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Gauges and counts for `/metrics`; every key is from a bounded set.
+
+    Attributes:
+        deliveries: (forge, event, state) to deliveries in the store.
+        depths: what there is to do, a repository each.
+        outbox: (repository, state) to reports that wait or are dead.
+        verdicts: (repository, verdict) to runs that are done.
+        leases: runs that a worker holds.
+        workers: worker processes that live.
+        rate_limits: a repository each, of those whose forge tells.
+    """
+
+    deliveries: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    depths: tuple[Depth, ...] = ()
+    outbox: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    verdicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    leases: int = 0
+    workers: int = 0
+    rate_limits: tuple[RateLimit, ...] = ()
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the holder of a token may do.
+
+    Attributes:
+        name: of the token, for records.
+        scopes: what it may do; `admin` may do everything.
+        repos: repositories that it may see; empty means all.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    repos: frozenset[str] = frozenset()
+
+    def may(self, scope: Scope) -> bool:
+        """Whether it may do that at all."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def sees(self, repo: str) -> bool:
+        """Whether it may see that repository."""
+        return not self.repos or repo in self.repos
