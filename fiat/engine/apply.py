@@ -11,7 +11,7 @@ from fiat.engine.jobs import Bench, Prepared, prepare, resources_of
 from fiat.engine.release import Releaser
 from fiat.engine.tail import Tails
 from fiat.engine.walk import Walk
-from fiat.errors import FiatError, Interrupted
+from fiat.errors import Fenced, FiatError, Interrupted
 from fiat.plan.model import Plan
 from fiat.ports.compute import Compute, JobResult
 from fiat.ports.report import Reporter
@@ -48,6 +48,8 @@ class Apply:
         start_compute: gives a compute; called only when a step must run.
         reporter: hears everything.
         now: the clock, aware UTC.
+        stop: asked ten times a second: why the run shall end now, empty to go on.
+        again: the run was begun before by a process that is gone; its record is begun anew.
     """
 
     store: Store
@@ -58,6 +60,8 @@ class Apply:
     start_compute: Callable[[], Compute]
     reporter: Reporter
     now: Callable[[], datetime]
+    stop: Callable[[], str] = lambda: ""
+    again: bool = False
     _running: dict[Future[JobResult], Running] = field(default_factory=dict)
     _compute: Compute | None = None
 
@@ -67,7 +71,7 @@ class Apply:
         Raises:
             SpecError: a source or module is missing, or a step asks for what can't be.
             EnvironmentFault: the compute, the store or the disk is at fault.
-            Interrupted: Ctrl-C; the run is recorded as interrupted first.
+            Interrupted: Ctrl-C, or `stop` said so; the run is recorded as interrupted first.
         """
         self.reporter.planned(run, plan)
         self.decider.look_ahead()
@@ -77,7 +81,7 @@ class Apply:
                 self.reporter.stepped(run, step)
         if not ready:
             return self._end(run, recorded=False)
-        self.store.runs.add(replace(run, steps=self.walk.steps()))
+        self.store.runs.add(replace(run, steps=self.walk.steps()), again=self.again)
         try:
             self._start(plan)
             self._loop(run, ready)
@@ -87,6 +91,8 @@ class Apply:
             raise Interrupted(
                 f"run {run.id} was interrupted", hint="run again: finished steps are kept"
             ) from None
+        except Fenced:
+            raise  # nothing may be written any more: the run belongs to another process
         except FiatError as error:
             self._cancel(run)
             self._interrupted(run, error.message)
@@ -119,6 +125,8 @@ class Apply:
             done, _ = wait(self._running, timeout=TICK_S, return_when=FIRST_COMPLETED)
             for line in tails.read():
                 self.reporter.printed(run, line)
+            if reason := self.stop():
+                raise Interrupted(reason)
             before = set(self.walk.settled)
             for future in done:
                 self._ended(run, self._running[future], future.result(), tails)
@@ -234,7 +242,7 @@ class Apply:
                 if step.kind == "deploy" or step.state == "waiting":
                     self.store.runs.save_step(run.id, step)
         else:
-            self.store.runs.add(ended)
+            self.store.runs.add(ended, again=self.again)
         self.releaser.release(ended, self.walk)
         self.reporter.ended(ended)
         return ended

@@ -137,9 +137,12 @@ class Repository(Section):
     credential: ForgeCredential | None = Field(
         default=None, description="For the API and for fetching over https."
     )
+    webhooks: Flag = Field(
+        default=True, description="Whether webhooks are taken; without them git is looked at every so often."
+    )
     webhook_secrets: tuple[SecretPlace, ...] = Field(
         default=(),
-        description="Secrets of its webhooks; several while one is changed. None: webhooks are off.",
+        description="Secrets of its webhooks, 16 characters or more each; several while one is changed.",
     )
     branches: tuple[Text, ...] = Field(
         default=("main",), min_length=1, description="Patterns of watched branches."

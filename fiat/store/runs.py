@@ -42,16 +42,23 @@ class Runs:
         self._documents = documents
         self._now = now
 
-    def add(self, run: Run) -> None:
+    def add(self, run: Run, *, again: bool = False) -> None:
         """Remember a run with its steps, metrics and gates, in one transaction.
 
         For a run that starts, and as well for one that is over already because everything was reused.
 
+        Args:
+            run: the run.
+            again: a record of the same id, left by a process that is gone, is replaced.
+
         Raises:
-            EnvironmentFault: there is a run of that id.
+            EnvironmentFault: there is a run of that id, and it is not to be replaced.
         """
         with self._database.write() as transaction:
-            if transaction.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)):
+            if again:
+                for table, key in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
+                    transaction.execute(f"DELETE FROM {table} WHERE {key} = ?", (run.id,))
+            elif transaction.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)):
                 raise EnvironmentFault(
                     f"there is a run {run.id} already", hint="start it again, with another id"
                 )

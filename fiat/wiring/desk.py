@@ -79,29 +79,29 @@ class Desk(Opened):
         Raises:
             SpecErrors: it uses something that this version can't do yet, or makes no graph.
         """
-        git = self.checkout.git
         missing = [
             SpecError(sentence, hint="leave it out for now", where=self.loaded.where(key))
             for key, sentence in unsupported(self.loaded.spec)
         ]
         if missing:
             raise SpecErrors(missing)
-        outside = Outside(
-            spec_dir=self.loaded.dir,
-            plugins=plugin_versions(),
-            facts={
-                "commit": git.commit,
-                "dirty": git.dirty,
-                "spec_digest": self.loaded.digest,
-                "allow_private_hosts": self.settings.allow_private_hosts,
-                "max_bytes": self.settings.max_download_bytes,
-            },
-        )
+        outside = Outside(spec_dir=self.loaded.dir, plugins=plugin_versions(), facts=self.facts())
         try:
             return build_plan(self.loaded.spec, outside)
         except SpecError as error:
             key = error.where.key if error.where else ""
             raise SpecError(error.message, hint=error.hint, where=self.loaded.where(key)) from None
+
+    def facts(self) -> dict[str, object]:
+        """What steps are told beside their fingerprint."""
+        git = self.checkout.git
+        return {
+            "commit": git.commit,
+            "dirty": git.dirty,
+            "spec_digest": self.loaded.digest,
+            "allow_private_hosts": self.settings.allow_private_hosts,
+            "max_bytes": self.settings.max_download_bytes,
+        }
 
     @cached_property
     def decider(self) -> Decider:
@@ -148,27 +148,33 @@ class Desk(Opened):
         self, run: Run, reporter: Reporter, *, compute: str, dry: bool = False, force: Sequence[str] = ()
     ) -> Run:
         """Walk the plan and record the run."""
-        state_dir = self.settings.state_dir(self.root)
-        bench = Bench(
-            store=self.store,
-            root=self.root,
-            search=self.decider.search,
-            run=run.id,
-            environment=self.settings.environment,
-        )
         self.decider.force(force)
         self.store.runs.mark_crashed(may_live)
-        loop = Apply(
+        return self.loop(run, reporter, compute=compute, dry=dry).run(run, self.plan)
+
+    def loop(self, run: Run, reporter: Reporter, *, compute: str, dry: bool) -> Apply:
+        """The walk of a run, ready to start."""
+        state_dir = self.settings.state_dir(self.root)
+        return Apply(
             store=self.store,
             walk=self.walk(),
             decider=self.decider,
-            bench=bench,
+            bench=self.bench(run.id),
             releaser=self.releaser(reporter, dry=dry),
             start_compute=partial(make_compute, compute, self.settings, state_dir),
             reporter=reporter,
             now=utc_now,
         )
-        return loop.run(run, self.plan)
+
+    def bench(self, run_id: str) -> Bench:
+        """Where the jobs of a run work."""
+        return Bench(
+            store=self.store,
+            root=self.root,
+            search=self.decider.search,
+            run=run_id,
+            environment=self.settings.environment,
+        )
 
     def new_run(self) -> Run:
         """A run that has not begun."""

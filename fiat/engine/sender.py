@@ -1,0 +1,123 @@
+"""Deliver the outbox: at least once, in order a channel, at the pace that each forge bears."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from fiat.errors import FiatError, Stalled, Waiting
+from fiat.ports.forge import Forge
+from fiat.run.report import OutboxItem
+from fiat.store.store import Store
+
+BATCH = 50
+BURST = 10
+PACE_S = 1.0
+LONGEST_REST_S = 120.0
+LONGEST_WAIT_S = 900.0
+# A refusal that waiting does not mend (a credential, a permission) may be mended by a person: it is tried a few
+# times more, further and further apart, before it is put aside for people to see.
+_REFUSED_AGAIN_S = (60.0, 600.0, 3600.0, 21600.0)
+_REASON_CHARS = 500
+
+
+@dataclass
+class _Line:
+    """How one forge is spoken to: a bucket of writes and a rest after it failed.
+
+    Source: GitHub's guidance on REST limits: at least a second between writes; `retry-after` is obeyed.
+    """
+
+    tokens: float = float(BURST)
+    filled_at_s: float = 0.0
+    rests_until_s: float = 0.0
+    failures: int = 0
+
+    def ready_in_s(self, now_s: float) -> float:
+        """Seconds until the next write may go out, 0 for now."""
+        self.tokens = min(float(BURST), self.tokens + max(0.0, now_s - self.filled_at_s) / PACE_S)
+        self.filled_at_s = now_s
+        wait_s = 0.0 if self.tokens >= 1 else (1 - self.tokens) * PACE_S
+        return max(wait_s, self.rests_until_s - now_s, 0.0)
+
+
+@dataclass
+class Sender:
+    """Sends what is due; one of a store's runners does it at a time.
+
+    Attributes:
+        store: with the outbox.
+        forges: by repository name; a repository without one gets no reports.
+        mask: hides secrets in what forges say.
+        clock: monotonic seconds.
+        jitter: a random number from 0 to 1.
+    """
+
+    store: Store
+    forges: Mapping[str, Forge]
+    mask: Callable[[str], str]
+    clock: Callable[[], float]
+    jitter: Callable[[], float]
+    _lines: dict[str, _Line] = field(default_factory=dict)
+
+    def tick(self, still_ours: Callable[[], bool] = lambda: True) -> float:
+        """Send what may go out now.
+
+        Args:
+            still_ours: asked before each call; False ends the round (another process has the seat now).
+
+        Returns:
+            Seconds until there may be more to do, 0 when there is more right now.
+        """
+        now_s = self.clock()
+        resting = {repo: wait_s for repo in self.forges if (wait_s := self._line(repo).ready_in_s(now_s)) > 0}
+        due = self.store.outbox.due(BATCH, skip=tuple(resting))
+        for item in due:
+            if not still_ours():
+                return PACE_S
+            if self._line(item.repo).ready_in_s(self.clock()) > 0:
+                continue
+            self._send(item)
+        if len(due) == BATCH:
+            return 0.0
+        return min([*resting.values(), PACE_S])
+
+    def _line(self, repo: str) -> _Line:
+        return self._lines.setdefault(repo, _Line(filled_at_s=self.clock()))
+
+    def _send(self, item: OutboxItem) -> None:
+        forge, line = self.forges.get(item.repo), self._line(item.repo)
+        if forge is None:
+            self.store.outbox.dead(item.id, "the runner has no credential for this repository")
+            return
+        line.tokens -= 1
+        try:
+            memory = forge.send(item.report, item.memory)
+        except Waiting as wait:
+            self._wait(item, line, wait)
+        except Stalled as refusal:
+            self._refused(item, refusal)
+        except FiatError as error:
+            self._wait(item, line, Waiting(str(error)))
+        else:
+            line.failures = 0
+            self.store.outbox.sent(item.id, memory)
+
+    def _wait(self, item: OutboxItem, line: _Line, wait: Waiting) -> None:
+        line.failures += 1
+        if wait.retry_after_s is not None:
+            pause_s = wait.retry_after_s
+            line.rests_until_s = max(line.rests_until_s, self.clock() + pause_s)
+        else:
+            pause_s = min(LONGEST_WAIT_S, 2.0 ** min(item.attempt, 10)) * (0.5 + self.jitter())
+            if line.failures > 1:
+                rest_s = min(LONGEST_REST_S, 2.0 ** min(line.failures - 2, 8)) * (0.5 + self.jitter())
+                line.rests_until_s = max(line.rests_until_s, self.clock() + rest_s)
+        self.store.outbox.later(item.id, pause_s, self._said(wait))
+
+    def _refused(self, item: OutboxItem, refusal: Stalled) -> None:
+        if item.attempt < len(_REFUSED_AGAIN_S):
+            self.store.outbox.later(item.id, _REFUSED_AGAIN_S[item.attempt], self._said(refusal))
+        else:
+            self.store.outbox.dead(item.id, self._said(refusal))
+
+    def _said(self, error: FiatError) -> str:
+        return self.mask(str(error))[:_REASON_CHARS]
