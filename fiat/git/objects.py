@@ -1,0 +1,197 @@
+"""Objects of a repository, read one after the other from a single `git cat-file --batch`."""
+
+import os
+import selectors
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from fiat.errors import EnvironmentFault, SpecError
+from fiat.git.hardened import LOCAL_TIMEOUT_S, Surroundings, end_git, start_git
+from fiat.git.refs import check_oid
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One entry of a commit's tree.
+
+    Attributes:
+        mode: as git writes it: `100644`, `100755` (executable), `120000` (symlink), `160000` (submodule).
+        oid: name of its content; of a commit for a submodule.
+    """
+
+    mode: str
+    oid: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file."""
+        return self.mode in ("100644", "100755", "100664")
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symlink."""
+        return self.mode == "120000"
+
+    @property
+    def is_submodule(self) -> bool:
+        """Whether it is another repository's commit."""
+        return self.mode == "160000"
+
+
+class TooLarge(Exception):
+    """An object has more bytes than the caller wants; it was passed over.
+
+    Attributes:
+        size_bytes: its size.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(size_bytes)
+        self.size_bytes = size_bytes
+
+
+class ObjectReader:
+    """Talks to one git process; for one thread at a time.
+
+    Args:
+        process: `git cat-file --batch`, just started.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both are pipes
+        self._ask = process.stdin
+        self._answer = process.stdout
+        self._ready = selectors.DefaultSelector()
+        self._ready.register(self._answer, selectors.EVENT_READ)
+        self._rest = b""
+
+    def read(self, oid: str, limit_bytes: int, *, kind: str = "blob") -> bytes:
+        """The content of an object.
+
+        Raises:
+            TooLarge: it has more bytes.
+            EnvironmentFault: the repository lacks it, or git ended.
+            SpecError: it is of another kind.
+        """
+        size = self._begin(oid, kind)
+        if size > limit_bytes:
+            self._pass(size)
+            raise TooLarge(size)
+        content = b"".join(self._take(size))
+        self._end()
+        return content
+
+    def copy(self, oid: str, file: BinaryIO, limit_bytes: int) -> tuple[int, bytes]:
+        """Write the content of a blob to a file, piece by piece.
+
+        Returns:
+            Its size, and its first bytes (at most 1 MiB).
+
+        Raises:
+            TooLarge: it has more bytes; nothing was written.
+            EnvironmentFault: the repository lacks it, or git ended.
+            SpecError: it is no blob.
+            OSError: the file can't be written; the reader is of no use after that.
+        """
+        size = self._begin(oid, "blob")
+        if size > limit_bytes:
+            self._pass(size)
+            raise TooLarge(size)
+        first = b""
+        for chunk in self._take(size):
+            first = first or chunk
+            file.write(chunk)
+        self._end()
+        return size, first
+
+    def close(self) -> None:
+        """Forget the pipe."""
+        self._ready.close()
+
+    def _begin(self, oid: str, kind: str) -> int:
+        try:
+            self._ask.write(f"{check_oid(oid)}\n".encode())
+            self._ask.flush()
+        except BrokenPipeError:
+            raise _gone() from None
+        words = self._line().split(b" ")
+        if len(words) != 3:
+            raise EnvironmentFault(
+                f"the mirror lacks the object {oid}", hint="it is fetched again at the next try"
+            )
+        found, size = words[1].decode(), int(words[2])
+        if found != kind:
+            self._pass(size)
+            raise SpecError(f"{oid} is a {found}, not a {kind}")
+        return size
+
+    def _pass(self, size: int) -> None:
+        for _ in self._take(size):
+            pass
+        self._end()
+
+    def _end(self) -> None:
+        for chunk in self._take(1):
+            if chunk != b"\n":
+                raise EnvironmentFault("git cat-file does not keep to its own format")
+
+    def _line(self) -> bytes:
+        while b"\n" not in self._rest:
+            self._rest += self._more()
+            if len(self._rest) > _CHUNK_BYTES and b"\n" not in self._rest:
+                raise EnvironmentFault("git cat-file does not keep to its own format")
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def _take(self, size: int) -> Iterator[bytes]:
+        while size:
+            chunk = self._rest or self._more()
+            taken, self._rest = chunk[:size], chunk[size:]
+            size -= len(taken)
+            yield taken
+
+    def _more(self) -> bytes:
+        if not self._ready.select(LOCAL_TIMEOUT_S):
+            raise EnvironmentFault(f"git cat-file said nothing for {LOCAL_TIMEOUT_S:.0f} s")
+        chunk = os.read(self._answer.fileno(), _CHUNK_BYTES)
+        if not chunk:
+            raise _gone()
+        return chunk
+
+
+def _gone() -> EnvironmentFault:
+    return EnvironmentFault(
+        "git cat-file ended before its answer", hint="look whether the mirror's disk is well"
+    )
+
+
+@contextmanager
+def open_objects(around: Surroundings) -> Iterator[ObjectReader]:
+    """A reader of a repository's objects.
+
+    Raises:
+        EnvironmentFault: git is not installed.
+    """
+    process = start_git(["cat-file", "--batch"], around)
+    reader = ObjectReader(process)
+    try:
+        yield reader
+    finally:
+        reader.close()
+        end_git(process)
+
+
+def read_tree(output: bytes) -> dict[str, Blob]:
+    """What `ls-tree -r -z` printed, path to entry. Names that are no UTF-8 keep their bytes as `os.fsdecode` does."""
+    found: dict[str, Blob] = {}
+    for line in output.split(b"\0"):
+        head, tab, raw = line.partition(b"\t")
+        if tab:
+            mode, _, oid = head.split(b" ")
+            found[os.fsdecode(raw)] = Blob(mode.decode(), oid.decode())
+    return found
