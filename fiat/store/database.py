@@ -1,7 +1,7 @@
 """One thin layer over SQLite and PostgreSQL: the same SQL text on both, one connection guarded by one lock."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -64,10 +64,16 @@ class Transaction:
 
 
 class Database:
-    """Reads and writes of one process. Threads may share it; other processes open their own."""
+    """Reads and writes of one process. Threads may share it; other processes open their own.
 
-    def __init__(self, backend: Backend) -> None:
+    Args:
+        backend: the connection.
+        guard: run at the beginning of each transaction; what it raises ends it before anything is written.
+    """
+
+    def __init__(self, backend: Backend, guard: Callable[[Transaction], None] | None = None) -> None:
         self._backend = backend
+        self._guard = guard
         self._lock = threading.RLock()
 
     @property
@@ -85,18 +91,26 @@ class Database:
             return self._backend.execute(sql, storable(values))
 
     @contextmanager
-    def write(self) -> Iterator[Transaction]:
+    def write(self, *, guarded: bool = True) -> Iterator[Transaction]:
         """One transaction: durable when the block ends, undone when it raises.
 
         Only one at a time goes on, of all threads and processes that use this database.
 
+        Args:
+            guarded: ask the guard first; False for what looks at the fence itself.
+
         Raises:
-            EnvironmentFault: the database refused; nothing of the block was kept.
+            EnvironmentFault: the database refused; nothing of the block was kept. When it was the answer to the last
+                word that got lost, all of it was kept: what is written must bear to be written twice.
+            Fenced: the guard refused.
         """
         with self._lock:
             self._backend.begin()
             try:
-                yield Transaction(self._backend)
+                transaction = Transaction(self._backend)
+                if guarded and self._guard is not None:
+                    self._guard(transaction)
+                yield transaction
                 self._backend.commit()
             except BaseException:
                 self._backend.rollback()

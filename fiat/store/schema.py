@@ -7,6 +7,8 @@ microseconds, so that text order is time order; booleans are 0 and 1; JSON is te
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fiat.store.queue_schema import QUEUE_TABLES
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -119,7 +121,7 @@ _RELEASES = """CREATE TABLE releases (
 )"""
 
 SCHEMA = Schema(
-    version=1,
+    version=2,
     tables=(
         _META,
         _DOCUMENTS,
@@ -134,5 +136,8 @@ SCHEMA = Schema(
         "CREATE INDEX results_by_step ON results (spec, step, made_at)",
         _RELEASES,
         "CREATE INDEX releases_by_model ON releases (model, sequence)",
+        *QUEUE_TABLES,
     ),
+    # Version 2 brought the runner's tables.
+    migrations={1: QUEUE_TABLES},
 )

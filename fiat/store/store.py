@@ -8,17 +8,24 @@ from pathlib import Path
 from fiat.errors import EnvironmentFault
 from fiat.run.model import Metric, Result, StepResult
 from fiat.store.artifacts import Artifacts
+from fiat.store.changes import Changes
 from fiat.store.database import Database
+from fiat.store.deliveries import Deliveries
 from fiat.store.documents import Documents
 from fiat.store.faults import disk_faults
+from fiat.store.fence import Fence
 from fiat.store.gc import GRACE_S, GcReport, Heap, collect_garbage
 from fiat.store.locks import HeldLock
+from fiat.store.marks import Marks
 from fiat.store.metrics import Metrics, add_metrics_within
+from fiat.store.outbox import Outbox
 from fiat.store.postgres import PostgresServer
+from fiat.store.queue import Queue
 from fiat.store.releases import Releases
 from fiat.store.results import Results
 from fiat.store.runs import Runs, save_step_within
 from fiat.store.schema import SCHEMA
+from fiat.store.seats import Seats
 from fiat.store.sqlite_file import SqliteFile
 from fiat.store.stats import Digester
 from fiat.store.work import WorkFolders
@@ -38,6 +45,12 @@ class Store:
         artifacts: files and folders by digest.
         digester: digests of the checkout's files.
         work: scratch folders.
+        deliveries: what forges told.
+        changes: commits that want attention.
+        queue: runs that wait, run and are over.
+        outbox: what is to be reported.
+        seats: roles that one process has at a time.
+        marks: small things that loops remember.
         database: for this room only.
     """
 
@@ -50,6 +63,12 @@ class Store:
         self.runs = Runs(database, documents, now)
         self.metrics = Metrics(database)
         self.releases = Releases(database)
+        self.deliveries = Deliveries(database, now)
+        self.changes = Changes(database, now)
+        self.queue = Queue(database, now)
+        self.outbox = Outbox(database, now)
+        self.seats = Seats(database)
+        self.marks = Marks(database)
         self.artifacts = Artifacts(root)
         self.digester = Digester(root / "stats", checkout, now)
         self.work = WorkFolders(root)
@@ -123,7 +142,12 @@ class Store:
 
 
 def open_store(
-    root: Path, *, url: str | None = None, now: Callable[[], datetime], checkout: Path | None = None
+    root: Path,
+    *,
+    url: str | None = None,
+    now: Callable[[], datetime],
+    checkout: Path | None = None,
+    fence: Fence | None = None,
 ) -> Store:
     """Open the store of a checkout, or make it.
 
@@ -133,6 +157,7 @@ def open_store(
             `root`. Artifacts are in `root` either way.
         now: the clock, aware.
         checkout: top folder that files are digested under; left out: the folder above `root`.
+        fence: a worker's claim: every write raises Fenced as soon as another worker has the run.
 
     Raises:
         EnvironmentFault: the store is damaged, cut, no store or of a newer version; the disk refused; the
@@ -145,7 +170,7 @@ def open_store(
         )
     _make_folders(root)
     backend = SqliteFile(root / "store.db", SCHEMA) if url is None else PostgresServer(url, SCHEMA)
-    return Store(root, Database(backend), now, checkout or root.parent)
+    return Store(root, Database(backend, fence), now, checkout or root.parent)
 
 
 def _make_folders(root: Path) -> None:

@@ -1,0 +1,45 @@
+"""Which waiting run is next: fair between repositories, without reading the whole queue."""
+
+from fiat.run.queue import QueuedRun
+from fiat.store.database import Transaction
+from fiat.store.queue_rows import QUEUE_COLUMNS, read_queued
+
+# Steps from repository to repository along the index instead of reading all that waits (a "loose index scan"), and takes
+# of each the first run whose lane nobody else holds.
+# Source: https://wiki.postgresql.org/wiki/Loose_indexscan
+HEADS = """WITH RECURSIVE repos (repo) AS (
+    SELECT MIN(repo) FROM queue WHERE state = 'waiting'
+    UNION ALL
+    SELECT (SELECT MIN(queue.repo) FROM queue WHERE queue.state = 'waiting' AND queue.repo > repos.repo)
+    FROM repos WHERE repos.repo IS NOT NULL
+), heads (id) AS (
+    SELECT (
+        SELECT waiting.id FROM queue AS waiting
+        WHERE waiting.state = 'waiting' AND waiting.repo = repos.repo AND (waiting.lane = '' OR NOT EXISTS (
+            SELECT 1 FROM queue AS holder
+            WHERE holder.lane = waiting.lane AND holder.holds = 1 AND holder.lane <> '' AND holder.id <> waiting.id
+        ))
+        ORDER BY waiting.priority DESC, waiting.queued_at, waiting.id LIMIT 1
+    ) FROM repos WHERE repos.repo IS NOT NULL
+)
+SELECT queue.id, queue.repo, queue.priority, queue.queued_at FROM heads JOIN queue ON queue.id = heads.id"""
+
+RUNNING = "SELECT repo, COUNT(*) FROM queue WHERE state = 'running' AND state <> 'done' GROUP BY repo"
+
+
+def next_run(transaction: Transaction) -> QueuedRun | None:
+    """The run that is to be claimed next, or None.
+
+    Of the repositories with something to do, those with the fewest running runs come first; among these the run of the
+    highest priority, and of these the oldest.
+    """
+    heads = transaction.execute(HEADS)
+    if not heads:
+        return None
+    running = {str(repo): int(count or 0) for repo, count in transaction.execute(RUNNING)}
+    chosen = min(
+        heads,
+        key=lambda head: (running.get(str(head[1]), 0), -int(head[2] or 0), str(head[3]), str(head[0])),
+    )
+    rows = transaction.execute(f"SELECT {QUEUE_COLUMNS} FROM queue WHERE id = ?", (chosen[0],))
+    return read_queued(rows[0])

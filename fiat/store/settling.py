@@ -1,0 +1,111 @@
+"""How runs and changes end, within the transaction of whoever ends them; what is said of it goes along."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from fiat.run.model import Verdict
+from fiat.run.queue import Change, QueuedRun
+from fiat.store.database import Transaction
+from fiat.store.outbox import Addressed, add_reports_within
+from fiat.store.queue_rows import CHANGE_COLUMNS, QUEUE_COLUMNS, read_change, read_queued
+from fiat.store.rows import write_time
+
+_WORST_FIRST: tuple[Verdict, ...] = ("error", "fail", "warn", "pass")
+
+
+class Tell(Protocol):
+    """Words for the ends that the store brings about. Pure: called within a transaction, without reading or writing."""
+
+    def run_ended(self, run: QueuedRun) -> Sequence[Addressed]:
+        """The last reports of a run that ended without its worker: cancelled, superseded, parked."""
+        ...
+
+    def change_ended(self, change: Change, runs: Sequence[QueuedRun]) -> Sequence[Addressed]:
+        """The last reports of a change whose runs are all over, in the order of their specs' paths."""
+        ...
+
+
+def end_run(
+    transaction: Transaction, run: QueuedRun, verdict: Verdict, reason: str, now: datetime
+) -> QueuedRun:
+    """Write that a queued run is over; gives it as it stands then.
+
+    The fence grows unless its own worker ends it: the worker's later writes are refused, and can be told from a second
+    try at its own `finish`.
+    """
+    ended = replace(
+        run,
+        state="done",
+        worker="",
+        verdict=verdict,
+        reason=reason,
+        ended_at=now,
+    )
+    transaction.execute(
+        "UPDATE queue SET state = 'done', holds = 0, worker = '', verdict = ?, reason = ?, ended_at = ?, "
+        "fence = ? WHERE id = ?",
+        (verdict, reason, write_time(now), run.fence, run.id),
+    )
+    return ended
+
+
+def stop_run(transaction: Transaction, run: QueuedRun, reason: str, now: datetime, tell: Tell) -> QueuedRun:
+    """End a run from outside with verdict `error`, in the record of runs as well, and say so."""
+    ended = end_run(transaction, replace(run, fence=run.fence + 1), "error", reason, now)
+    transaction.execute(
+        "UPDATE runs SET state = 'interrupted', verdict = 'error', reason = ?, ended_at = ? "
+        "WHERE id = ? AND state = 'running'",
+        (reason, write_time(now), run.id),
+    )
+    transaction.execute(
+        "UPDATE steps SET state = 'cancelled', ended_at = ? WHERE run = ? AND state = 'running'",
+        (write_time(now), run.id),
+    )
+    add_reports_within(transaction, tell.run_ended(ended), now)
+    settle_change(transaction, run.change, now, tell)
+    return ended
+
+
+def settle_change(transaction: Transaction, change_id: str, now: datetime, tell: Tell) -> Change | None:
+    """End a change whose runs are all over; gives it, or None while it goes on or was over before."""
+    found = find_change(transaction, change_id)
+    if found is None or found.state != "split":
+        return None
+    runs = runs_of(transaction, change_id)
+    if not runs or any(run.state != "done" for run in runs):
+        return None
+    worst = min(runs, key=lambda run: _WORST_FIRST.index(run.verdict or "error"))
+    ended = replace(
+        found,
+        state="done",
+        verdict=worst.verdict or "error",
+        reason=f"{worst.spec}: {worst.reason}" if worst.reason else "",
+    )
+    transaction.execute(
+        "UPDATE changes SET state = 'done', verdict = ?, reason = ? WHERE id = ?",
+        (ended.verdict, ended.reason, change_id),
+    )
+    add_reports_within(transaction, tell.change_ended(ended, runs), now)
+    return ended
+
+
+def find_change(transaction: Transaction, change_id: str) -> Change | None:
+    """The change of this id."""
+    rows = transaction.execute(f"SELECT {CHANGE_COLUMNS} FROM changes WHERE id = ?", (change_id,))
+    return read_change(rows[0]) if rows else None
+
+
+def find_queued(transaction: Transaction, run_id: str) -> QueuedRun | None:
+    """The queued run of this id."""
+    rows = transaction.execute(f"SELECT {QUEUE_COLUMNS} FROM queue WHERE id = ?", (run_id,))
+    return read_queued(rows[0]) if rows else None
+
+
+def runs_of(transaction: Transaction, change_id: str) -> tuple[QueuedRun, ...]:
+    """The runs of a change, by the paths of their specs."""
+    rows = transaction.execute(
+        f"SELECT {QUEUE_COLUMNS} FROM queue WHERE change = ? ORDER BY spec_path, id", (change_id,)
+    )
+    return tuple(read_queued(row) for row in rows)
