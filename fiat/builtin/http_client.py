@@ -23,6 +23,7 @@ from fiat.builtin.http_address import (
 from fiat.builtin.http_proxy import Proxy, check_proxied, proxy_for
 from fiat.builtin.http_socket import TimedSocket
 from fiat.errors import EnvironmentFault, SpecError
+from fiat.ports.confinement import host_granted
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _HEADER_TIMEOUT_S = 60.0
@@ -42,6 +43,8 @@ class HttpPolicy:
         idle_timeout_s: most seconds without a byte.
         max_redirects: how many redirects are followed.
         proxies: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case; nothing is read from the environment.
+        hosts: the only hosts that may be reached, redirects included; `*.example.org` stands for every name below
+            `example.org`; empty for any.
     """
 
     allow_private_hosts: bool = False
@@ -50,6 +53,7 @@ class HttpPolicy:
     idle_timeout_s: float = 30.0
     max_redirects: int = 5
     proxies: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
 
 
 class BrokenTransfer(Exception):
@@ -185,6 +189,8 @@ class HttpClient:
         """Connect to a checked address, or to the operator's proxy, with TLS where the URL says so."""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         allow_private = self.policy.allow_private_hosts
+        if not host_granted(host, self.policy.hosts):
+            raise SpecError(f"the operator does not grant the host {host}")
         if proxy is None:
             addresses = checked_addresses(host, port, self._resolve, allow_private=allow_private)
             raw = self._first(addresses, port)
