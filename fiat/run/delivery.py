@@ -26,7 +26,7 @@ class PullChanged:
     """A pull request (merge request) was opened, got commits, was closed.
 
     Attributes:
-        number: the forge's number within the repository.
+        number: the forge's number within the repository; 0 for a merge queue that asks whether its head may be merged.
         action: what happened; `other` (labels, titles) needs no run.
         commit: its head.
         head_ref: branch of the head, display text.
