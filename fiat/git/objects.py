@@ -43,6 +43,27 @@ class Blob:
         return self.mode == "160000"
 
 
+@dataclass(frozen=True)
+class CommitText:
+    """What a commit says of itself.
+
+    Attributes:
+        parents: object names, first parent first.
+        tree: object name.
+        author: name and address, hostile text: anybody can write any name.
+        message: hostile text.
+    """
+
+    parents: tuple[str, ...]
+    tree: str
+    author: str
+    message: str
+
+
+class Unreadable(EnvironmentFault):
+    """An object of the mirror is missing or damaged."""
+
+
 class TooLarge(Exception):
     """An object has more bytes than the caller wants; it was passed over.
 
@@ -75,7 +96,8 @@ class ObjectReader:
 
         Raises:
             TooLarge: it has more bytes.
-            EnvironmentFault: the repository lacks it, or git ended.
+            Unreadable: the repository lacks it, or git can't read it.
+            EnvironmentFault: git does not answer.
             SpecError: it is of another kind.
         """
         size = self._begin(oid, kind)
@@ -94,7 +116,8 @@ class ObjectReader:
 
         Raises:
             TooLarge: it has more bytes; nothing was written.
-            EnvironmentFault: the repository lacks it, or git ended.
+            Unreadable: the repository lacks it, or git can't read it.
+            EnvironmentFault: git does not answer.
             SpecError: it is no blob.
             OSError: the file can't be written; the reader is of no use after that.
         """
@@ -121,8 +144,8 @@ class ObjectReader:
             raise _gone() from None
         words = self._line().split(b" ")
         if len(words) != 3:
-            raise EnvironmentFault(
-                f"the mirror lacks the object {oid}", hint="it is fetched again at the next try"
+            raise Unreadable(
+                f"the mirror lacks the object {oid}", hint="the next fetch makes the mirror anew"
             )
         found, size = words[1].decode(), int(words[2])
         if found != kind:
@@ -164,10 +187,9 @@ class ObjectReader:
         return chunk
 
 
-def _gone() -> EnvironmentFault:
-    return EnvironmentFault(
-        "git cat-file ended before its answer", hint="look whether the mirror's disk is well"
-    )
+def _gone() -> Unreadable:
+    hint = "the next fetch makes the mirror anew; look whether its disk is well"
+    return Unreadable("git could not read an object of the mirror", hint=hint)
 
 
 @contextmanager
@@ -195,3 +217,13 @@ def read_tree(output: bytes) -> dict[str, Blob]:
             mode, _, oid = head.split(b" ")
             found[os.fsdecode(raw)] = Blob(mode.decode(), oid.decode())
     return found
+
+
+def read_commit(raw: bytes) -> CommitText:
+    """Take a commit object apart. Source: git's commit.c; unknown headers are passed over."""
+    head, _, message = raw.decode("utf-8", "replace").partition("\n\n")
+    fields = [line.partition(" ") for line in head.split("\n")]
+    parents = tuple(value for name, _, value in fields if name == "parent")
+    tree = next((value for name, _, value in fields if name == "tree"), "")
+    author = next((value for name, _, value in fields if name == "author"), "")
+    return CommitText(parents, tree, author.rpartition(">")[0] + ">" if ">" in author else author, message)

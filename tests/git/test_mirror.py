@@ -6,7 +6,9 @@ import pytest
 
 from fiat.git.mirror import Mirror
 from fiat.git.remote import Remote
-from tests.git.repositories import Repository
+import sys
+sys.path.insert(0, str(Path(__file__).parent))
+from git_repository import Repository
 
 
 @pytest.fixture
