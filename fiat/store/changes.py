@@ -90,6 +90,13 @@ class Changes:
                 f"INSERT INTO queue ({QUEUE_COLUMNS}) VALUES ({marks(QUEUE_COLUMNS)})",
                 [queue_row(run, now) for run in runs],
             )
+            # An approval may have come after the runs were made up.
+            transaction.execute(
+                "UPDATE queue SET state = 'waiting' WHERE change = ? AND state = 'held' AND EXISTS (SELECT 1 FROM "
+                "approvals WHERE approvals.repo = queue.repo AND approvals.pull = queue.pull "
+                "AND approvals.commit_id = queue.commit_id)",
+                (change_id,),
+            )
             add_reports_within(transaction, reports, now)
             ended: list[QueuedRun] = []
             for run in runs:

@@ -13,9 +13,27 @@ from fiat.store.faults import newer_version
 from fiat.store.schema import Schema
 
 CONNECT_TIMEOUT_S = 10
+BUSY_TIMEOUT_S = 30
+# A server that a broken network hides is given up after this time instead of hours.
+_NETWORK = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+# A process that was frozen in the middle of a transaction would keep every other one waiting: the server ends it.
+# What a server's settings could take from a commit's promise is put right.
+_SESSION = f"""
+    SET search_path TO fiat;
+    SET lock_timeout TO '{BUSY_TIMEOUT_S}s';
+    SET idle_in_transaction_session_timeout TO '{BUSY_TIMEOUT_S}s';
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
 # One writer at a time, as on SQLite: what a transaction read stays true until it commits. The number only has
-# to be ours alone: advisory locks of one database share one name space.
-_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({0x46494154})"
+# to be ours alone: advisory locks of one database share one name space. The level is said because at a stricter
+# one, which a server may have as its default, the view would be older than the lock.
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({0x46494154})"
 
 _T = TypeVar("_T")
 
@@ -47,11 +65,18 @@ class PostgresServer:
             raise
 
     def execute(self, sql: str, values: Sequence[Value]) -> list[Row]:
-        """Run one statement."""
+        """Run one statement. Outside a transaction a lost connection is made again, and a query asked again."""
         if self._connection.closed and not self._in_transaction:
             self._connection = self._connect()
-        cursor = self._guard(lambda: self._connection.execute(_translated(sql), values))
-        return cursor.fetchall() if cursor.description else []
+        try:
+            return self._execute(sql, values)
+        except self._driver.OperationalError as error:
+            if self._in_transaction or not self._connection.closed or not sql.startswith(("SELECT", "WITH")):
+                raise self._fault(error) from error
+        except self._driver.Error as error:
+            raise self._fault(error) from error
+        self._connection = self._connect()
+        return self._guard(lambda: self._execute(sql, values))
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         """Run one statement for each row."""
@@ -64,13 +89,19 @@ class PostgresServer:
 
     def begin(self) -> None:
         """Start a transaction that will write, alone."""
-        self._in_transaction = True
         try:
-            self._connection.execute(_BEGIN)
-        except self._driver.OperationalError:
-            # The server was restarted since the last statement; nothing of this transaction was said yet.
-            self._connection = self._connect()
-            self._guard(lambda: self._connection.execute(_BEGIN))
+            try:
+                self._connection.execute(_BEGIN)
+            except self._driver.OperationalError:
+                if not self._connection.closed:
+                    raise
+                # The server was restarted since the last statement; nothing of this transaction was said yet.
+                self._connection = self._connect()
+                self._connection.execute(_BEGIN)
+        except self._driver.Error as error:
+            self.rollback()
+            raise self._fault(error) from error
+        self._in_transaction = True
 
     def commit(self) -> None:
         """Make it durable."""
@@ -91,9 +122,13 @@ class PostgresServer:
     def _connect(self) -> Any:
         try:
             connection = self._driver.connect(
-                self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S, client_encoding="utf8"
+                self._url,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                client_encoding="utf8",
+                **_NETWORK,
             )
-            connection.execute("SET search_path TO fiat")
+            connection.execute(_SESSION)
         except self._driver.Error as error:
             raise EnvironmentFault(
                 f"no connection to the store {self.place}: {_first_line(error)}",
@@ -150,14 +185,26 @@ class PostgresServer:
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
         return int(row[0]) if row else 0
 
+    def _execute(self, sql: str, values: Sequence[Value]) -> list[Row]:
+        cursor = self._connection.execute(_translated(sql), values)
+        return cursor.fetchall() if cursor.description else []
+
     def _guard(self, work: Callable[[], _T]) -> _T:
         try:
             return work()
         except self._driver.Error as error:
-            raise EnvironmentFault(
-                f"the store {self.place} does not answer as it should: {_first_line(error)}",
-                hint="check the server and its log, then try again; what was committed is kept",
-            ) from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> EnvironmentFault:
+        if isinstance(error, self._driver.errors.LockNotAvailable):
+            return EnvironmentFault(
+                f"another process keeps the store {self.place} locked",
+                hint="wait until it ends, or end it, and try again",
+            )
+        return EnvironmentFault(
+            f"the store {self.place} does not answer as it should: {_first_line(error)}",
+            hint="check the server and its log, then try again; what was committed is kept",
+        )
 
 
 def _load_driver() -> Any:

@@ -49,27 +49,26 @@ class Runs:
 
         Args:
             run: the run.
-            again: a record of the same id, left by a process that is gone, is replaced.
+            again: it may be there already, begun by a worker that is gone: this one takes its place. A step that
+                ran then and is reused now stays as it ran.
 
         Raises:
             EnvironmentFault: there is a run of that id, and it is not to be replaced.
         """
         with self._database.write() as transaction:
-            if again:
-                for table, key in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
-                    transaction.execute(f"DELETE FROM {table} WHERE {key} = ?", (run.id,))
-            elif transaction.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)):
+            there = bool(transaction.execute("SELECT 1 FROM runs WHERE id = ?", (run.id,)))
+            if there and not again:
                 raise EnvironmentFault(
                     f"there is a run {run.id} already", hint="start it again, with another id"
                 )
             config = self._documents.write(transaction, pack(run.config))
+            if there:
+                _make_way(transaction, run)
             transaction.execute(
                 f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 18)})", run_row(run, config)
             )
-            transaction.execute_many(
-                f"INSERT INTO steps ({STEP_COLUMNS}) VALUES ({', '.join('?' * 13)})",
-                [(run.id, step.name, place, *step_row(step)) for place, step in enumerate(run.steps)],
-            )
+            for step in run.steps:
+                save_step_within(transaction, run.id, step)
             _write_outcome(transaction, run.id, run.metrics, run.gates)
 
     def save_step(self, run_id: str, step: StepResult) -> None:
@@ -102,8 +101,7 @@ class Runs:
             )
             if not found:
                 raise EnvironmentFault(f"run {run_id} is gone from the store", hint="run it again")
-            transaction.execute("DELETE FROM metrics WHERE run = ? AND step = ''", (run_id,))
-            transaction.execute("DELETE FROM gates WHERE run = ?", (run_id,))
+            _forget_outcome(transaction, run_id)
             _write_outcome(transaction, run_id, metrics, gates)
 
     def find(self, name: str) -> Run:
@@ -162,6 +160,8 @@ class Runs:
     def mark_crashed(self, alive: Callable[[int, str], bool]) -> list[str]:
         """End the runs whose process is gone as `interrupted`.
 
+        Runs of the queue that are not over stay as they are: another worker goes on with them.
+
         Args:
             alive: (process id, host name) to whether that process may still live; for another host that can't
                 be asked, say True.
@@ -169,7 +169,10 @@ class Runs:
         Returns:
             Ids of the runs that were ended.
         """
-        rows = self._database.read("SELECT id, pid, host FROM runs WHERE state = 'running'")
+        rows = self._database.read(
+            "SELECT id, pid, host FROM runs WHERE state = 'running' "
+            "AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.id = runs.id AND queue.state <> 'done')"
+        )
         gone = [str(run_id) for run_id, pid, host in rows if not alive(int(pid or 0), str(host))]
         if not gone:
             return []
@@ -225,6 +228,21 @@ class Runs:
 def save_step_within(transaction: Transaction, run_id: str, step: StepResult) -> None:
     """`Runs.save_step` as a part of a larger transaction."""
     transaction.execute(SAVE_STEP, (run_id, step.name, run_id, *step_row(step)))
+
+
+def _make_way(transaction: Transaction, run: Run) -> None:
+    transaction.execute("DELETE FROM runs WHERE id = ?", (run.id,))
+    _forget_outcome(transaction, run.id)
+    planned = {step.name for step in run.steps}
+    steps = transaction.execute("SELECT run, name FROM steps WHERE run = ?", (run.id,))
+    others = [row for row in steps if row[1] not in planned]
+    for table, column in (("steps", "name"), ("metrics", "step")):
+        transaction.execute_many(f"DELETE FROM {table} WHERE run = ? AND {column} = ?", others)
+
+
+def _forget_outcome(transaction: Transaction, run_id: str) -> None:
+    transaction.execute("DELETE FROM metrics WHERE run = ? AND step = ''", (run_id,))
+    transaction.execute("DELETE FROM gates WHERE run = ?", (run_id,))
 
 
 def _write_outcome(

@@ -106,7 +106,10 @@ class SqliteFile:
     def _migrate(self, schema: Schema) -> None:
         self._insist("BEGIN IMMEDIATE")
         try:
-            for version in range(self._version(), schema.version):
+            found = self._version()  # another process may have been quicker, and of another version
+            if found > schema.version:
+                raise newer_version(self.place, found, schema.version)
+            for version in range(found, schema.version):
                 for statement in schema.migrations[version]:
                     self._connection.execute(statement)
             _write_version(self._connection, schema)

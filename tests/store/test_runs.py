@@ -80,10 +80,27 @@ def test_a_run_that_is_added_twice_is_refused_and_the_first_stays(store: Store) 
     assert store.runs.find("a").spec == "digits"
 
 
+def test_a_run_that_another_worker_goes_on_with_takes_its_own_place(store: Store) -> None:
+    ran, waiting = STEPS
+    store.runs.add(make("a"))
+    store.save_work(
+        "a", ran, Result(ran.fingerprint, ran.name, "digits", "a", {}, {}), metrics=[Metric("loss", 0.5, 1)]
+    )
+    reused = StepResult(ran.name, ran.kind, "reused", fingerprint=ran.fingerprint)
+    store.runs.add(make("a", steps=(reused, waiting), metrics=(Metric("x", 1.0),), pid=7), again=True)
+    store.runs.add(make("a", steps=(reused, waiting), metrics=(Metric("x", 2.0),), pid=8), again=True)
+    found = store.runs.find("a")
+    assert (found.pid, found.metrics) == (8, (Metric("x", 2.0),))
+    assert found.steps == STEPS, "what ran for this run is said to have run, once, in its place"
+    assert store.metrics.of_steps("a") == [(ran.name, Metric("loss", 0.5, 1))]
+    store.runs.add(make("b"), again=True)
+    assert store.runs.find("b") == make("b")
+
+
 def test_steps_keep_the_order_of_the_plan_while_they_change(store: Store) -> None:
     store.runs.add(make("a"))
     store.runs.save_step("a", replace(STEPS[1], state="running", attempt=1))
-    store.runs.save_step("a", replace(STEPS[0], state="reused"))
+    store.runs.save_step("a", replace(STEPS[0], state="reused", fingerprint="e" * 64))
     store.runs.save_step("a", StepResult("deploy.shelf", "deploy", "waiting"))
     steps = store.runs.find("a").steps
     assert [(step.name, step.state) for step in steps] == [
