@@ -2,6 +2,7 @@
 
 Only `http` and `https`; no credentials in URLs; no proxy unless one is given; redirects are followed a few times, each
 checked like the first address, never from https to http, and without the caller's own headers once the host changes.
+What writes is never sent on to another host.
 """
 
 import http.client
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin
 
 from fiat.builtin.http_address import (
     Connect,
@@ -22,12 +23,13 @@ from fiat.builtin.http_address import (
 )
 from fiat.builtin.http_proxy import Proxy, check_proxied, proxy_for
 from fiat.builtin.http_socket import TimedSocket
+from fiat.builtin.http_url import checked_url, same_origin, shown_url
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.ports.confinement import host_granted
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_SAME_METHOD = (307, 308)
 _HEADER_TIMEOUT_S = 60.0
-_LONGEST_URL = 8192
 _HEADERS = {"User-Agent": "fiat", "Accept-Encoding": "identity", "Connection": "close"}
 _SAFE_ELSEWHERE = ("Range", "If-Range", "Accept")
 
@@ -45,6 +47,7 @@ class HttpPolicy:
         proxies: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in either case; nothing is read from the environment.
         hosts: the only hosts that may be reached, redirects included; `*.example.org` stands for every name below
             `example.org`; empty for any.
+        ca_file: PEM file of the only certificate authorities to trust; empty for the system's.
     """
 
     allow_private_hosts: bool = False
@@ -54,6 +57,7 @@ class HttpPolicy:
     max_redirects: int = 5
     proxies: Mapping[str, str] = field(default_factory=dict)
     hosts: tuple[str, ...] = ()
+    ca_file: str = ""
 
 
 class BrokenTransfer(Exception):
@@ -151,11 +155,46 @@ class HttpClient:
             following = checked_url(current)
             if parts.scheme == "https" and following.scheme == "http":
                 raise SpecError(f"{parts.hostname} redirects from https to http: {shown_url(current)}")
-            if (following.hostname, following.port) != (parts.hostname, parts.port):
+            if not same_origin(following, parts):
                 own_headers = {name: value for name, value in own_headers.items() if name in _SAFE_ELSEWHERE}
         raise SpecError(f"{shown_url(url)} redirects more than {self.policy.max_redirects} times")
 
-    def _exchange(self, parts: SplitResult, headers: Mapping[str, str]) -> HttpAnswer:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> HttpAnswer:
+        """Make a request that writes; the answer's body is not read yet.
+
+        A redirect is followed only when it keeps the method (307, 308) and stays with the same scheme, host and port.
+
+        Args:
+            method: `POST`, `PATCH`, `PUT` or `DELETE`.
+            url: where to.
+            headers: of the caller.
+            body: what to send, None for none.
+
+        Raises:
+            SpecError: the URL is not allowed, or it redirects elsewhere.
+            EnvironmentFault: as `get`.
+            BrokenTransfer: as `get`; whether the request was done is not known then.
+        """
+        current = url
+        for _ in range(self.policy.max_redirects + 1):
+            parts = checked_url(current)
+            answer = self._exchange(parts, headers or {}, method, body)
+            if answer.status not in _REDIRECTS:
+                return answer
+            with answer:
+                current = urljoin(current, answer.headers.get("location", ""))
+            if answer.status not in _SAME_METHOD or not same_origin(checked_url(current), parts):
+                raise SpecError(
+                    f"{shown_url(url)} redirects what is written to {shown_url(current)}",
+                    hint="set the new address",
+                )
+        raise SpecError(f"{shown_url(url)} redirects more than {self.policy.max_redirects} times")
+
+    def _exchange(
+        self, parts: SplitResult, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
+    ) -> HttpAnswer:
         host = str(parts.hostname)
         timed: TimedSocket | None = None
         try:
@@ -166,14 +205,15 @@ class HttpClient:
             target = _target(parts)
             absolute = proxy is not None and parts.scheme == "http"
             connection.putrequest(
-                "GET",
+                method,
                 f"http://{parts.netloc}{target}" if absolute else target,
                 skip_host=True,
                 skip_accept_encoding=True,
             )
-            for name, value in {"Host": parts.netloc, **_HEADERS, **headers}.items():
+            length = {"Content-Length": str(len(body or b""))} if method != "GET" else {}
+            for name, value in {"Host": parts.netloc, **_HEADERS, **length, **headers}.items():
                 connection.putheader(name, value)
-            connection.endheaders()
+            connection.endheaders(body)
             response = connection.getresponse()
             timed.limit(self.policy.timeout_s)
             return HttpAnswer(parts.geturl(), response, timed)
@@ -204,8 +244,8 @@ class HttpClient:
             if parts.scheme == "https":
                 if proxy is not None:
                     proxy.tunnel(timed, host, port)
-                timed.secure(host)
-        except (OSError, ValueError):
+                timed.secure(host, self.policy.ca_file)
+        except (OSError, ValueError, EnvironmentFault):
             timed.end()
             raise
         return timed
@@ -218,38 +258,6 @@ class HttpClient:
             except OSError as error:
                 failure = error
         raise failure
-
-
-def checked_url(url: str) -> SplitResult:
-    """The parts of a URL that may be asked for.
-
-    Raises:
-        SpecError: not http or https, no host, credentials in it, or characters that don't belong there.
-    """
-    if (
-        len(url) > _LONGEST_URL
-        or not url.isascii()
-        or any(letter <= " " or letter in "\\\x7f" for letter in url)
-    ):
-        raise SpecError(f"{url[:80]!r} is no URL", hint="percent-encode special characters")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise SpecError(f"{url[:80]!r} is no URL: {error}") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise SpecError(f"{shown_url(url)} is not an address that starts with https:// or http://")
-    if "@" in parts.netloc:
-        raise SpecError(
-            f"the URL of {host} holds credentials", hint="URLs are shown in logs: use a public or signed URL"
-        )
-    return parts
-
-
-def shown_url(url: str) -> str:
-    """A URL without what may be secret: credentials, query, fragment."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _target(parts: SplitResult) -> str:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from fiat.builtin.http_client import BrokenTransfer, HttpAnswer, HttpClient, shown_url
+from fiat.builtin.http_client import BrokenTransfer, HttpAnswer, HttpClient
+from fiat.builtin.http_url import shown_url
 from fiat.errors import EnvironmentFault, SpecError
 
 _BLOCK_BYTES = 256 * 1024
 _TRIES = 6
 _WAITS_S = (0.2, 1.0, 3.0, 10.0, 30.0)
-_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+AGAIN = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses that say "later"."""
 _FOREIGN_RANGE = 416
 
 
@@ -126,7 +128,7 @@ def _transfer(client: HttpClient, url: str, partial: _Partial, *, known: bool) -
     else:
         partial.restart()
     with client.get(url, headers) as answer:
-        if answer.status in _AGAIN:
+        if answer.status in AGAIN:
             return False
         if headers and answer.status == _FOREIGN_RANGE:
             partial.restart()

@@ -5,6 +5,8 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from fiat.errors import EnvironmentFault
+
 
 class TimedSocket:
     """What `http.client` needs of a socket, with limits that a slow peer can't get around a byte at a time.
@@ -23,14 +25,25 @@ class TimedSocket:
         """From now on the exchange may take so many seconds."""
         self._deadline = self._clock() + seconds
 
-    def secure(self, host: str) -> None:
+    def secure(self, host: str, ca_file: str = "") -> None:
         """Speak TLS and check that the certificate is the host's.
+
+        Args:
+            host: whose certificate it must be.
+            ca_file: PEM file of the authorities to trust; empty for the system's.
 
         Raises:
             OSError: the handshake failed or the certificate is not to be trusted (ssl.SSLError is one).
+            EnvironmentFault: the file of authorities can't be read.
         """
+        try:
+            context = ssl.create_default_context(cafile=ca_file or None)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the certificate authorities in {ca_file} can't be read: {error.strerror or error}"
+            ) from error
         self._wait()
-        self._raw = ssl.create_default_context().wrap_socket(self._raw, server_hostname=host)
+        self._raw = context.wrap_socket(self._raw, server_hostname=host)
 
     def sendall(self, data: bytes) -> None:
         """Send everything."""

@@ -18,6 +18,7 @@ class Stage:
     Attributes:
         port: of the server.
         requests: (path, headers in lower case) in order.
+        bodies: of those that write, in order.
         names: what each name resolves to, answer after answer; the last one stays.
         resolved: names that were asked for.
         connected: addresses that were connected to.
@@ -25,6 +26,7 @@ class Stage:
 
     port: int
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     names: dict[str, list[list[str]]] = field(default_factory=dict)
     resolved: list[str] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
@@ -41,17 +43,21 @@ class Stage:
 
 @contextmanager
 def stage(answer: Answer) -> Iterator[Stage]:
-    """Serve `answer` to every GET until the `with` ends."""
+    """Serve `answer` to every request until the `with` ends."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if self.command != "GET":
+                found.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             found.requests.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
             try:
                 answer(self)
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
+
+        do_POST = do_PATCH = do_PUT = do_DELETE = do_GET  # noqa: N815  # http.server's names
 
         def log_message(self, *_: object) -> None:
             pass

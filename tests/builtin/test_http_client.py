@@ -242,3 +242,63 @@ def _over_tls(on: "http_stage.Stage", context: ssl.SSLContext) -> "http_stage.Co
         return ours
 
     return connect
+
+
+def test_what_writes_is_sent_with_its_body_and_length() -> None:
+    with stage(lambda handler: reply(handler, handler.command.encode(), 201)) as on:
+        client = HttpClient(HttpPolicy(allow_private_hosts=True))
+        for method, body in (("POST", b"{}"), ("PATCH", b"x" * 100_000), ("PUT", b""), ("DELETE", None)):
+            url = f"http://127.0.0.1:{on.port}/w"
+            with client.send(method, url, {"Authorization": "token t"}, body) as answer:
+                assert answer.status == 201
+                assert answer.read(100) == method.encode()
+            assert on.requests[-1][1]["content-length"] == str(len(body or b""))
+            assert on.requests[-1][1]["authorization"] == "token t"
+        assert on.bodies == [b"{}", b"x" * 100_000, b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("status", "target", "followed"),
+    [
+        (307, "/w2", True),
+        (308, "http://127.0.0.1:{port}/w2", True),
+        (301, "/w2", False),
+        (302, "/w2", False),
+        (303, "/w2", False),
+        (307, "http://localhost:{port}/w2", False),
+        (308, "https://127.0.0.1:{port}/w2", False),
+        (307, "http://127.0.0.1:1/w2", False),
+    ],
+)
+def test_what_writes_is_never_sent_on_to_another_place(status: int, target: str, followed: bool) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        where = target.format(port=handler.server.server_address[1])
+        reply(handler, b"", *((status,) if handler.path == "/w" else (201,)), Location=where)
+
+    with stage(answer) as on:
+        client = HttpClient(HttpPolicy(allow_private_hosts=True))
+        url = f"http://127.0.0.1:{on.port}/w"
+        if followed:
+            with client.send("POST", url, {}, b"{}") as found:
+                assert found.status == 201
+            assert on.bodies == [b"{}", b"{}"]
+        else:
+            with pytest.raises(SpecError, match="redirects what is written"):
+                client.send("POST", url, {}, b"{}")
+            assert len(on.requests) == 1
+
+
+def test_an_own_authority_is_trusted_alone(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with stage(lambda handler: reply(handler, b"secure")) as on:
+        on.names["secure.example"] = [[PUBLIC]]
+        policy = HttpPolicy(ca_file=f"{certificate}.crt")
+        client = HttpClient(policy, resolve=on.resolve, connect=_over_tls(on, context))
+        with client.get("https://secure.example/x") as answer:
+            assert answer.read(100) == b"secure"
+        lost = HttpClient(
+            HttpPolicy(ca_file="/nowhere.pem"), resolve=on.resolve, connect=_over_tls(on, context)
+        )
+        with pytest.raises(EnvironmentFault, match=r"/nowhere\.pem"):
+            lost.get("https://secure.example/x")
