@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fiat.errors import SpecError
-from fiat.spec.files import read_spec_file
+from fiat.spec.files import SpecFiles
 from fiat.spec.tree import Node, locate, walk
 from fiat.spec.yaml_events import parse
 
@@ -32,43 +32,42 @@ class Composed(NamedTuple):
     errors: list[SpecError]
 
 
-def compose(path: Path, *, root: Path, overrides: Sequence[str] = ()) -> Composed:
+def compose(path: Path, *, files: SpecFiles, overrides: Sequence[str] = ()) -> Composed:
     """Read a spec with everything that its `defaults` and the overrides bring in.
 
     Args:
         path: the spec's file.
-        root: the checkout; nothing outside it is read.
+        files: where it is read from.
         overrides: as typed: `key=value`, `+key=value`, `++key=value`, `~key`, `group=option`.
 
     Raises:
         SpecError: one of the files can't be read or composed.
     """
-    content, shown = read_spec_file(path, root=root)
+    content, shown = files.read(path)
     tree = parse(content, shown)
-    files: tuple[Path, ...] = (path,)
+    found: tuple[Path, ...] = (path,)
     changes: list[Any] = []
     groups: list[Any] = []
     errors: list[SpecError] = []
     if overrides:
         reader = importlib.import_module("fiat.spec.overrides")
         changes, errors = reader.parse_overrides(overrides)
-        groups = [change for change in changes if names_group(change.key, path.parent)]
+        groups = [change for change in changes if names_group(change.key, path.parent, files)]
     if groups or "defaults" in (tree.value if isinstance(tree.value, dict) else {}):
         composer = importlib.import_module("fiat.spec.hydra_compose")
-        tree, files = composer.compose_groups(tree, path, root=root, choices=groups)
+        tree, found = composer.compose_groups(tree, path, files=files, choices=groups)
     values = [change for change in changes if change not in groups]
     if values:
         tree, missed = importlib.import_module("fiat.spec.overrides").apply_overrides(tree, values)
         errors += missed
-    return Composed(tree, files, shown, errors + _forbidden_keys(tree))
+    return Composed(tree, found, shown, errors + _forbidden_keys(tree))
 
 
-def names_group(key: str, folder: Path) -> bool:
+def names_group(key: str, folder: Path, files: SpecFiles) -> bool:
     """Whether an override's key is a folder of YAML files beside the spec, so that its value is a choice."""
     if not key or not all(part.replace("-", "").replace("_", "").isalnum() for part in key.split("/")):
         return False
-    group = folder / key
-    return group.is_dir() and any(entry.suffix == ".yaml" for entry in group.iterdir())
+    return bool(files.options(folder / key))
 
 
 def _forbidden_keys(tree: Node) -> list[SpecError]:

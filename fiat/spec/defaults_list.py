@@ -1,13 +1,12 @@
 """Every file that a spec's `defaults` may bring in, read by our parser; none outside the spec's folder."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fiat.errors import SpecError, Where
-from fiat.spec.files import read_spec_file
+from fiat.spec.files import SpecFiles
 from fiat.spec.tree import Node
 from fiat.spec.yaml_events import leading_comments, parse
 
@@ -52,13 +51,13 @@ class Collector:
 
     Attributes:
         folder: the spec's folder.
-        root: the checkout.
+        files: where they are read from.
         parts: found so far, by path without `.yaml`.
         asked: where each path was asked for, also those that have no file.
     """
 
     folder: Path
-    root: Path
+    files: SpecFiles
     parts: dict[str, Part] = field(default_factory=dict)
     asked: dict[str, Where] = field(default_factory=dict)
 
@@ -74,11 +73,11 @@ class Collector:
         """
         self.asked.setdefault(target, where)
         path = self.folder / f"{target}.yaml"
-        if target in self.parts or not os.path.lexists(path):
+        if target in self.parts or not self.files.is_there(path):
             return
         if len(self.parts) >= MAX_FILES:
             raise SpecError(f"`defaults` bring in more than {MAX_FILES} files", where=where)
-        content, shown = read_spec_file(path, root=self.root)
+        content, shown = self.files.read(path)
         header = [match[1] for line in leading_comments(content) if (match := _HEADER.fullmatch(line))]
         if header and header[0].split(".")[0] == "hydra":
             raise SpecError("settings of Hydra can't be changed", where=Where(shown, 1, 1))

@@ -4,12 +4,58 @@ import difflib
 import os
 import stat
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from fiat.errors import SpecError, Where
 from fiat.spec.yaml_events import FORBIDDEN, MAX_BYTES
 
 SPEC_NAME = "spec.yaml"
 _LISTED = 20
+
+
+class SpecFiles(Protocol):
+    """Where a spec and what it brings in are read from: a checkout on disk, or a commit that is nowhere on disk."""
+
+    def read(self, path: Path) -> tuple[bytes, str]:
+        """Content of a file, and how it is called in errors.
+
+        Raises:
+            SpecError: it is not there, or nothing that a spec may be read from.
+        """
+        ...
+
+    def is_there(self, path: Path) -> bool:
+        """Whether there is anything at all at a path."""
+        ...
+
+    def options(self, folder: Path) -> tuple[str, ...]:
+        """Names, without `.yaml`, of the YAML files in a folder, sorted; empty when it is no folder."""
+        ...
+
+
+class DiskFiles:
+    """The files of a checkout.
+
+    Args:
+        root: its top; nothing outside it is read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, path: Path) -> tuple[bytes, str]:
+        """See `read_spec_file`."""
+        return read_spec_file(path, root=self._root)
+
+    def is_there(self, path: Path) -> bool:
+        """Symlinks are not followed."""
+        return os.path.lexists(path)
+
+    def options(self, folder: Path) -> tuple[str, ...]:
+        """Names of a folder that is no symlink."""
+        if folder.is_symlink() or not folder.is_dir():
+            return ()
+        return tuple(sorted(entry.stem for entry in folder.iterdir() if entry.suffix == ".yaml"))
 
 
 def find_root(path: Path) -> Path:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fiat.errors import SpecError, Where
 from fiat.spec.defaults_list import Collector, check_choice
+from fiat.spec.files import SpecFiles
 from fiat.spec.overrides import Change
 from fiat.spec.tree import Node
 
@@ -25,14 +26,14 @@ _LOCK = threading.Lock()
 
 
 def compose_groups(
-    tree: Node, path: Path, *, root: Path, choices: Sequence[Change]
+    tree: Node, path: Path, *, files: SpecFiles, choices: Sequence[Change]
 ) -> tuple[Node, tuple[Path, ...]]:
     """Compose a spec with its `defaults` and the choices of the command line.
 
     Args:
         tree: the spec's own file, parsed.
         path: that file.
-        root: the checkout.
+        files: where others are read from.
         choices: overrides whose key is a group of files beside the spec.
 
     Returns:
@@ -42,7 +43,7 @@ def compose_groups(
         SpecError: a file that is missing or can't be read, a choice that is none, or `defaults` that
             contradict each other.
     """
-    collector = Collector(path.parent, root)
+    collector = Collector(path.parent, files)
     collector.add_main(tree, path)
     arguments = [_argument(change, collector) for change in choices]
     collector.check_expansion()
@@ -58,8 +59,8 @@ def compose_groups(
                 composed = compose(config_name=path.stem, overrides=arguments)
         except Exception as error:  # Hydra meets odd `defaults` with asserts and errors of any kind
             raise _explain(error, tree, collector, choices) from None
-    files = tuple(part.path for part in collector.parts.values())
-    return _decode(composed, marks, tree.file), files
+    found = tuple(part.path for part in collector.parts.values())
+    return _decode(composed, marks, tree.file), found
 
 
 @contextmanager
@@ -128,12 +129,7 @@ def _explain(error: Exception, tree: Node, collector: Collector, choices: Sequen
     for target, where in missing:
         if f"'{target}'" in reason:
             group, _, _ = target.rpartition("/")
-            folder = collector.folder / group
-            found = (
-                sorted(entry.stem for entry in folder.glob("*.yaml"))
-                if folder.is_dir() and not folder.is_symlink()
-                else []
-            )
+            found = collector.files.options(collector.folder / group)
             hint = f"options of `{group}`: {', '.join(found[:10])}" if found and group else ""
             return SpecError(f"there is no file {target}.yaml beside the spec", hint=hint, where=where)
     for change in choices:

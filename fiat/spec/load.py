@@ -13,7 +13,7 @@ from fiat.errors import SpecError, SpecErrors, Where
 from fiat.spec.coherence import find_contradictions
 from fiat.spec.complaints import explain
 from fiat.spec.compose import compose
-from fiat.spec.files import find_root, spec_file
+from fiat.spec.files import DiskFiles, SpecFiles, find_root, spec_file
 from fiat.spec.interpolate import resolve
 from fiat.spec.language import is_free
 from fiat.spec.model import Spec
@@ -52,7 +52,12 @@ class LoadedSpec:
 
 
 def load_spec(
-    path: Path, *, root: Path, overrides: Sequence[str] = (), builtins: Mapping[str, str]
+    path: Path,
+    *,
+    root: Path,
+    overrides: Sequence[str] = (),
+    builtins: Mapping[str, str],
+    files: SpecFiles | None = None,
 ) -> LoadedSpec:
     """Read, compose, resolve and validate a spec. Runs nothing that the spec names.
 
@@ -61,12 +66,13 @@ def load_spec(
         root: the checkout, see `find_root`; nothing outside it is read.
         overrides: as typed on the command line, such as `params.lr=0.01`.
         builtins: values for `${commit}` and `${ref}`; `${dir}` is known from the path.
+        files: where it is read from; left out: the checkout as it is on disk.
 
     Raises:
         SpecErrors: every fault that was found, in the order of their places.
     """
     try:
-        composed = compose(path, root=root, overrides=overrides)
+        composed = compose(path, files=files or DiskFiles(root), overrides=overrides)
     except SpecErrors:
         raise
     except SpecError as error:
@@ -88,8 +94,8 @@ def load_spec(
         ]
     if errors or spec is None:
         raise SpecErrors(sorted(errors, key=lambda error: _order(error, composed.shown)))
-    files = composed.files
-    return LoadedSpec(spec, config, digest(config), files, path, folder, tuple(overrides), composed.tree)
+    found = composed.files
+    return LoadedSpec(spec, config, digest(config), found, path, folder, tuple(overrides), composed.tree)
 
 
 def digest(config: Mapping[str, object]) -> str:
