@@ -35,16 +35,18 @@ class Artifacts:
     Safe to use from several processes and threads at once.
 
     Args:
-        root: the `.fiat` folder, on one file system with the steps' work folders.
+        root: the `.fiat` folder, or that of a scope, on one file system with the steps' work folders.
+        beneath: folder of a cache to read what is not here from; it is never written to.
 
     Attributes:
         cache: the folder that DVC knows as its cache.
         lock: shared by whoever puts something, alone for whoever sweeps.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, beneath: Path | None = None) -> None:
         self.cache = root / "cache"
         self._objects = Objects(root)
+        self._beneath = None if beneath is None else Objects(beneath)
         self._placer = Placer()
         self.lock = FileLock(root / "cache.lock")
         self._trees: dict[str, tuple[TreeFile, ...]] = {}
@@ -66,7 +68,9 @@ class Artifacts:
         """
         top = str(path)
         resolved = os.path.realpath(top)
-        rules = WalkRules(inside=(resolved, os.path.realpath(self._objects.folder)), noun="output")
+        caches = [self._objects, *([self._beneath] if self._beneath else [])]
+        inside = (resolved, *(os.path.realpath(one.folder) for one in caches))
+        rules = WalkRules(inside=inside, noun="output")
         try:
             mode = os.lstat(top).st_mode
         except OSError as error:
@@ -90,7 +94,7 @@ class Artifacts:
         Raises:
             EnvironmentFault: this is no digest.
         """
-        return Path(self._objects.path(_checked(digest)))
+        return Path(self._path(_checked(digest)))
 
     def files(self, digest: str) -> tuple[TreeFile, ...]:
         """The files of a folder, sorted by path.
@@ -101,7 +105,7 @@ class Artifacts:
         known = self._trees.get(_checked(digest))
         if known is None:
             try:
-                with open(self._objects.path(digest), "rb") as file:
+                with open(self._path(digest), "rb") as file:
                     known = read_tree(file.read())
             except (OSError, ValueError) as error:
                 raise _gone(digest) from error
@@ -116,7 +120,7 @@ class Artifacts:
         """
         for file in self.files(digest):
             if file.path == path:
-                return Path(self._objects.path(file.digest))
+                return Path(self._path(file.digest))
         raise EnvironmentFault(f"artifact {digest[:12]} has no file {path}", hint="run its spec again")
 
     def check(self, digest: str) -> bool:
@@ -164,13 +168,23 @@ class Artifacts:
 
     def _place(self, digest: str, target: str) -> None:
         try:
-            content = self._placer.place(self._objects.path(digest), target)
+            content = self._placer.place(self._path(digest), target)
         except FileNotFoundError as error:
             raise _gone(digest) from error
         # What is read anyway is compared as well: a disk that rots leaves the object's time as it was.
         if content is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != digest:
-            self._objects.is_whole(digest, rehash=True)
+            self._has_whole(digest, rehash=True)
             raise _gone(digest)
+
+    def _path(self, digest: str) -> str:
+        if self._beneath is not None and not self._objects.has(digest) and self._beneath.has(digest):
+            return self._beneath.path(digest)
+        return self._objects.path(digest)
+
+    def _has_whole(self, digest: str, *, rehash: bool) -> bool:
+        if self._objects.is_whole(digest, rehash=rehash):
+            return True
+        return self._beneath is not None and self._beneath.is_whole(digest, rehash=rehash, mend=False)
 
     def _put_folder(self, top: str, rules: WalkRules, *, move: bool) -> Artifact:
         walk = walk_files(top, rules)
@@ -185,12 +199,12 @@ class Artifacts:
         return Artifact(digest, sum(size_bytes for _, size_bytes in kept), len(files))
 
     def _is_whole(self, digest: str, *, rehash: bool) -> bool:
-        if not self._objects.is_whole(_checked(digest), rehash=rehash):
+        if not self._has_whole(_checked(digest), rehash=rehash):
             return False
         if not digest.endswith(DIR):
             return True
         contents = {file.digest for file in self.files(digest)}
-        return all(_map(lambda one: self._objects.is_whole(one, rehash=rehash), contents, parallel=rehash))
+        return all(_map(lambda one: self._has_whole(one, rehash=rehash), contents, parallel=rehash))
 
 
 def _map(work: Callable[[_T], _R], items: Iterable[_T], *, parallel: bool = True) -> list[_R]:

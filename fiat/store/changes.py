@@ -68,7 +68,7 @@ class Changes:
 
         Args:
             change_id: of a change in state `new`; any other is left as it is.
-            runs: `held` or `waiting`; none ends the change.
+            runs: `held` or `waiting`, or `done` already (a spec that is wrong); none ends the change.
             reports: first reports of the runs, and the last ones of a change without runs.
             tell: words for what ends.
             verdict: of a change without runs.
@@ -100,14 +100,27 @@ class Changes:
             add_reports_within(transaction, reports, now)
             ended: list[QueuedRun] = []
             for run in runs:
-                if run.group:
+                if run.group and run.state != "done":
                     ended += _supersede(transaction, run, now, tell)
+            settle_change(transaction, change_id, now, tell)
             return ended
 
     def latest(self, repo: str, purpose: Purpose, ref: str, pull: int = 0) -> Change | None:
         """The newest change of a branch or pull request."""
         found = self._read(
             "WHERE line = ? ORDER BY made_at DESC, id DESC LIMIT 1", (line_of(repo, purpose, ref, pull),)
+        )
+        return found[0] if found else None
+
+    def before(self, change: Change) -> Change | None:
+        """The newest older change of the same branch or pull request."""
+        found = self._read(
+            "WHERE line = ? AND (made_at, id) < (?, ?) ORDER BY made_at DESC, id DESC LIMIT 1",
+            (
+                line_of(change.repo, change.purpose, change.ref, change.pull),
+                write_time(change.made_at),
+                change.id,
+            ),
         )
         return found[0] if found else None
 

@@ -11,12 +11,18 @@ from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database, Transaction
 from fiat.store.faults import damaged_rows
 from fiat.store.locks import HeldLock
+from fiat.store.queue_gc import forget_queue
 from fiat.store.rows import unpack, unpack_outputs, write_time
+from fiat.store.scopes import forget_scopes, remove_scopes, unused_scopes
 from fiat.store.sweep import Sweep, sweep
 from fiat.store.trees import DIR
 from fiat.store.work import WorkFolders
 
 GRACE_S = 600.0
+QUEUE_DAYS = 30.0
+# Longer than any plan goes on: who found a result before it was retired has written that it was used.
+_RETIRED_S = 24 * 3600.0
+_UNNEEDED = "run NOT IN (SELECT id FROM runs) AND fingerprint NOT IN (SELECT fingerprint FROM steps)"
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,9 @@ class GcReport:
         removed_results: results that no kept run used or made.
         removed_runs: runs with their steps, metrics, gates and logs.
         removed_folders: work folders and drafts of dead processes, logs and packages that belong to nothing kept.
-        in_use: another process had the store open, so all results and what they need were kept.
+        in_use: another process had the store open, so results without a run were only retired, and those went that
+            had been retired for a day.
+        removed_queue: rows of deliveries, changes, queued runs and reports that were over.
     """
 
     removed_objects: int
@@ -63,6 +71,7 @@ class GcReport:
     removed_runs: int
     removed_folders: int
     in_use: bool
+    removed_queue: int = 0
 
 
 def collect_garbage(
@@ -70,20 +79,22 @@ def collect_garbage(
     *,
     keep_runs: int = 20,
     keep_days: float | None = None,
+    queue_days: float = QUEUE_DAYS,
     dry_run: bool = False,
     grace_s: float = GRACE_S,
 ) -> GcReport:
     """Remove runs that are no longer kept, and everything that only they needed.
 
-    Kept are: each spec's newest runs, runs younger than `keep_days`, runs that still go on, runs that released a model;
-    and of all these the results, their artifacts and their logs. Safe beside runs that go on: while another
-    process has the store open no result is removed, and what came into the cache, or was put there again, within
-    `grace_s` stays.
+    Kept are: each spec's newest runs (strangers' runs count for themselves), runs younger than `keep_days`, runs that
+    still go on or wait in the queue, runs that released a model; and of all these the results, their artifacts and
+    their logs. Safe beside runs that go on: while another process has the store open a result is retired first, which
+    hides it, and removed a day later; what came into the cache, or was put there again, within `grace_s` stays.
 
     Args:
         heap: what to clean.
         keep_runs: how many of each spec's newest runs are kept, 0 or more.
         keep_days: runs younger than this are kept as well.
+        queue_days: what the runner is done with goes when it is older; see `queue_gc.forget_queue`.
         dry_run: change nothing, only say what would be removed.
         grace_s: age in seconds below which a file that nobody needs is left alone.
 
@@ -91,13 +102,17 @@ def collect_garbage(
         EnvironmentFault: the database or the disk refused.
     """
     cutoff = None if keep_days is None else write_time(heap.now - timedelta(days=keep_days))
+    scopes = unused_scopes(heap.root, heap.now)
     with heap.use.alone() as alone:
         with _transaction(heap.database, dry_run=dry_run) as transaction:
+            removed_queue = forget_queue(transaction, heap.now, queue_days)
             removed_runs = _forget_runs(transaction, keep_runs, cutoff)
-            removed_results = _forget_results(transaction) if alone else 0
+            removed_results = forget_scopes(transaction, scopes)
+            removed_results += _forget_results(transaction, heap.now, alone=alone)
             _forget_documents(transaction)
             needed = _needed_artifacts(transaction)
-            run_ids = frozenset(str(row[0]) for row in transaction.execute("SELECT id FROM runs"))
+            open_runs = "SELECT id FROM runs UNION SELECT id FROM queue WHERE state <> 'done'"
+            run_ids = frozenset(str(row[0]) for row in transaction.execute(open_runs))
         objects = _with_files(heap, needed)
         plan = Sweep(
             root=heap.root,
@@ -109,6 +124,8 @@ def collect_garbage(
         )
         with heap.artifacts.lock.alone():
             swept = sweep(plan, heap.work.abandoned())
+        if not dry_run:
+            remove_scopes(scopes)
     return GcReport(
         removed_objects=swept.removed_objects,
         removed_bytes=swept.removed_bytes,
@@ -116,8 +133,9 @@ def collect_garbage(
         kept_bytes=swept.kept_bytes,
         removed_results=removed_results,
         removed_runs=removed_runs,
-        removed_folders=swept.removed_folders,
+        removed_folders=swept.removed_folders + len(scopes),
         in_use=not alone,
+        removed_queue=removed_queue,
     )
 
 
@@ -139,8 +157,10 @@ def _transaction(database: Database, *, dry_run: bool) -> Iterator[Transaction]:
 def _forget_runs(transaction: Transaction, keep_runs: int, cutoff: str | None) -> int:
     rows = transaction.execute(
         "SELECT id FROM (SELECT id, state, started_at, "
-        "ROW_NUMBER() OVER (PARTITION BY spec ORDER BY started_at DESC, id DESC) AS place FROM runs) AS placed "
-        "WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases)",
+        "ROW_NUMBER() OVER (PARTITION BY spec, id IN (SELECT id FROM queue WHERE fork = 1) "
+        "ORDER BY started_at DESC, id DESC) AS place FROM runs) AS placed "
+        "WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases) "
+        "AND id NOT IN (SELECT id FROM queue WHERE state <> 'done')",
         (keep_runs, cutoff or "9999"),
     )
     for table, column in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
@@ -148,13 +168,21 @@ def _forget_runs(transaction: Transaction, keep_runs: int, cutoff: str | None) -
     return len(rows)
 
 
-def _forget_results(transaction: Transaction) -> int:
-    return len(
-        transaction.execute(
-            "DELETE FROM results WHERE run NOT IN (SELECT id FROM runs) "
-            "AND fingerprint NOT IN (SELECT fingerprint FROM steps) RETURNING fingerprint"
-        )
+def _forget_results(transaction: Transaction, now: datetime, *, alone: bool) -> int:
+    if alone:
+        return len(transaction.execute(f"DELETE FROM results WHERE {_UNNEEDED} RETURNING 1"))
+    # Somebody may have found one just before it was retired: it is needed, and not retired any more.
+    transaction.execute(
+        f"UPDATE results SET retired_at = NULL WHERE retired_at IS NOT NULL AND NOT ({_UNNEEDED})"
     )
+    gone = transaction.execute(
+        f"DELETE FROM results WHERE retired_at < ? AND {_UNNEEDED} RETURNING 1",
+        (write_time(now - timedelta(seconds=_RETIRED_S)),),
+    )
+    transaction.execute(
+        f"UPDATE results SET retired_at = ? WHERE retired_at IS NULL AND {_UNNEEDED}", (write_time(now),)
+    )
+    return len(gone)
 
 
 def _forget_documents(transaction: Transaction) -> None:

@@ -95,6 +95,15 @@ class HeldLock:
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
+    def is_at(self, path: Path) -> bool:
+        """Whether the file that is locked is still the one of this name; nobody may have made it on a read-only disk."""
+        if self._descriptor is None:
+            return True
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), path.stat())
+        except FileNotFoundError:
+            return False
+
     def close(self) -> None:
         """Give it back; calling it twice is fine."""
         _close(self._descriptor)

@@ -33,6 +33,21 @@ class Marks:
                 (_short(key), value),
             )
 
+    def generation(self, target: str, run: str) -> int:
+        """The number of a run's deploy to a target: one more than the last run's, and the same again for the same run."""
+        key = _short(f"generation {target}")
+        with self._database.write() as transaction:
+            rows = transaction.execute("SELECT value FROM marks WHERE key = ?", (key,))
+            number, _, last = str(rows[0][0]).partition(" ") if rows else ("0", "", "")
+            if last == run:
+                return int(number)
+            transaction.execute(
+                "INSERT INTO marks (key, value) VALUES (?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (key, f"{int(number) + 1} {run}"),
+            )
+        return int(number) + 1
+
     def drop(self, key: str) -> None:
         """Forget it."""
         with self._database.write() as transaction:

@@ -42,6 +42,10 @@ class Objects:
         """Where the object of this digest lies or would lie."""
         return f"{self._prefix}{digest[:2]}/{digest[2:]}"
 
+    def has(self, digest: str) -> bool:
+        """Whether there is an object of this name, whole or not."""
+        return os.path.exists(self.path(digest))
+
     def draft(self) -> str:
         """A name beside the cache that no other process or thread uses; `gc` removes it when the process is dead."""
         return f"{self.drafts}/{os.getpid()}-{next(self._count)}-{os.urandom(4).hex()}"
@@ -102,12 +106,13 @@ class Objects:
                     os.unlink(draft)
         return digest
 
-    def is_whole(self, digest: str, *, rehash: bool = False) -> bool:
+    def is_whole(self, digest: str, *, rehash: bool = False, mend: bool = True) -> bool:
         """Whether the object is there and holds what its name says; a damaged one is removed.
 
         Args:
             digest: of a file, or of a folder's list with `.dir`.
             rehash: read it all, instead of trusting its mark.
+            mend: remove a damaged one, mark a good one; False to leave everything as it is.
 
         Raises:
             EnvironmentFault: the disk refused.
@@ -124,6 +129,8 @@ class Objects:
                 intact = hash_file(path) == digest.removesuffix(DIR)
             except (FileNotFoundError, IsADirectoryError):
                 return False
+            if not mend:
+                return intact
             if intact:
                 with suppress(
                     PermissionError

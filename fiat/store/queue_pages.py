@@ -1,8 +1,8 @@
 """Looking at the queue: single runs, pages of them, and how much there is to do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from fiat.run.queue import Depth, QueuedRun, QueueState
+from fiat.run.queue import Depth, Purpose, QueuedRun, QueueState
 from fiat.store.database import Database, Value
 from fiat.store.queue_rows import QUEUE_COLUMNS, read_queued
 from fiat.store.rows import write_time
@@ -70,6 +70,28 @@ class QueuePages:
         for repo, state, count in rows:
             counts.setdefault(str(repo), {})[str(state)] = int(count or 0)
         return [Depth(repo, states) for repo, states in counts.items()]
+
+    def of_pull(self, repo: str, pull: int) -> list[QueuedRun]:
+        """All runs of a pull request, the newest first."""
+        return self._runs(
+            "WHERE repo = ? AND pull = ? AND pull > 0 ORDER BY queued_at DESC, id DESC", (repo, pull)
+        )
+
+    def last_judged(self, repo: str, purpose: Purpose, ref: str) -> Mapping[str, QueuedRun]:
+        """The newest judged run of each spec file of a branch, by the file's path: verdict `pass`, `warn` or `fail`."""
+        rows = self._runs(
+            "WHERE id IN (SELECT MAX(id) FROM queue WHERE repo = ? AND purpose = ? AND ref = ? AND pull = 0 "
+            "AND state = 'done' AND verdict IN ('pass', 'warn', 'fail') GROUP BY spec_path)",
+            (repo, purpose, ref),
+        )
+        return {run.spec_path: run for run in rows}
+
+    def verdicts(self) -> Mapping[tuple[str, str], int]:
+        """How many runs that are done ended with which verdict, by (repository, verdict)."""
+        rows = self._database.read(
+            "SELECT repo, verdict, COUNT(*) FROM queue WHERE state = 'done' GROUP BY repo, verdict"
+        )
+        return {(str(repo), str(verdict)): int(count or 0) for repo, verdict, count in rows}
 
     def gpu_seconds_of_pull(self, repo: str, pull: int) -> float:
         """GPU seconds that all runs of a pull request have used."""

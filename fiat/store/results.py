@@ -20,6 +20,7 @@ from fiat.store.rows import (
 )
 
 _COLUMNS = "fingerprint, spec, step, run, made_at, body, seal"
+_JOINED = "results.fingerprint, results.spec, results.step, results.run, results.made_at, results.body, results.seal"
 # How many runs of a spec are searched for the last one that had a step.
 _RUNS_TO_SEARCH = 200
 _AT_ONCE = 500
@@ -31,11 +32,13 @@ class Results:
     Args:
         database: where they are.
         documents: where their large parts are.
+        prefix: of the scope that they belong to, see `scopes`; results of other scopes don't exist here.
     """
 
-    def __init__(self, database: Database, documents: Documents) -> None:
+    def __init__(self, database: Database, documents: Documents, prefix: str = "") -> None:
         self._database = database
         self._documents = documents
+        self._prefix = prefix
 
     def find(self, fingerprint: str) -> Result | None:
         """The result of this work, or None when it was never done.
@@ -43,18 +46,20 @@ class Results:
         Whether its artifacts are still there is another question: ask `Artifacts.check`. `Result.parts` of
         what is found reads its large values when they are asked for.
         """
-        rows = self._database.read(f"SELECT {_COLUMNS} FROM results WHERE fingerprint = ?", (fingerprint,))
-        return self._result(rows[0]) if rows else None
+        return self.find_many((fingerprint,)).get(fingerprint)
 
     def find_many(self, fingerprints: Iterable[str]) -> dict[str, Result]:
         """The results of these works by fingerprint; those never done are left out."""
         wanted = list(dict.fromkeys(fingerprints))
         found: dict[str, Result] = {}
         for start in range(0, len(wanted), _AT_ONCE):
-            some = wanted[start : start + _AT_ONCE]
+            some = [self._prefix + one for one in wanted[start : start + _AT_ONCE]]
             marks = ", ".join("?" * len(some))
-            rows = self._database.read(f"SELECT {_COLUMNS} FROM results WHERE fingerprint IN ({marks})", some)
-            found.update((str(row[0]), self._result(row)) for row in rows)
+            rows = self._database.read(
+                f"SELECT {_COLUMNS} FROM results WHERE fingerprint IN ({marks}) AND retired_at IS NULL", some
+            )
+            for result in map(self._result, rows):
+                found[result.fingerprint] = result
         return found
 
     def add(self, result: Result, *, replace: bool = False) -> Result:
@@ -78,14 +83,15 @@ class Results:
         """`add` as a part of a larger transaction."""
         if not replace:
             rows = transaction.execute(
-                f"SELECT {_COLUMNS} FROM results WHERE fingerprint = ?", (result.fingerprint,)
+                f"SELECT {_COLUMNS} FROM results WHERE fingerprint = ? AND retired_at IS NULL",
+                (self._prefix + result.fingerprint,),
             )
             if rows:
                 return self._result(rows[0])
         row = storable(
             (
-                result.fingerprint,
-                result.spec,
+                self._prefix + result.fingerprint,
+                self._prefix + result.spec,
                 result.step,
                 result.run,
                 write_time(result.made_at) or "",
@@ -95,7 +101,7 @@ class Results:
         transaction.execute(
             f"INSERT INTO results ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE "
             "SET spec = excluded.spec, step = excluded.step, run = excluded.run, "
-            "made_at = excluded.made_at, body = excluded.body, seal = excluded.seal",
+            "made_at = excluded.made_at, body = excluded.body, seal = excluded.seal, retired_at = NULL",
             (*row, _seal(row)),
         )
         return result
@@ -107,26 +113,26 @@ class Results:
         last.
         """
         rows = self._database.read(
-            "SELECT steps.fingerprint FROM (SELECT id, started_at FROM runs WHERE spec = ? "
+            f"SELECT {_JOINED} FROM (SELECT id, started_at FROM runs WHERE spec = ? "
             "ORDER BY started_at DESC, id DESC LIMIT ?) AS recent JOIN steps ON steps.run = recent.id "
-            "JOIN results ON results.fingerprint = steps.fingerprint "
+            "JOIN results ON results.fingerprint = ? || steps.fingerprint "
             "WHERE steps.name = ? AND steps.state IN ('ran', 'reused') "
             "ORDER BY recent.started_at DESC, recent.id DESC LIMIT 1",
-            (spec, _RUNS_TO_SEARCH, step),
+            (spec, _RUNS_TO_SEARCH, self._prefix, step),
         )
         if rows:
-            return self.find(str(rows[0][0]))
+            return self._result(rows[0])
         rows = self._database.read(
             f"SELECT {_COLUMNS} FROM results WHERE spec = ? AND step = ? "
             "ORDER BY made_at DESC, fingerprint DESC LIMIT 1",
-            (spec, step),
+            (self._prefix + spec, step),
         )
         return self._result(rows[0]) if rows else None
 
     def drop(self, fingerprint: str) -> None:
         """Forget a result, because an artifact of it is damaged or gone: its work is then done again."""
         with self._database.write() as transaction:
-            transaction.execute("DELETE FROM results WHERE fingerprint = ?", (fingerprint,))
+            transaction.execute("DELETE FROM results WHERE fingerprint = ?", (self._prefix + fingerprint,))
 
     def _body(self, transaction: Transaction, result: Result) -> str:
         small, large = self._documents.split(transaction, {**result.parts, _OBSERVED: dict(result.observed)})
@@ -153,9 +159,9 @@ class Results:
         if observed is None:
             observed = self._documents.read(large.pop(_OBSERVED))
         return Result(
-            fingerprint=str(fingerprint),
+            fingerprint=str(fingerprint).removeprefix(self._prefix),
             step=str(step),
-            spec=str(spec),
+            spec=str(spec).removeprefix(self._prefix),
             run=str(run),
             outputs=unpack_outputs(body["outputs"]),
             parts=Parts(small, large, self._documents) if large else small,

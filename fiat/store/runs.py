@@ -1,7 +1,7 @@
 """What happened in each run: tables `runs` (with the verdict), `steps`, `gates` and `metrics`."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -67,8 +67,14 @@ class Runs:
             transaction.execute(
                 f"INSERT INTO runs ({RUN_COLUMNS}) VALUES ({', '.join('?' * 18)})", run_row(run, config)
             )
-            for step in run.steps:
-                save_step_within(transaction, run.id, step)
+            if there:
+                for step in run.steps:
+                    save_step_within(transaction, run.id, step)
+            else:
+                transaction.execute_many(
+                    f"INSERT INTO steps ({STEP_COLUMNS}) VALUES ({', '.join('?' * 13)})",
+                    [(run.id, step.name, place, *step_row(step)) for place, step in enumerate(run.steps)],
+                )
             _write_outcome(transaction, run.id, run.metrics, run.gates)
 
     def save_step(self, run_id: str, step: StepResult) -> None:
@@ -156,6 +162,24 @@ class Runs:
         )
         with self._readable("of the list"):
             return [read_run(row, config={}) for row in rows]
+
+    def step_seconds(self, spec: str, last: int = 10) -> Mapping[str, list[float]]:
+        """How long the steps of a spec took when they ran, step to seconds, the newest first.
+
+        Args:
+            spec: its name.
+            last: runs that are looked at.
+        """
+        rows = self._database.read(
+            "SELECT steps.name, steps.seconds FROM steps JOIN (SELECT id, started_at FROM runs WHERE spec = ? "
+            "ORDER BY started_at DESC, id DESC LIMIT ?) AS recent ON recent.id = steps.run "
+            "WHERE steps.state = 'ran' ORDER BY recent.started_at DESC",
+            (spec, last),
+        )
+        found: dict[str, list[float]] = {}
+        for name, seconds in rows:
+            found.setdefault(str(name), []).append(float(seconds or 0.0))
+        return found
 
     def mark_crashed(self, alive: Callable[[int, str], bool]) -> list[str]:
         """End the runs whose process is gone as `interrupted`.

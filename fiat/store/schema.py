@@ -97,7 +97,8 @@ _METRICS = """CREATE TABLE metrics (
     PRIMARY KEY (run, step, position)
 )"""
 
-# `seal` is a digest over the rest of the row: SQLite itself does not notice a bit that flips within a text.
+# `seal` is a digest over the columns before it: SQLite itself does not notice a bit that flips within a text.
+# `retired_at` is set when no kept run needs the result: it is not found any more, and goes a day later.
 _RESULTS = """CREATE TABLE results (
     fingerprint TEXT NOT NULL PRIMARY KEY,
     spec TEXT NOT NULL,
@@ -105,7 +106,8 @@ _RESULTS = """CREATE TABLE results (
     run TEXT NOT NULL,
     made_at TEXT NOT NULL,
     body TEXT NOT NULL,
-    seal TEXT NOT NULL
+    seal TEXT NOT NULL,
+    retired_at TEXT
 )"""
 
 _RELEASES = """CREATE TABLE releases (
@@ -138,6 +140,6 @@ SCHEMA = Schema(
         "CREATE INDEX releases_by_model ON releases (model, sequence)",
         *QUEUE_TABLES,
     ),
-    # Version 2 brought the runner's tables.
-    migrations={1: QUEUE_TABLES},
+    # Version 2 brought the runner's tables, and results that go while others use the store.
+    migrations={1: ("ALTER TABLE results ADD COLUMN retired_at TEXT", *QUEUE_TABLES)},
 )

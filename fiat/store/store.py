@@ -14,7 +14,7 @@ from fiat.store.deliveries import Deliveries
 from fiat.store.documents import Documents
 from fiat.store.faults import disk_faults
 from fiat.store.fence import Fence
-from fiat.store.gc import GRACE_S, GcReport, Heap, collect_garbage
+from fiat.store.gc import GRACE_S, QUEUE_DAYS, GcReport, Heap, collect_garbage
 from fiat.store.locks import HeldLock
 from fiat.store.marks import Marks
 from fiat.store.metrics import Metrics, add_metrics_within
@@ -25,6 +25,7 @@ from fiat.store.releases import Releases
 from fiat.store.results import Results
 from fiat.store.runs import Runs, save_step_within
 from fiat.store.schema import SCHEMA
+from fiat.store.scopes import Scope
 from fiat.store.seats import Seats
 from fiat.store.sqlite_file import SqliteFile
 from fiat.store.stats import Digester
@@ -54,12 +55,15 @@ class Store:
         database: for this room only.
     """
 
-    def __init__(self, root: Path, database: Database, now: Callable[[], datetime], checkout: Path) -> None:
+    def __init__(
+        self, root: Path, database: Database, now: Callable[[], datetime], checkout: Path, scope: Scope
+    ) -> None:
         self.root = root
         self._now = now
+        self._scope = scope
         self.database = database
         documents = Documents(database)
-        self.results = Results(database, documents)
+        self.results = Results(database, documents, scope.prefix)
         self.runs = Runs(database, documents, now)
         self.metrics = Metrics(database)
         self.releases = Releases(database)
@@ -69,8 +73,8 @@ class Store:
         self.outbox = Outbox(database, now)
         self.seats = Seats(database)
         self.marks = Marks(database)
-        self.artifacts = Artifacts(root)
-        self.digester = Digester(root / "stats", checkout, now)
+        self.artifacts = Artifacts(scope.root, root if scope.prefix else None)
+        self.digester = Digester(scope.root / "stats", checkout, now)
         self.work = WorkFolders(root)
         # Held as long as the store is open, so that `gc` in another process sees that it is used.
         self._use = HeldLock(root / "use.lock")
@@ -118,13 +122,19 @@ class Store:
         *,
         keep_runs: int = 20,
         keep_days: float | None = None,
+        queue_days: float = QUEUE_DAYS,
         dry_run: bool = False,
         grace_s: float = GRACE_S,
     ) -> GcReport:
         """Remove what no kept run and no release needs; see `gc.collect_garbage`."""
-        heap = Heap(self.root, self.database, self.artifacts, self.work, self._use, self._now())
+        heap = Heap(self.root, self.database, Artifacts(self.root), self.work, self._use, self._now())
         return collect_garbage(
-            heap, keep_runs=keep_runs, keep_days=keep_days, dry_run=dry_run, grace_s=grace_s
+            heap,
+            keep_runs=keep_runs,
+            keep_days=keep_days,
+            queue_days=queue_days,
+            dry_run=dry_run,
+            grace_s=grace_s,
         )
 
     def close(self) -> None:
@@ -133,6 +143,7 @@ class Store:
         self.work.close()
         self.database.close()
         self._use.close()
+        self._scope.close()
 
     def __enter__(self) -> "Store":
         return self
@@ -148,6 +159,7 @@ def open_store(
     now: Callable[[], datetime],
     checkout: Path | None = None,
     fence: Fence | None = None,
+    scope: str = "",
 ) -> Store:
     """Open the store of a checkout, or make it.
 
@@ -158,6 +170,8 @@ def open_store(
         now: the clock, aware.
         checkout: top folder that files are digested under; left out: the folder above `root`.
         fence: a worker's claim: every write raises Fenced as soon as another worker has the run.
+        scope: for strangers' runs, such as `fork-4711-12`: results and artifacts are kept apart under this name;
+            artifacts that all share can be read, their results are not found, and nothing is written there.
 
     Raises:
         EnvironmentFault: the store is damaged, cut, no store or of a newer version; the disk refused; the
@@ -170,7 +184,11 @@ def open_store(
         )
     _make_folders(root)
     backend = SqliteFile(root / "store.db", SCHEMA) if url is None else PostgresServer(url, SCHEMA)
-    return Store(root, Database(backend, fence), now, checkout or root.parent)
+    try:
+        return Store(root, Database(backend, fence), now, checkout or root.parent, Scope(root, scope))
+    except BaseException:
+        backend.close()
+        raise
 
 
 def _make_folders(root: Path) -> None:
