@@ -90,7 +90,8 @@ class RunDoor(Protocol):
     def log(self, run_id: str, step: str, offset: int, limit: int) -> LogChunk | None:
         """At most `limit` bytes of a step's log; None when the run or the step does not exist.
 
-        A step without output yet gives no bytes; so does an offset behind the end.
+        A step without output yet gives no bytes; so does an offset behind the end. A negative offset counts from
+        the end of what there is, and stops at the start; the chunk's own offset says where its bytes really begin.
         """
         ...
 
@@ -143,7 +144,10 @@ class FrontDoor(HookDoor, RunDoor, WorkDoor, Protocol):
     """All of it, with tokens and how the runner is."""
 
     def token(self, text: str) -> Access | None:
-        """Whose token that is, compared in constant time; None for nobody's."""
+        """Whose token that is, compared in constant time; None for nobody's.
+
+        Answers from memory: this one is also called outside of threads.
+        """
         ...
 
     def health(self) -> Health:

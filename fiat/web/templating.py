@@ -1,0 +1,58 @@
+"""Turns templates into pages; whatever people named or printed is escaped, and its control characters are made visible."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from fiat.web.words import visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+ASSETS = {"fiat.css": "text/css", "live.js": "text/javascript"}
+PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+# The report is made elsewhere, of what people's code wrote: it gets an origin of its own, without scripts.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+)
+
+
+class Templates:
+    """The package's templates and assets, read once."""
+
+    def __init__(self) -> None:
+        self._assets = {name: (TEMPLATES / name).read_bytes() for name in ASSETS}
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_harmless,
+        )
+        digests = {name: hashlib.sha256(data).hexdigest()[:12] for name, data in self._assets.items()}
+        self._environment.globals["asset"] = lambda name: f"/assets/{name}?v={digests[name]}"
+
+    def page(self, name: str, values: Mapping[str, object], status: int = 200) -> HTMLResponse:
+        """A page as a response."""
+        text = self._environment.get_template(name).render(values)
+        # Not `no-referrer`: with that, browsers send `Origin: null` with the forms of the page.
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Referrer-Policy": "same-origin"}
+        return HTMLResponse(text, status, headers)
+
+    def asset(self, name: str) -> Response | None:
+        """A style sheet or script; None when there is none of that name."""
+        data = self._assets.get(name)
+        if data is None:
+            return None
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return Response(data, headers=headers, media_type=ASSETS[name])
+
+
+def _harmless(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,0 +1,372 @@
+"""A stand-in for the engine behind the web doors: in memory, with a few runs, logs, tokens and signed webhooks."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from fiat.builtin.trigger_gitea import ForgejoTrigger, GiteaTrigger
+from fiat.builtin.trigger_github import GithubTrigger
+from fiat.builtin.trigger_gitlab import GitlabTrigger
+from fiat.errors import FiatError, SpecError
+from fiat.run.delivery import Delivery
+from fiat.run.model import GateResult, Metric, Run, StepResult
+from fiat.run.queue import Change, Depth, QueuedRun
+from fiat.run.report import Check, Letter
+from fiat.run.view import (
+    Access,
+    CancelState,
+    ChangeView,
+    Health,
+    LogChunk,
+    Numbers,
+    Page,
+    RateLimit,
+    RunView,
+    TakenState,
+)
+from fiat.web.app import FiatApi, create_app
+from fiat.web.settings import WebSettings
+
+NOW = datetime(2026, 11, 21, 6, 15, tzinfo=UTC)
+URL = "https://fiat.example"
+SECRET = "a webhook secret of some length"
+COMMIT = "4f2a" * 10
+REPOS = ("acme/models", "acme/vision", "other/secret")
+TOKENS = {
+    "admin-token-of-16-characters": Access("boss", frozenset({"admin"})),
+    "read-token-of-16-characters": Access("reader", frozenset({"read"})),
+    "ci-token-of-16-characters": Access(
+        "ci", frozenset({"read", "trigger", "cancel"}), frozenset({"acme/models"})
+    ),
+    "blind-token-of-16-characters": Access("blind", frozenset({"trigger"})),
+}
+ADMIN, READ, CI, BLIND = TOKENS
+
+
+@dataclass
+class Stage:
+    """Implements `FrontDoor`.
+
+    Attributes:
+        taken: deliveries, in order.
+        fault: raised instead of taking one.
+        queue: runs by id.
+        records: what was recorded, by run id.
+        logs: bytes by (run id, step).
+        asked: what was asked for, as tuples of the method's name and arguments.
+        reports: report pages by run id.
+        healthy: whether it is.
+    """
+
+    triggers: tuple[Any, ...] = (ForgejoTrigger(), GiteaTrigger(), GitlabTrigger(), GithubTrigger())
+    secrets: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {name: (SECRET,) for name in ("github", "gitlab", "gitea", "forgejo")}
+    )
+    repositories: tuple[str, ...] = REPOS
+    taken: list[Delivery] = field(default_factory=list)
+    fault: Exception | None = None
+    queue: dict[str, QueuedRun] = field(default_factory=dict)
+    records: dict[str, Run] = field(default_factory=dict)
+    logs: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+    reports: dict[str, str] = field(default_factory=dict)
+    healthy: bool = True
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def secrets_for(self, forge: str) -> tuple[str, ...]:
+        return self.secrets.get(forge, ())
+
+    def take(self, items: Sequence[Delivery]) -> list[TakenState]:
+        if self.fault is not None:
+            raise self.fault
+        states: list[TakenState] = []
+        with self.lock:
+            for item in items:
+                known = any(item.id == other.id for other in self.taken)
+                states.append("again" if known else "new")
+                if not known:
+                    self.taken.append(item)
+        return states
+
+    def runs(self, repos: Sequence[str], spec: str, state: str, before: str, limit: int) -> Page[QueuedRun]:
+        if before and before not in self.queue:
+            raise SpecError("`before` is no cursor of this list")
+        found = [
+            run
+            for run in sorted(self.queue.values(), key=lambda run: run.id, reverse=True)
+            if (not repos or run.repo in repos)
+            and spec in ("", run.spec)
+            and state in ("", run.state)
+            and (not before or run.id < before)
+        ]
+        return Page(tuple(found[:limit]), found[limit - 1].id if len(found) > limit else "")
+
+    def run(self, run_id: str) -> RunView | None:
+        queued = self.queue.get(run_id)
+        if queued is None:
+            return None
+        return RunView(
+            queued,
+            self.records.get(run_id),
+            sandbox="bubblewrap",
+            commit_url=f"https://github.com/{queued.repo}/commit/{queued.commit}",
+            pull_url="javascript:alert(1)" if queued.pull else "",
+            has_report=run_id in self.reports,
+        )
+
+    def log(self, run_id: str, step: str, offset: int, limit: int) -> LogChunk | None:
+        record = self.records.get(run_id)
+        found = next((item for item in record.steps if item.name == step), None) if record else None
+        if found is None:
+            return None
+        data = self.logs.get((run_id, step), b"")
+        start = max(0, len(data) + offset) if offset < 0 else offset
+        piece = data[start : start + limit]
+        over = found.state not in ("running", "waiting") and start + len(piece) >= len(data)
+        return LogChunk(piece, start, over)
+
+    def report_html(self, run_id: str) -> str | None:
+        return self.reports.get(run_id)
+
+    def changes(self, repos: Sequence[str], before: str, limit: int) -> Page[Change]:
+        found = [view.change for view in self._changes() if not repos or view.change.repo in repos]
+        return Page(tuple(found[:limit]))
+
+    def change(self, change_id: str) -> ChangeView | None:
+        return next((view for view in self._changes() if view.change.id == change_id), None)
+
+    def letters(self, repos: Sequence[str], state: str, limit: int) -> tuple[Letter, ...]:
+        check = Check(COMMIT, "fiat/push", "success", "done")
+        letter = Letter(7, "acme/models", f"{COMMIT} fiat/push", "dead", 9, "403 from the forge", check)
+        return (letter,) if (not repos or letter.repo in repos) and state in ("", "dead") else ()
+
+    def cancel(self, run_id: str, who: str) -> CancelState:
+        self.asked.append(("cancel", run_id, who))
+        state = self.queue[run_id].state
+        return "over" if state == "done" else "cancelling" if state == "running" else "cancelled"
+
+    def submit(self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str) -> Change:
+        if ref == "nowhere":
+            raise SpecError("there is no branch, tag or commit nowhere", hint="push it")
+        self.asked.append(("submit", repo, ref, tuple(specs), tuple(overrides), who))
+        return Change("c9", repo, COMMIT, "manual", "refs/heads/main", specs=tuple(specs), made_at=NOW)
+
+    def approve(self, repo: str, pull: int, commit: str, who: str) -> int:
+        self.asked.append(("approve", repo, pull, commit, who))
+        held = [run for run in self.queue.values() if run.state == "held"]
+        return sum((run.repo, run.pull, run.commit) == (repo, pull, commit) for run in held)
+
+    def rollback(self, repo: str, spec: str, target: str, who: str) -> Change:
+        self.asked.append(("rollback", repo, spec, target, who))
+        return Change("c10", repo, COMMIT, "rollback", "refs/heads/main", specs=(spec,), made_at=NOW)
+
+    def token(self, text: str) -> Access | None:
+        return TOKENS.get(text)
+
+    def health(self) -> Health:
+        return Health(True, {"process": "ok"})
+
+    def ready(self) -> Health:
+        return Health(self.healthy, {"store": "ok" if self.healthy else "the disk is full"})
+
+    def numbers(self) -> Numbers:
+        return Numbers(
+            deliveries={("github", "push", "done"): 3, ("github", "a new event", "done"): 1},
+            depths=(
+                Depth("acme/models", {"waiting": 2, "running": 1}),
+                Depth("unknown/repo", {"waiting": 9}),
+            ),
+            outbox={("acme/models", "dead"): 1},
+            verdicts={("acme/models", "pass"): 4},
+            leases=1,
+            workers=2,
+            rate_limits=(RateLimit("acme/models", 5000, 4987, 1200.0),),
+        )
+
+    def add(self, run_id: str, *, steps: Sequence[StepResult] = (), **changes: Any) -> QueuedRun:
+        """One more run, by default one of acme/models that is done and passed; with steps it has a record."""
+        run = replace(done_run(run_id), **changes)
+        self.queue[run_id] = run
+        if steps:
+            self.records[run_id] = record_of(run, steps)
+        return run
+
+    def _changes(self) -> list[ChangeView]:
+        views = []
+        for name in sorted({run.change for run in self.queue.values()}):
+            runs = tuple(run for run in self.queue.values() if run.change == name)
+            first = runs[0]
+            change = Change(
+                name,
+                first.repo,
+                first.commit,
+                first.purpose,
+                first.ref,
+                pull=first.pull,
+                state="split",
+                cause=first.cause,
+            )
+            views.append(ChangeView(replace(change, made_at=first.queued_at), runs))
+        return views
+
+
+def done_run(run_id: str) -> QueuedRun:
+    """A run that is over and went well."""
+    return QueuedRun(
+        run_id,
+        change="c1",
+        repo="acme/models",
+        commit=COMMIT,
+        purpose="push",
+        ref="refs/heads/main",
+        spec="fashion",
+        spec_path="specs/fashion/spec.yaml",
+        state="done",
+        cause="pushed by ada",
+        verdict="pass",
+        queued_at=NOW - timedelta(minutes=12),
+        started_at=NOW - timedelta(minutes=11),
+        ended_at=NOW - timedelta(minutes=3),
+    )
+
+
+def record_of(run: QueuedRun, steps: Sequence[StepResult], **changes: Any) -> Run:
+    """What was recorded of a run."""
+    record = Run(
+        id=run.id,
+        spec=run.spec,
+        spec_path=run.spec_path,
+        spec_digest="0" * 64,
+        plan_digest="1" * 64,
+        commit=run.commit,
+        branch="main",
+        dirty=False,
+        overrides=(),
+        config={},
+        state="done" if run.state == "done" else "running",
+        verdict=run.verdict,
+        reason="",
+        started_at=run.started_at or NOW,
+        steps=tuple(steps),
+        metrics=(
+            Metric("accuracy", 0.9312, low=0.921, high=0.941, n_rows=2000),
+            Metric("loss", float("nan")),
+            Metric("accuracy", 0.5, step=3),
+            Metric("accuracy", 0.87, slice="label=7", low=0.81, high=0.92, n_rows=212),
+        ),
+        gates=(
+            GateResult("accuracy >= 0.9", "pass", "accuracy is 0.9312", 0.9312, 0.9),
+            GateResult("recall by label >= 0.7", "warn", "recall of label 6 is 0.68", 0.68, 0.7),
+        ),
+        model_digest="ab" * 16,
+    )
+    return replace(record, **changes)
+
+
+def filled() -> Stage:
+    """A stage with runs in every state."""
+    stage = Stage()
+    minute = timedelta(minutes=1)
+    ran = (
+        StepResult("data.images", "data", "reused", "unchanged"),
+        StepResult("train", "train", "ran", "train.py changed", 412.0, 1, started_at=NOW - 9 * minute),
+        StepResult("evaluate", "evaluate", "ran", "its input changed", 12.4, 1),
+    )
+    stage.add("r1", steps=ran)
+    stage.logs["r1", "train"] = b"epoch 1\nepoch 2\nepoch 3\n"
+    stage.reports["r1"] = "<!DOCTYPE html><title>report</title><style>p{color:red}</style><p>All of it</p>"
+    running = (
+        replace(ran[0]),
+        replace(ran[1], state="running", seconds=0.0),
+        StepResult("evaluate", "evaluate", "waiting"),
+    )
+    stage.add("r2", steps=running, state="running", verdict=None, ended_at=None, spec="digits", attempt=2)
+    stage.logs["r2", "train"] = b"epoch 1  loss 0.52\n"
+    stage.add("r3", state="waiting", verdict=None, started_at=None, ended_at=None, change="c2")
+    pull = {
+        "purpose": "pull_request",
+        "pull": 17,
+        "fork": True,
+        "change": "c3",
+        "cause": "pull request 17 by eve",
+    }
+    stage.add("r4", state="held", verdict=None, started_at=None, ended_at=None, **pull)
+    stage.add("r5", verdict="fail", reason="accuracy is 0.87, below 0.9", repo="acme/vision", change="c4")
+    stage.add("r6", verdict="error", reason="superseded by 1b2c3d4e", cancel="superseded", change="c5")
+    stage.add("r7", repo="other/secret", spec="hidden", change="c6")
+    return stage
+
+
+def settings(**changes: Any) -> WebSettings:
+    """Settings for tests: nothing waits for long."""
+    given: dict[str, Any] = {"url": URL, "key": b"k" * 32, "poll_s": 0.01, "read_timeout_s": 0.5}
+    return WebSettings(**{**given, **changes})
+
+
+def app_of(stage: Stage, clock: Callable[[], datetime] = lambda: NOW, **changes: Any) -> FiatApi:
+    """The app in front of a stage."""
+    return create_app(stage, settings(**changes), clock)
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Headers of a program."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+@asynccontextmanager
+async def client_of(app: Any, token: str = "", **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client in process."""
+    given = {**(bearer(token) if token else {}), **headers}
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=URL, headers=given) as client:
+        yield client
+
+
+def ask(app: Any, method: str, path: str, token: str = "", **arguments: Any) -> httpx.Response:
+    """One request in process."""
+
+    async def once() -> httpx.Response:
+        async with client_of(app, token) as client:
+            return await client.request(method, path, **arguments)
+
+    return asyncio.run(once())
+
+
+def push_body(**changes: Any) -> bytes:
+    """A push to main as GitHub tells it."""
+    said: dict[str, Any] = {
+        "ref": "refs/heads/main",
+        "before": "1" * 40,
+        "after": COMMIT,
+        "deleted": False,
+        "repository": {"id": 123456, "full_name": "acme/models"},
+        "sender": {"id": 1, "login": "ada"},
+        "pusher": {"name": "ada"},
+    }
+    return json.dumps({**said, **changes}).encode()
+
+
+def signed(body: bytes, event: str = "push", *, secret: str = SECRET, delivery: str = "") -> dict[str, str]:
+    """Headers of GitHub for a body."""
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return {
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": delivery or str(uuid.uuid4()),
+        "X-Hub-Signature-256": f"sha256={digest}",
+        "Content-Type": "application/json",
+        "User-Agent": "GitHub-Hookshot/0000000",
+    }
+
+
+class Full(FiatError):
+    """What a full disk says."""
