@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault, SpecError
+from fiat.git.entries import Blob
 from fiat.git.mirror import Mirror
 from fiat.git.names import fault_of_path
-from fiat.git.objects import Blob, ObjectReader, TooLarge
-from fiat.git.tree import Tree
+from fiat.git.objects import ObjectReader, TooLarge
+from fiat.git.tree import Tree, resolve
 from fiat.git.words import show_path
 
 LONGEST_TARGET_BYTES = 4096
@@ -155,16 +156,26 @@ def _plan(tree: Tree, caps: LayoutLimits) -> tuple[Mapping[str, Blob], tuple[Lef
         fault = fault_of_path(path)
         if fault:
             raise SpecError(f"the path {show_path(path)[:200]} of the commit {fault}")
-        if blob.is_link and tree.resolve(path)[0] is None:
+        if blob.is_link and resolve(tree, path)[0] is None:
             left_out.append(LeftOut(path, "is a symlink that leads out of the repository"))
             continue
         if blob.is_submodule:
             left_out.append(LeftOut(path, "is a submodule, which is not fetched"))
         kept[path] = blob
-    if len(tree.files) + len(tree.folders) > caps.files:
-        n_found = len(tree.files) + len(tree.folders)
+    n_found = len(tree.files) + len(_folders(tree.files))
+    if n_found > caps.files:
         raise SpecError(f"the commit has {n_found:,} files and folders, at most {caps.files:,} are laid out")
     return kept, tuple(left_out)
+
+
+def _folders(files: Mapping[str, Blob]) -> set[str]:
+    found: set[str] = set()
+    for path in files:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def _target(objects: ObjectReader, oid: str) -> str:

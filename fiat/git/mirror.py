@@ -1,16 +1,18 @@
 """A bare mirror of our own of somebody else's repository: the only thing that git is ever asked about."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fiat.errors import EnvironmentFault
+from fiat.errors import EnvironmentFault, SpecErrors
+from fiat.git.entries import Blob, CommitText, Edit, read_commit, read_edits, read_tree
 from fiat.git.hardened import DEFAULT_PATH
 from fiat.git.mirror_write import FETCH_TIMEOUT_S, HEADS, TAGS, fetch_into, tidy_up, told_heads
-from fiat.git.objects import Blob, CommitText, ObjectReader, Unreadable, open_objects, read_commit, read_tree
+from fiat.git.objects import ObjectReader, Unreadable, open_objects
 from fiat.git.place import Place
-from fiat.git.refs import check_oid, check_ref
+from fiat.git.refs import check_oid, check_ref, is_oid
 from fiat.git.remote import Remote
+from fiat.git.spec_files import MAX_BYTES, choose_specs, too_large
 
 COMMIT_LIMIT_BYTES = 4 << 20
 
@@ -129,15 +131,21 @@ class Mirror:
         """Every file, symlink and submodule of a commit by its path. Paths are hostile text."""
         return read_tree(self._must(commit, "ls-tree", "-r", "-z", "--full-tree", check_oid(commit)))
 
-    def changed(self, before: str, after: str) -> Mapping[str, str]:
-        """Paths that differ between two commits, with `A` (added), `D` (gone), `M` (other content) or `T` (other kind)."""
-        options = ("-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv")
-        out = self._must(before, "diff-tree", *options, check_oid(before), check_oid(after))
-        words = out.split(b"\0")
-        return {
-            path.decode("utf-8", "surrogateescape"): head.rpartition(b" ")[2].decode()[:1]
-            for head, path in zip(words[0::2], words[1::2], strict=False)
-        }
+    def changed(self, before: str, after: str) -> Mapping[str, Edit]:
+        """Paths that differ between two commits, with their entries then and now."""
+        return self.changed_since([before], after)[before]
+
+    def changed_since(self, earlier: Iterable[str], after: str) -> Mapping[str, Mapping[str, Edit]]:
+        """The same for many earlier commits in one go. Those that are not here are left out."""
+        trees = self._trees_of([*earlier, after])
+        if after not in trees:
+            raise EnvironmentFault(f"the mirror {self.folder} has no commit {after}", hint="fetch it first")
+        now = trees.pop(after)
+        wanted = {tree for tree in trees.values() if tree != now}
+        options = ("-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv", "--stdin")
+        given = "".join(f"{tree} {now}\n" for tree in wanted)
+        edits = read_edits(self._must(after, "diff-tree", *options, given=given))
+        return {commit: edits.get(tree, {}) for commit, tree in trees.items()}
 
     @contextmanager
     def objects(self) -> Iterator[ObjectReader]:
@@ -162,8 +170,35 @@ class Mirror:
         with self.objects() as reader:
             return reader.read(oid, limit_bytes)
 
-    def _must(self, commit: str, *arguments: str) -> bytes:
-        said = self._place.look(*arguments)
+    def spec_files(self, commit: str, patterns: Sequence[str]) -> tuple[str, ...]:
+        """Paths of the files that are read as specs, sorted; nothing of their content.
+
+        Args:
+            commit: full hash.
+            patterns: such as `**/spec.yaml`.
+
+        Raises:
+            SpecErrors: see `choose_specs`; or one has more than 256 KiB.
+        """
+        files = self.files(commit)
+        chosen = choose_specs(files, patterns)
+        given = "".join(f"{files[path].oid}\n" for path in chosen)
+        lines = self._must(commit, "cat-file", "--batch-check=%(objectsize)", given=given).split(b"\n")
+        sizes = {path: int(line) for path, line in zip(chosen, lines, strict=False) if line.isdigit()}
+        errors = [too_large(path, size) for path, size in sizes.items() if size > MAX_BYTES]
+        if errors:
+            raise SpecErrors(errors)
+        return chosen
+
+    def _trees_of(self, commits: Iterable[str]) -> dict[str, str]:
+        names = [check_oid(commit) for commit in dict.fromkeys(commits)]
+        given = "".join(f"{name}^{{tree}}\n" for name in names)
+        said = self._place.look("cat-file", "--batch-check=%(objectname)", given=given)
+        answers = said.out.decode("utf-8", "replace").split("\n")
+        return {name: answer for name, answer in zip(names, answers, strict=False) if is_oid(answer)}
+
+    def _must(self, commit: str, *arguments: str, given: str = "") -> bytes:
+        said = self._place.look(*arguments, given=given)
         if not said.code:
             return said.out
         if self.has(commit):

@@ -22,7 +22,8 @@ _OURS = ("refs/fiat/commits/", "refs/pull/", "refs/merge-requests/")
 # Source: messages of git 2.39 to 2.50 about its own repository; lines of the other side begin with "remote:".
 _BROKEN = re.compile(
     r"is empty|is corrupt|bad object|did not send all necessary objects|not a git repository|unable to read tree|"
-    r"bad config|unresolved delta|inflate: data|invalid sha1 pointer|reference broken|unable to resolve reference|mismatched algorithms|"
+    r"bad config|unresolved delta|inflate: data|invalid sha1 pointer|reference broken|unable to resolve reference|"
+    r"mismatched algorithms|"
     r"missing (?:blob|tree|commit)|Could not read [0-9a-f]{40}|repository .* corrupted"
 )
 _ABSENT = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|no such remote ref")

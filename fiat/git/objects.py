@@ -5,7 +5,6 @@ import selectors
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from fiat.errors import EnvironmentFault, SpecError
@@ -13,51 +12,6 @@ from fiat.git.hardened import LOCAL_TIMEOUT_S, Surroundings, end_git, start_git
 from fiat.git.refs import check_oid
 
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Blob:
-    """One entry of a commit's tree.
-
-    Attributes:
-        mode: as git writes it: `100644`, `100755` (executable), `120000` (symlink), `160000` (submodule).
-        oid: name of its content; of a commit for a submodule.
-    """
-
-    mode: str
-    oid: str
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a regular file."""
-        return self.mode in ("100644", "100755", "100664")
-
-    @property
-    def is_link(self) -> bool:
-        """Whether it is a symlink."""
-        return self.mode == "120000"
-
-    @property
-    def is_submodule(self) -> bool:
-        """Whether it is another repository's commit."""
-        return self.mode == "160000"
-
-
-@dataclass(frozen=True)
-class CommitText:
-    """What a commit says of itself.
-
-    Attributes:
-        parents: object names, first parent first.
-        tree: object name.
-        author: name and address, hostile text: anybody can write any name.
-        message: hostile text.
-    """
-
-    parents: tuple[str, ...]
-    tree: str
-    author: str
-    message: str
 
 
 class Unreadable(EnvironmentFault):
@@ -206,24 +160,3 @@ def open_objects(around: Surroundings) -> Iterator[ObjectReader]:
     finally:
         reader.close()
         end_git(process)
-
-
-def read_tree(output: bytes) -> dict[str, Blob]:
-    """What `ls-tree -r -z` printed, path to entry. Names that are no UTF-8 keep their bytes as `os.fsdecode` does."""
-    found: dict[str, Blob] = {}
-    for line in output.split(b"\0"):
-        head, tab, raw = line.partition(b"\t")
-        if tab:
-            mode, _, oid = head.split(b" ")
-            found[os.fsdecode(raw)] = Blob(mode.decode(), oid.decode())
-    return found
-
-
-def read_commit(raw: bytes) -> CommitText:
-    """Take a commit object apart. Source: git's commit.c; unknown headers are passed over."""
-    head, _, message = raw.decode("utf-8", "replace").partition("\n\n")
-    fields = [line.partition(" ") for line in head.split("\n")]
-    parents = tuple(value for name, _, value in fields if name == "parent")
-    tree = next((value for name, _, value in fields if name == "tree"), "")
-    author = next((value for name, _, value in fields if name == "author"), "")
-    return CommitText(parents, tree, author.rpartition(">")[0] + ">" if ">" in author else author, message)

@@ -84,9 +84,9 @@ class Place:
             secrets=remote.secrets,
         )
 
-    def look(self, *arguments: str) -> Said:
-        """Run a command that reads the repository."""
-        return run_git(arguments, self.here())
+    def look(self, *arguments: str, given: str = "") -> Said:
+        """Run a command that reads the repository, with what it is given on its standard input."""
+        return run_git(arguments, self.here(), given=given.encode())
 
     def report_damage(self) -> None:
         """Have the next fetch make the repository anew."""

@@ -1,12 +1,13 @@
 """The mirror on real repositories."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from fiat.git.mirror import Mirror
 from fiat.git.remote import Remote
-import sys
+
 sys.path.insert(0, str(Path(__file__).parent))
 from git_repository import Repository
 
