@@ -35,7 +35,7 @@ def command(
         if step is not None and step not in names:
             raise SpecError(f"run {found.id} has no step {step}", hint=f"steps: {', '.join(names)}")
         if json:
-            logs = step_logs(shelf, found, step)
+            logs = step_logs(shelf.store, shelf.state_dir, found, step)
             print_json(
                 {
                     "run": found.id,
@@ -51,7 +51,7 @@ def _print_logs(shelf: Shelf, run: Run, step: str | None, *, follow: bool) -> No
     offsets: dict[str, int] = {}
     while True:
         live = run.state == "running"
-        for name, path in step_logs(shelf, run, step).items():
+        for name, path in step_logs(shelf.store, shelf.state_dir, run, step).items():
             with path.open("rb") as file:
                 file.seek(offsets.get(name, 0))
                 text = file.read()

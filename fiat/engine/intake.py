@@ -60,6 +60,7 @@ def asked(
         elif isinstance(happening, Pulled):
             if happening.action in _WANTS_RUN and happening.commit:
                 changes.append(pulled(repo, happening, delivery.sender_name, new_id(), now))
+            later = later or happening.action == "closed"
         elif isinstance(happening, Commented | Rerequested):
             later = True
     return Asked(repo, tuple(changes), later)

@@ -30,6 +30,7 @@ class RepoPolicy:
         network: its code may ask for the network.
         data_hosts: hosts that data may come from; empty for any public one.
         data_folders: folders of the machine that its specs may read.
+        dvc_remotes: DVC remotes by name, in place of the repository's own.
         allow_private_hosts: data may come from private addresses.
         context: first part of the names of its checks.
         gate_checks: one check a gate beside the one a spec.
@@ -52,6 +53,7 @@ class RepoPolicy:
     network: bool = False
     data_hosts: tuple[str, ...] = ()
     data_folders: tuple[str, ...] = ()
+    dvc_remotes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     allow_private_hosts: bool = False
     context: str = "fiat"
     gate_checks: bool = False
@@ -64,6 +66,13 @@ class RepoPolicy:
         if ref.startswith(HEADS):
             return matches(ref.removeprefix(HEADS), self.branches)
         return ref.startswith(TAGS) and matches(ref.removeprefix(TAGS), self.tags)
+
+    def pull_ref(self, number: int) -> str:
+        """The ref of a pull request's head at this forge.
+
+        Source: GitHub and Gitea keep `refs/pull/N/head`, GitLab `refs/merge-requests/N/head`.
+        """
+        return f"refs/{'merge-requests' if self.forge == 'gitlab' else 'pull'}/{number}/head"
 
     def protects(self, ref: str) -> bool:
         """Whether commits of this full ref name may deploy."""

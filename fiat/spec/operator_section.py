@@ -171,6 +171,9 @@ class Repository(Section):
     data_folders: tuple[Text, ...] = Field(
         default=(), description="Folders of this machine that its specs may read."
     )
+    dvc_remotes: dict[Text, dict[Text, Text]] = Field(
+        default_factory=dict, description="DVC remotes by name, in place of the repository's own; `*` for all others."
+    )
     allow_private_hosts: Flag = Field(
         default=False, description="Whether data may come from private addresses."
     )

@@ -112,6 +112,14 @@ class Changes:
         )
         return found[0] if found else None
 
+    def heads(self, repo: str) -> list[Change]:
+        """The newest pushed change of each branch and tag of a repository."""
+        return self._read(
+            "WHERE id IN (SELECT MAX(id) FROM changes WHERE repo = ? AND purpose = 'push' GROUP BY ref) "
+            "AND repo = ? ORDER BY ref",
+            (repo, repo),
+        )
+
     def before(self, change: Change) -> Change | None:
         """The newest older change of the same branch or pull request."""
         found = self._read(

@@ -76,10 +76,12 @@ class JobReporter:
         text = output_line(line.text)
         if line.step == self._shown:
             self._write(text)
-            return
-        group = self._groups.setdefault(line.step, _Group(line.step))
-        group.lines.append(text)
-        group.n_lines += 1
+        elif line.step in self._groups:
+            group = self._groups[line.step]
+            group.lines.append(text)
+            group.n_lines += 1
+        else:  # its group is over: a log that comes from afar may come late
+            self._outside(f"{line.step} | {text}")
 
     def ended(self, run: Run) -> None:
         """Verdict, gates, metrics, and what to do next."""

@@ -69,8 +69,13 @@ class Desk(Opened):
 
     @property
     def model_name(self) -> str:
-        """The name that releases of this spec go by."""
+        """The name of the packaged model."""
         return model_name(self.loaded.spec)
+
+    @property
+    def release_name(self) -> str:
+        """The name that its releases go by in the store."""
+        return self.model_name
 
     @cached_property
     def plan(self) -> Plan:
@@ -201,7 +206,7 @@ class Desk(Opened):
     def _baseline(self, candidate: str) -> Baseline:
         section = self.loaded.spec.baseline
         wanted = section.model_dump(mode="json", by_alias=True, exclude_none=True) if section else None
-        return find_baseline(self.store, self.model_name, wanted, candidate)
+        return find_baseline(self.store, self.release_name, wanted, candidate)
 
     def _skip(self, step: Step) -> str | None:
         when = step.params.get("when") if step.kind == "deploy" else None

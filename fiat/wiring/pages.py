@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.page_run import render_run
@@ -33,11 +34,26 @@ _SHOWN_PACKAGES = (
 
 def run_page(shelf: Shelf, run: Run) -> str:
     """The HTML page of a run; what is gone from the store is left out."""
-    store = shelf.store
+    return gather_page(shelf.store, shelf.state_dir, run)
+
+
+def gather_page(store: Store, state_dir: Path, run: Run) -> str:
+    """The same from a store and the folder with the logs."""
+    return render_run(gather(store, state_dir, run))
+
+
+def gather(store: Store, state_dir: Path, run: Run) -> RunPage:
+    """Everything that is known of a run: from its record, its results and its artifacts.
+
+    Args:
+        store: that remembers it.
+        state_dir: folder with the logs.
+        run: the record.
+    """
     results = {step.name: result for step in run.steps if (result := _result(store, step)) is not None}
     steps = {step.name: step for step in run.steps}
     baseline = steps.get("evaluate.baseline")
-    page = RunPage(
+    return RunPage(
         run=run,
         inputs=_edges(run),
         curves=tuple(_curves(results)),
@@ -48,11 +64,10 @@ def run_page(shelf: Shelf, run: Run) -> str:
         data={name: result.facts for name, result in results.items() if name.startswith("data.")},
         manifest=_read(store, steps.get("package"), "package", "manifest.json"),
         signature=_read(store, steps.get("package"), "package", "signature.json"),
-        logs=_failed_logs(shelf, run),
+        logs=_failed_logs(store, state_dir, run),
         warnings=tuple(text for result in results.values() for text in result.warnings),
         versions=_versions(results),
     )
-    return render_run(page)
 
 
 def _result(store: Store, step: StepResult) -> Result | None:
@@ -109,11 +124,11 @@ def _read(store: Store, step: StepResult | None, output: str, name: str) -> Mapp
     return document if isinstance(document, dict) else {}
 
 
-def _failed_logs(shelf: Shelf, run: Run) -> Mapping[str, tuple[str, ...]]:
+def _failed_logs(store: Store, state_dir: Path, run: Run) -> Mapping[str, tuple[str, ...]]:
     logs = {}
     for step in run.steps:
         if step.state in ("failed", "cancelled"):
-            for name, path in step_logs(shelf, run, step.name).items():
+            for name, path in step_logs(store, state_dir, run, step.name).items():
                 logs[name] = tuple(path.read_text("utf-8", "replace").splitlines()[-LOG_LINES:])
     return logs
 

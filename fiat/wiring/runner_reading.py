@@ -182,6 +182,7 @@ class _Reading:
             network=given.network,
             data_hosts=given.data_hosts,
             data_folders=given.data_folders,
+            dvc_remotes=given.dvc_remotes,
             allow_private_hosts=given.allow_private_hosts,
             context=given.context,
             gate_checks=given.gate_checks,

@@ -1,7 +1,7 @@
 """A runner's settings with every secret read and every path absolute, ready for the engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fiat.engine.policy import RepoPolicy, RunPolicy
@@ -90,6 +90,10 @@ class RunnerSettings:
     tokens: tuple[Token, ...]
     repositories: tuple[WatchedRepo, ...]
     insecure: bool = False
+
+    def at(self, url: str) -> "RunnerSettings":
+        """The same with the address that is known once the server listens."""
+        return replace(self, url=url.rstrip("/"))
 
     @property
     def all_secrets(self) -> tuple[str, ...]:

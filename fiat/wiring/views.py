@@ -17,10 +17,10 @@ from fiat.engine.silent import SilentReporter
 from fiat.plan.model import Decision, Plan
 from fiat.ports.report import Reporter
 from fiat.run.model import Run
+from fiat.store.store import Store
 from fiat.wiring.compare import Comparison
 from fiat.wiring.models import ShownModel
 from fiat.wiring.reproduce import Reproduction
-from fiat.wiring.shelf import Shelf
 
 size_text = size
 clean_line = output_line
@@ -124,17 +124,17 @@ def show_reproduction(outcome: Reproduction) -> None:
     _print(Sheet((table, *notes, (Cell(f"run {outcome.run}: {said}", "good" if outcome.same else "bad"),))))
 
 
-def step_logs(shelf: Shelf, run: Run, step: str | None) -> Mapping[str, Path]:
+def step_logs(store: Store, state_dir: Path, run: Run, step: str | None) -> Mapping[str, Path]:
     """Log file of each step; for a reused step that of the run which made its result."""
     logs: dict[str, Path] = {}
     for item in run.steps:
         if step is not None and item.name != step:
             continue
-        path = shelf.state_dir / "runs" / run.id / f"{item.name}.log"
+        path = state_dir / "runs" / run.id / f"{item.name}.log"
         if not path.exists() and item.state == "reused":
-            result = shelf.store.results.find(item.fingerprint)
+            result = store.results.find(item.fingerprint)
             if result is not None:
-                path = shelf.state_dir / "runs" / result.run / f"{result.step}.log"
+                path = state_dir / "runs" / result.run / f"{result.step}.log"
         if path.exists():
             logs[item.name] = path
     return logs

@@ -1,0 +1,140 @@
+"""What may be asked of the queue beyond new commits: run again, approve, cancel, go back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fiat.engine.policy import HEADS
+from fiat.engine.telling import Telling
+from fiat.engine.watched import Watched
+from fiat.errors import SpecError
+from fiat.ports.forge import Pull
+from fiat.run.queue import Change
+from fiat.store.store import Store
+
+SHORT = 10
+
+
+@dataclass
+class Asks:
+    """Does what somebody asks for who may; who may is decided elsewhere.
+
+    Attributes:
+        store: with the queue.
+        telling: words for forges.
+        new_id: gives the id of a change.
+        now: the clock, aware UTC.
+    """
+
+    store: Store
+    telling: Telling
+    new_id: Callable[[], str]
+    now: Callable[[], datetime]
+
+    def add(self, change: Change, serial: int | None = None) -> Change:
+        """Queue a change as a further one of its commit, or under a serial of its own that is taken once.
+
+        Returns:
+            The change as it was written.
+        """
+        number = self.store.changes.next_serial(change) if serial is None else serial
+        change = replace(change, serial=number)
+        self.store.changes.add(change, self.telling.change(change))
+        return change
+
+    def let_go(self, repo: str, pull: int, commit: str, who: str) -> int:
+        """Let the held runs of that very commit go, and say that they wait for a worker now."""
+        released = self.store.queue.approve(repo, pull, commit, who)
+        self.store.outbox.add([item for run in released for item in self.telling.waits(run)])
+        return len(released)
+
+    def rollback(self, watched: Watched, spec: str, who: str) -> Change:
+        """A run of the commit that the last but one model of a spec was released from: it is reused, not trained.
+
+        Raises:
+            SpecError: there is no earlier release.
+        """
+        name = watched.policy.name
+        released = self.store.releases.newest(f"{name}:{spec}")
+        earlier = next((one for one in released if one.digest != released[0].digest), None)
+        if earlier is None:
+            raise SpecError(f"{spec} has no earlier release to go back to")
+        return self.add(
+            Change(
+                id=self.new_id(),
+                repo=name,
+                commit=earlier.commit,
+                purpose="rollback",
+                ref=f"{HEADS}{earlier.branch}",
+                specs=(spec,),
+                cause=f"rollback by {who}",
+                made_at=self.now(),
+            )
+        )
+
+    def cancel_pull(self, watched: Watched, number: int, reason: str) -> str:
+        """End every run of a pull request that is not over."""
+        ended = 0
+        for run in self.store.queue.of_pull(watched.policy.name, number):
+            if run.state != "done":
+                ended += self.store.queue.cancel(run.id, reason, self.telling)
+        return f"{reason}: {ended} runs" if ended else ""
+
+    def cancel_commit(self, watched: Watched, commit: str, reason: str) -> str:
+        """End every run of a commit that is not over."""
+        ended = 0
+        for change in self.store.changes.of_commit(watched.policy.name, commit):
+            for run in self.store.queue.of_change(change.id):
+                if run.state != "done":
+                    ended += self.store.queue.cancel(run.id, reason, self.telling)
+        return f"{reason}: {ended} runs"
+
+    def open_pull(self, watched: Watched, number: int) -> Pull:
+        """An open pull request as the forge has it now.
+
+        Raises:
+            SpecError: it is not open, or the forge can't be asked.
+        """
+        if watched.forge is None:
+            raise SpecError("the runner has no credential to ask for pull requests")
+        for pull in watched.forge.pulls():
+            if pull.number == number:
+                return pull
+        raise SpecError(f"pull request {number} is not open")
+
+    def pull_change(self, watched: Watched, pull: Pull, cause: str) -> Change:
+        """A change of a pull request's head."""
+        return Change(
+            id=self.new_id(),
+            repo=watched.policy.name,
+            commit=pull.commit,
+            purpose="pull_request",
+            ref=pull.base_ref,
+            pull=pull.number,
+            fork=pull.fork,
+            head_repo_id=pull.head_repo_id,
+            cause=cause,
+            made_at=self.now(),
+        )
+
+    def commit_change(self, watched: Watched, commit: str, cause: str) -> Change:
+        """A change like the last one of a commit.
+
+        Raises:
+            SpecError: the commit had no run yet.
+        """
+        known = self.store.changes.of_commit(watched.policy.name, commit)
+        if not known:
+            raise SpecError(f"commit {commit[:10]} had no run yet")
+        last = known[-1]
+        return replace(
+            last,
+            id=self.new_id(),
+            state="new",
+            verdict=None,
+            reason="",
+            cause=cause,
+            made_at=self.now(),
+            overrides=(),
+            specs=(),
+        )

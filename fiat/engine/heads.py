@@ -1,0 +1,106 @@
+"""Look at git: every watched head and every open pull request whose head has no change yet gets one."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fiat.engine.intake import pulled
+from fiat.engine.telling import Telling
+from fiat.engine.watched import Watched
+from fiat.ports.forge import Pull
+from fiat.run.delivery import PullChanged
+from fiat.run.queue import Change
+from fiat.store.store import Store
+
+_PULL = re.compile(r"refs/(?:pull|merge-requests)/([0-9]{1,9})/head")
+_HELD_LOOKED_AT = 500
+
+
+@dataclass
+class Heads:
+    """Compares what git says with what the store knows.
+
+    Attributes:
+        store: with the changes.
+        telling: words for forges.
+        new_id: gives the id of a change.
+        now: the clock, aware UTC.
+    """
+
+    store: Store
+    telling: Telling
+    new_id: Callable[[], str]
+    now: Callable[[], datetime]
+
+    def look(self, watched: Watched) -> int:
+        """Ask git for its heads (no API call) and add what is missing.
+
+        Returns:
+            How many changes were added.
+
+        Raises:
+            Waiting: the server can't be reached.
+            Stalled: it refuses us.
+        """
+        heads = watched.mirror.heads(pulls=watched.forge is not None)
+        added = 0
+        for ref, commit in heads.items():
+            if watched.policy.watches(ref):
+                added += self._pushed(watched, ref, commit)
+        pulls = {int(found[1]): commit for ref, commit in heads.items() if (found := _PULL.fullmatch(ref))}
+        return added + self._pulls(watched, pulls)
+
+    def _pushed(self, watched: Watched, ref: str, commit: str) -> bool:
+        repo = watched.policy.name
+        latest = self.store.changes.latest(repo, "push", ref, 0)
+        if latest is not None and latest.commit == commit:
+            return False
+        return self._add(
+            Change(
+                id=self.new_id(),
+                repo=repo,
+                commit=commit,
+                purpose="push",
+                ref=ref,
+                cause="found in git",
+                made_at=self.now(),
+            )
+        )
+
+    def _pulls(self, watched: Watched, heads: Mapping[int, str]) -> int:
+        """Changes of open pull requests; the forge is asked only when a head is another than last time."""
+        if watched.forge is None:
+            return 0
+        key = f"pulls {watched.policy.name}"
+        now = json.dumps({str(number): commit for number, commit in sorted(heads.items())})
+        if (self.store.marks.get(key) or "{}") == now:
+            return 0
+        pulls = watched.forge.pulls()
+        added = sum(self._pull(watched, pull) for pull in pulls)
+        self._close(watched, pulls)
+        # Marked last: after a kill in between we look again.
+        self.store.marks.set(key, now)
+        return added
+
+    def _pull(self, watched: Watched, pull: Pull) -> bool:
+        latest = self.store.changes.latest(watched.policy.name, "pull_request", pull.base_ref, pull.number)
+        if latest is not None and latest.commit == pull.commit:
+            return False
+        happening = PullChanged(
+            pull.number, "updated", pull.commit, pull.head_ref, pull.base_ref, pull.fork, pull.head_repo_id
+        )
+        return self._add(pulled(watched.policy, happening, "", self.new_id(), self.now()))
+
+    def _close(self, watched: Watched, still_open: Sequence[Pull]) -> None:
+        """What waits for approval in a pull request that was closed waits no longer."""
+        numbers = {pull.number for pull in still_open}
+        held = self.store.queue.newest(repo=watched.policy.name, state="held", limit=_HELD_LOOKED_AT)
+        for run in held:
+            if run.pull and run.pull not in numbers:
+                self.store.queue.cancel(run.id, "the pull request was closed", self.telling)
+
+    def _add(self, change: Change) -> bool:
+        change = replace(change, serial=self.store.changes.next_serial(change))
+        return self.store.changes.add(change, self.telling.change(change))

@@ -1,0 +1,253 @@
+"""A commit that wants attention becomes runs: one for each spec that it touches, and a word about the others."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from fiat.engine.footprint import affected
+from fiat.engine.policy import short_ref, stricter
+from fiat.engine.specs_at import Read, SpecsAt
+from fiat.engine.telling import Telling
+from fiat.engine.wanted import any_matches, fork_word, group_of, ref_word, wanted
+from fiat.engine.watched import Watched
+from fiat.errors import SpecError, Waiting
+from fiat.run.model import Verdict
+from fiat.run.queue import Change, QueuedRun
+from fiat.run.report import Addressed
+from fiat.store.store import Store
+
+_JUDGED = frozenset({"pass", "warn"})
+MISSING_S = 600.0
+SHORT = 10
+NO_CHANGE = "no change"
+# A forge takes some hundred statuses an hour: of very many untouched specs only the check of the whole commit tells.
+QUIET_ABOVE = 30
+
+
+@dataclass
+class Splitter:
+    """Splits changes.
+
+    Attributes:
+        store: with the queue.
+        repos: what is watched.
+        specs: reads specs at commits.
+        telling: words for forges.
+        footprints: folder of the cache of footprints.
+        new_id: gives the id of a run.
+        now: the clock, aware UTC.
+    """
+
+    store: Store
+    repos: Mapping[str, Watched]
+    specs: SpecsAt
+    telling: Telling
+    footprints: Path
+    new_id: Callable[[], str]
+    now: Callable[[], datetime]
+
+    def split(self, change: Change) -> None:
+        """Fetch the commit, see what it is and touches, and queue its runs, in one transaction.
+
+        Raises:
+            Waiting: git or the forge has not got it yet.
+            EnvironmentFault: git, the disk or the store refused.
+        """
+        watched = self.repos.get(change.repo)
+        if watched is None:
+            self._end(change, "error", "the repository is no longer watched")
+            return
+        if reason := self._fetch(watched, change):
+            self._end(change, "error", reason)
+            return
+        runs: list[tuple[QueuedRun, tuple[SpecError, ...]]] = []
+        try:
+            reads = self._specs(watched, change)
+        except SpecError as error:
+            self._end(change, "error", error.message)
+            return
+        for read, why in reads:
+            runs.extend(self._runs_of(watched, change, read, why))
+        self._queue(change, runs)
+
+    def _fetch(self, watched: Watched, change: Change) -> str:
+        """Get the commit into the mirror; gives a reason when it is not, or no longer, what it was told to be."""
+        mirror, pull_ref = watched.mirror, watched.policy.pull_ref(change.pull)
+        refs = [change.ref, pull_ref] if change.pull else [change.ref]
+        gone = mirror.fetch(refs, [change.commit])
+        if change.pull:
+            head = mirror.commit_of(pull_ref) if pull_ref not in gone else ""
+            if head and head != change.commit:
+                return f"superseded by {head[:SHORT]}"
+        if not mirror.has(change.commit):
+            made_at = change.made_at or self.now()
+            if (self.now() - made_at).total_seconds() > MISSING_S:
+                return "the commit is not in the repository"
+            raise Waiting(f"commit {change.commit[:SHORT]} is not in {change.repo} yet")
+        if change.pull:
+            return ""
+        if change.ref in gone or not mirror.on_branch(change.commit, change.ref):
+            return f"the commit is not on {short_ref(change.ref)}"
+        head = mirror.commit_of(change.ref)
+        if change.purpose == "push" and head != change.commit and self._newer_waits(change, head):
+            return f"superseded by {head[:SHORT]}"
+        return ""
+
+    def _newer_waits(self, change: Change, head: str) -> bool:
+        latest = self.store.changes.latest(change.repo, change.purpose, change.ref, 0)
+        return latest is not None and latest.id > change.id and latest.commit == head
+
+    def _specs(self, watched: Watched, change: Change) -> list[tuple[Read, str]]:
+        """Specs of the change with why they run; an empty reason means that it does not touch them."""
+        mirror = watched.mirror
+        at = self._spec_commit(watched, change)
+        paths = mirror.spec_files(at, watched.policy.specs)
+        if change.specs:
+            wanted_paths = self._asked_for(watched, change, at, paths)
+            reads = self._read(watched, change, at, wanted_paths)
+            return [(read, change.cause) for read in reads]
+        found: list[tuple[Read, str]] = []
+        touched: list[str] = []
+        for before, group in self._by_base(watched, change, paths).items():
+            for item in affected(
+                mirror,
+                change.commit,
+                before,
+                group,
+                observed=self._observed,
+                cache=self.footprints,
+            ):
+                if item.touched:
+                    touched.append(item.path)
+                else:
+                    found.append((Read(item.path, known_name=item.name), ""))
+        reads = self._read(watched, change, at, touched)
+        return [*((read, change.cause) for read in reads), *found]
+
+    def _spec_commit(self, watched: Watched, change: Change) -> str:
+        """Where specs are read from: strangers don't say what is run on their code."""
+        if not change.fork:
+            return change.commit
+        base = watched.mirror.commit_of(change.ref)
+        if not base:
+            raise SpecError(f"the branch {short_ref(change.ref)} is not there")
+        return base
+
+    def _read(self, watched: Watched, change: Change, at: str, paths: Sequence[str]) -> tuple[Read, ...]:
+        return self.specs.read(
+            watched.mirror, change.repo, at, paths, ref=ref_word(change), overrides=change.overrides
+        )
+
+    def _asked_for(self, watched: Watched, change: Change, at: str, paths: Sequence[str]) -> list[str]:
+        """Spec files that are meant by the names or paths that somebody asked for."""
+        by_name = {path: path for path in paths}
+        unknown = [name for name in change.specs if name not in by_name]
+        if unknown:
+            cards = self.specs.cards(watched.mirror, change.repo, at, paths)
+            by_name |= {card.name: card.path for card in cards}
+        missing = [name for name in change.specs if name not in by_name]
+        if missing:
+            raise SpecError(f"there is no spec {', '.join(missing)} at {at[:10]}")
+        return list(dict.fromkeys(by_name[name] for name in change.specs))
+
+    def _by_base(self, watched: Watched, change: Change, paths: Sequence[str]) -> dict[str, list[str]]:
+        """Spec files by the commit that they are compared with; empty when there is none: they run."""
+        if change.purpose == "pull_request":
+            return {self._merge_base(watched, change): list(paths)}
+        groups: dict[str, list[str]] = {}
+        judged = self.store.queue.last_judged(change.repo, change.purpose, change.ref)
+        for path in paths:
+            last = judged.get(path)
+            fits = last is not None and last.verdict in _JUDGED and watched.mirror.has(last.commit)
+            groups.setdefault(last.commit if fits and last is not None else "", []).append(path)
+        return groups
+
+    def _observed(self, spec: str) -> tuple[str, ...]:
+        """Files that the last run of a spec was seen to read beyond what reading its code tells."""
+        recent = self.store.runs.newest(spec=spec, limit=1)
+        if not recent:
+            return ()
+        found: set[str] = set()
+        for step in self.store.runs.find(recent[0].id).steps:
+            result = self.store.results.find(step.fingerprint) if step.fingerprint else None
+            found.update(result.observed if result is not None else ())
+        return tuple(sorted(found))
+
+    def _runs_of(
+        self, watched: Watched, change: Change, read: Read, why: str
+    ) -> list[tuple[QueuedRun, tuple[SpecError, ...]]]:
+        run = self._row(change, read, watched.policy.priority)
+        over = replace(run, state="done", ended_at=self.now())
+        if read.errors:
+            first = read.errors[0]
+            return [(replace(over, verdict="error", reason=str(first)), read.errors)]
+        if read.loaded is None:
+            return [(replace(over, verdict="pass", reason=NO_CHANGE), ())]
+        spec = read.loaded.spec
+        word = wanted(spec, change)
+        if not word.runs:
+            return []
+        if word.paths and not any_matches(self._changed(watched, change), word.paths):
+            return [(replace(over, verdict="pass", reason=NO_CHANGE), ())]
+        group, supersede = group_of(spec, change)
+        run = replace(run, group=group, supersede=supersede)
+        if not change.fork:
+            return [(run, ())]
+        forks = stricter(watched.policy.forks, fork_word(spec))
+        if forks == "never":
+            return [(replace(over, verdict="error", reason="code from forks does not run here"), ())]
+        approved = forks == "always" or bool(
+            self.store.queue.approved_by(change.repo, change.pull, change.commit)
+        )
+        return [(run if approved else replace(run, state="held"), ())]
+
+    def _changed(self, watched: Watched, change: Change) -> frozenset[str]:
+        if change.purpose == "pull_request":
+            before = self._merge_base(watched, change)
+        else:
+            last = self.store.changes.before(change)
+            before = last.commit if last is not None and watched.mirror.has(last.commit) else ""
+        if not before:
+            return frozenset(watched.mirror.files(change.commit))
+        return frozenset(watched.mirror.changed(before, change.commit))
+
+    def _merge_base(self, watched: Watched, change: Change) -> str:
+        base = watched.mirror.commit_of(change.ref)
+        return watched.mirror.merge_base(change.commit, base) if base else ""
+
+    def _row(self, change: Change, read: Read, priority: int) -> QueuedRun:
+        return QueuedRun(
+            id=self.new_id(),
+            change=change.id,
+            repo=change.repo,
+            commit=change.commit,
+            purpose=change.purpose,
+            ref=change.ref,
+            spec=read.name,
+            spec_path=read.path,
+            pull=change.pull,
+            fork=change.fork,
+            head_repo_id=change.head_repo_id,
+            priority=priority,
+            overrides=change.overrides,
+            cause=change.cause,
+            queued_at=self.now(),
+        )
+
+    def _queue(self, change: Change, found: Sequence[tuple[QueuedRun, tuple[SpecError, ...]]]) -> None:
+        """What does not run is reported and, unless nothing concerns it, remembered; what runs is queued."""
+        kept = [run for run, _ in found if run.reason != NO_CHANGE]
+        if len(found) - len(kept) > QUIET_ABOVE:
+            found = [(run, errors) for run, errors in found if run.reason != NO_CHANGE]
+        reports = [item for run, errors in found for item in self.telling.waits(run, errors)]
+        if not kept:
+            self._end(change, "pass", NO_CHANGE, reports)
+            return
+        reports += self.telling.change(replace(change, state="split"), kept)
+        self.store.changes.split(change.id, kept, reports, self.telling)
+
+    def _end(self, change: Change, verdict: Verdict, reason: str, reports: Sequence[Addressed] = ()) -> None:
+        done = replace(change, state="done", verdict=verdict, reason=reason)
+        told = [*reports, *self.telling.change(done)]
+        self.store.changes.split(change.id, (), told, self.telling, verdict=verdict, reason=reason)

@@ -1,0 +1,62 @@
+"""Run a runner with its web server until it is told to end."""
+
+from collections.abc import Mapping
+
+import uvicorn
+
+from fiat.web.app import create_app
+from fiat.web.settings import WebSettings
+from fiat.wiring.desk import utc_now
+from fiat.wiring.runner import Runner, bind, session_key
+from fiat.wiring.runner_parts import make_parts
+from fiat.wiring.runner_settings import RunnerSettings
+
+_KEEP_ALIVE_S = 30
+_GRACE_S = 10
+
+
+def serve(settings: RunnerSettings, environment: Mapping[str, str]) -> None:
+    """Listen, and do everything that a runner does; returns after SIGINT or SIGTERM.
+
+    Args:
+        settings: of the runner.
+        environment: for workers and Ray.
+
+    Raises:
+        SpecError: doors would be open to anybody.
+        EnvironmentFault: the address is taken, the store can't be opened, no sandbox, no Ray.
+    """
+    listener = bind(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    settings = settings.at(settings.url or f"http://{shown}:{port}")
+    web = WebSettings(
+        url=settings.url,
+        key=session_key(settings.store),
+        host=settings.host,
+        public_read=settings.public_read,
+        insecure=settings.insecure,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    parts = make_parts(settings)
+    runner = Runner(parts, environment)
+    config = uvicorn.Config(
+        create_app(runner.door, web, utc_now),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+        h11_max_incomplete_event_size=64 << 10,
+        lifespan="off",
+    )
+    server = uvicorn.Server(config)
+    try:
+        runner.start()
+        parts.log(f"listening on {settings.url}")
+        server.run(sockets=[listener])
+    finally:
+        parts.log("ending")
+        runner.stop()
+        listener.close()

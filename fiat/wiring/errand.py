@@ -1,0 +1,213 @@
+"""One claimed run from claim to end: what a worker does, and how it ends when it may not go on."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from fiat.engine.checkouts import Checkouts
+from fiat.engine.policy import short_ref
+from fiat.engine.telling import Telling
+from fiat.engine.watched import Watched
+from fiat.errors import Fenced, FiatError, Interrupted, SpecError, SpecErrors, Stalled
+from fiat.run.model import Run, Verdict
+from fiat.run.queue import Lease, QueuedRun
+from fiat.store.store import Store
+from fiat.wiring.desk import utc_now
+from fiat.wiring.errand_desk import ErrandDesk, open_errand_desk
+from fiat.wiring.errand_reporter import ErrandReporter
+from fiat.wiring.errand_spec import ErrandSpec, errand_spec
+from fiat.wiring.runner_settings import RunnerSettings
+from fiat.wiring.told import told_of
+
+LEAVING = "the runner is stopping"
+_BEATS_A_LEASE = 6
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What every errand of a worker is given.
+
+    Attributes:
+        store: the worker's own, not bound to a claim.
+        settings: of the runner.
+        repos: what is watched, by name.
+        checkouts: laid out commits.
+        telling: words for forges.
+        environment: the worker's.
+        leaving: whether the runner stops, so that the run is given back.
+        log: hears one sentence at a time.
+        die: ends this process at once, with every job that it started.
+    """
+
+    store: Store
+    settings: RunnerSettings
+    repos: Mapping[str, Watched]
+    checkouts: Checkouts
+    telling: Telling
+    environment: Mapping[str, str]
+    leaving: Callable[[], bool]
+    log: Callable[[str], None]
+    die: Callable[[], None]
+
+
+class Errand:
+    """One claim on one run."""
+
+    def __init__(self, tools: Tools, queued: QueuedRun) -> None:
+        """Nothing happens before `run`."""
+        self._tools = tools
+        self._queued = queued
+        self._cancel = ""
+        self._over = threading.Event()
+        self._reporter: ErrandReporter | None = None
+
+    def run(self) -> None:
+        """Do the run, and say in the queue how it ended.
+
+        A claim that was lost ends this process: whatever it still does must not be seen.
+        """
+        beats = threading.Thread(target=self._beat, name="beat", daemon=True)
+        beats.start()
+        try:
+            self._attempt()
+        except Fenced as error:
+            self._tools.log(f"run {self._queued.id}: {error}")
+            self._tools.die()
+        finally:
+            self._over.set()
+            beats.join()
+
+    def _attempt(self) -> None:
+        queued, tools = self._queued, self._tools
+        try:
+            watched = tools.repos.get(queued.repo)
+            if watched is None:
+                raise Stalled(f"{queued.repo} is no longer watched")
+            found = errand_spec(queued, watched, tools.checkouts)
+            self._walk(watched, found)
+        except SpecErrors as errors:
+            self._finish_badly("error", str(errors.errors[0]), errors.errors)
+        except SpecError as error:
+            self._finish_badly("error", str(error), [error])
+        except Interrupted as stop:
+            self._stopped(stop)
+        except Fenced:
+            raise
+        except Stalled as error:
+            self._finish_badly("error", str(error))
+        except FiatError as error:
+            self._try_again(error)
+
+    def _walk(self, watched: Watched, found: ErrandSpec) -> None:
+        queued, tools = self._queued, self._tools
+        desk = open_errand_desk(
+            queued,
+            found,
+            watched.policy,
+            tools.settings,
+            lambda: self._begin_deploy(watched),
+            tools.environment,
+        )
+        with desk:
+            store = desk.store
+            reporter = self._reporter = ErrandReporter(
+                queued,
+                store,
+                tools.telling,
+                decisions=lambda: loop.walk.decisions(),
+                expected_s=store.runs.step_seconds(found.loaded.spec.name),
+                clock=time.monotonic,
+                log=tools.log,
+            )
+            record = desk.record()
+            loop = replace(
+                desk.loop(record, reporter, compute=tools.settings.compute, dry=desk.judges_only),
+                stop=self._why_stop,
+                again=True,
+            )
+            run = loop.run(record, desk.plan)
+            self._finish(desk, run, found)
+
+    def _finish(self, desk: ErrandDesk, run: Run, found: ErrandSpec) -> None:
+        told = told_of(desk.store, self._tools.settings.store, run, found.changed, found.loaded.where)
+        verdict: Verdict = run.verdict or "error"
+        over = replace(
+            self._queued, state="done", verdict=verdict, reason=run.reason, ended_at=run.ended_at, worker=""
+        )
+        reports = self._tools.telling.ends(over, told)
+        self._tools.store.queue.finish(over.id, over.fence, verdict, run.reason, reports, self._tools.telling)
+
+    def _finish_badly(self, verdict: Verdict, reason: str, errors: list[SpecError] | None = None) -> None:
+        over = replace(
+            self._queued, state="done", verdict=verdict, reason=reason, ended_at=utc_now(), worker=""
+        )
+        reports = self._tools.telling.waits(over, errors or ())
+        self._tools.store.queue.finish(over.id, over.fence, verdict, reason, reports, self._tools.telling)
+
+    def _stopped(self, stop: Interrupted) -> None:
+        if self._cancel:
+            self._finish_badly("error", self._cancel)
+        elif self._tools.leaving():
+            self._tools.store.queue.give_back(self._queued.id, self._queued.fence, LEAVING)
+        else:
+            self._finish_badly("error", stop.message)
+
+    def _try_again(self, error: FiatError) -> None:
+        """The machine is at fault: the run waits for the next claim, unless that was so too often."""
+        queued, tools = self._queued, self._tools
+        tools.log(f"run {queued.id}: {error}")
+        self._over.set()
+        for lease in tools.store.queue.leases():
+            if (lease.run, lease.fence) == (queued.id, queued.fence):
+                self._expire(lease, str(error))
+
+    def _expire(self, lease: Lease, reason: str) -> None:
+        limit = self._tools.settings.limits.attempts
+        self._tools.store.queue.expire(lease, reason, limit, self._tools.telling)
+
+    def _why_stop(self) -> str:
+        return self._cancel or (LEAVING if self._tools.leaving() else "")
+
+    def _begin_deploy(self, watched: Watched) -> None:
+        """Only what the protected branch says now is deployed; and from here on nothing supersedes the run.
+
+        Raises:
+            Stalled: the branch has moved on, or the run was cancelled before.
+        """
+        queued = self._queued
+        if queued.purpose != "rollback":
+            watched.mirror.fetch([queued.ref])
+            head = watched.mirror.commit_of(queued.ref)
+            if head != queued.commit:
+                raise Stalled(f"{short_ref(queued.ref)} has moved on to {head[:10] or 'nothing'}")
+        self._tools.store.queue.begin_deploy(queued.id, queued.fence)
+
+    def _beat(self) -> None:
+        """Show that we live; when that can't be said for a whole lease, somebody else has the run: end at once."""
+        queued, tools = self._queued, self._tools
+        lease_s = tools.settings.limits.lease_s
+        last_s = time.monotonic()
+        used_s = 0.0
+        while not self._over.wait(lease_s / _BEATS_A_LEASE):
+            try:
+                self._cancel = tools.store.queue.beat(queued.id, queued.fence) or self._cancel
+                last_s = time.monotonic()
+                reporter = self._reporter
+                if reporter is not None and reporter.gpu_seconds > used_s:
+                    used_s = reporter.gpu_seconds
+                    tools.store.queue.used(queued.id, queued.fence, queued.gpu_seconds + used_s)
+            except Fenced as error:
+                if not self._over.is_set():
+                    tools.log(f"run {queued.id}: {error}")
+                    tools.die()
+            except FiatError as error:
+                tools.log(f"run {queued.id}: {error}")
+                if time.monotonic() - last_s > lease_s:
+                    tools.die()
+
+
+def end_process() -> None:
+    """End this process and everything that it started: their lifelines close."""
+    os._exit(70)

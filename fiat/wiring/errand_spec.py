@@ -1,0 +1,120 @@
+"""Which spec a claimed run obeys: strangers' code runs by the base branch's, and gates are those that are in force."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fiat.engine.checkouts import Checkouts
+from fiat.engine.policy import short_ref
+from fiat.engine.specs_at import read_spec
+from fiat.engine.watched import Watched
+from fiat.errors import SpecError, SpecErrors
+from fiat.run.queue import QueuedRun
+from fiat.spec.coherence import find_contradictions
+from fiat.spec.load import LoadedSpec, digest
+from fiat.spec.model import Spec
+
+# What a pull request may say but not yet decide: it is judged by what is in force where it wants to go.
+IN_FORCE = ("gates", "baseline")
+_TOLD = (*IN_FORCE, "deploy", "triggers", "concurrency")
+
+
+@dataclass(frozen=True)
+class ErrandSpec:
+    """The spec of a run and where its code lies.
+
+    Attributes:
+        loaded: what is obeyed.
+        root: the laid out commit whose code and data are used.
+        changed: sections that the pull request changes and that count only after the merge: key, before, after.
+    """
+
+    loaded: LoadedSpec
+    root: Path
+    changed: tuple[tuple[str, object, object], ...] = ()
+
+
+def errand_spec(run: QueuedRun, watched: Watched, checkouts: Checkouts) -> ErrandSpec:
+    """Lay out the commit and load the spec that counts.
+
+    Raises:
+        SpecErrors: what is wrong with it.
+        SpecError: the commit can't be laid out.
+        EnvironmentFault: git or the disk refused.
+    """
+    mirror = watched.mirror
+    mirror.fetch([], [run.commit])
+    root = checkouts.at(mirror, run.repo, run.commit)
+    base = _base_commit(run, watched)
+    if run.fork:
+        if not base:
+            raise SpecError(f"the branch {short_ref(run.ref)} is not there")
+        theirs = checkouts.at(mirror, run.repo, base)
+        return ErrandSpec(_load(theirs, run), root)
+    loaded = _load(root, run)
+    if not base or not (checkouts.at(mirror, run.repo, base) / run.spec_path).is_file():
+        return ErrandSpec(loaded, root)
+    read = read_spec(checkouts.at(mirror, run.repo, base), run.spec_path, commit=run.commit, ref=_ref(run))
+    if read.loaded is None:
+        return ErrandSpec(loaded, root)
+    changed = _changes(read.loaded.config, loaded.config)
+    return ErrandSpec(_in_force(loaded, read.loaded, run), root, changed)
+
+
+def _base_commit(run: QueuedRun, watched: Watched) -> str:
+    """Head of the branch that a pull request wants to go to; empty for other runs."""
+    if not run.pull:
+        return ""
+    base = watched.mirror.commit_of(run.ref)
+    if not base:
+        watched.mirror.fetch([run.ref])
+        base = watched.mirror.commit_of(run.ref)
+    return base
+
+
+def _ref(run: QueuedRun) -> str:
+    return f"pull/{run.pull}" if run.pull else short_ref(run.ref)
+
+
+def _load(root: Path, run: QueuedRun) -> LoadedSpec:
+    read = read_spec(root, run.spec_path, commit=run.commit, ref=_ref(run), overrides=run.overrides)
+    if read.loaded is None:
+        raise SpecErrors(list(read.errors))
+    return read.loaded
+
+
+def _changes(
+    before: Mapping[str, object], after: Mapping[str, object]
+) -> tuple[tuple[str, object, object], ...]:
+    return tuple((key, before.get(key), after.get(key)) for key in _TOLD if before.get(key) != after.get(key))
+
+
+def _in_force(head: LoadedSpec, base: LoadedSpec, run: QueuedRun) -> LoadedSpec:
+    """The head's spec with the gates of the branch that it wants to go to.
+
+    Raises:
+        SpecErrors: these gates don't fit the head's spec.
+    """
+    taken = {key: base.config[key] for key in IN_FORCE if key in base.config}
+    if "gates" not in taken or all(head.config.get(key) == value for key, value in taken.items()):
+        return head
+    config = {key: value for key, value in head.config.items() if key not in IN_FORCE} | taken
+    branch = short_ref(run.ref)
+    try:
+        spec = Spec.model_validate(config)
+    except ValidationError as error:
+        raise SpecErrors([_unfit(head, branch, str(error.errors()[0]["msg"]))]) from None
+    wrong: Sequence[object] = list(find_contradictions(spec))
+    if wrong:
+        raise SpecErrors([_unfit(head, branch, str(getattr(wrong[0], "message", wrong[0])))])
+    return replace(head, spec=spec, config=config, digest=digest(config))
+
+
+def _unfit(head: LoadedSpec, branch: str, said: str) -> SpecError:
+    return SpecError(
+        f"the gates of {branch} don't fit this spec: {said}",
+        hint=f"change the gates on {branch} first",
+        where=head.where("gates"),
+    )

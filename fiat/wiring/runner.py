@@ -1,0 +1,335 @@
+"""The runner: one process that listens, reconciles, sends and keeps, and its workers.
+
+Start with `Runner.start`. Every loop is a thread with a connection of its own to the store; what fails in one is said
+and tried again, and stops none of the others.
+"""
+
+import os
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fiat.builtin import ray_up
+from fiat.builtin.sandbox_probe import probe_sandbox
+from fiat.engine.asks import Asks
+from fiat.engine.commands import Commands
+from fiat.engine.front import Front
+from fiat.engine.heads import Heads
+from fiat.engine.keeper import Keeper
+from fiat.engine.reconcile import Reconciler
+from fiat.engine.seated import Seated
+from fiat.engine.sender import Sender
+from fiat.engine.specs_at import SpecsAt
+from fiat.engine.split import Splitter
+from fiat.engine.ticks import Ticks
+from fiat.errors import EnvironmentFault, FiatError
+from fiat.store.store import Store
+from fiat.wiring.desk import utc_now
+from fiat.wiring.probing import probe_sources
+from fiat.wiring.processes import kill_process, process_alive, process_name
+from fiat.wiring.runner_door import RunnerDoor
+from fiat.wiring.runner_parts import Parts, make_triggers, new_id
+from fiat.wiring.runner_teller import CommentLanguage
+from fiat.wiring.worker import URL_VARIABLE
+
+_RESTART_S = 1.0
+_IDLE_S = 0.5
+_KEEP_S = 1.0
+_LEAVE_S = 30.0
+_SWEEP_EVERY_S = 3600.0
+_CHECKOUTS_KEPT_S = 7 * 86400.0
+
+
+@dataclass
+class Loop:
+    """A thread that does something again and again, and how it is."""
+
+    name: str
+    work: Callable[[], float]
+    log: Callable[[str], None]
+    wake: threading.Event = field(default_factory=threading.Event)
+    state: str = "ok"
+
+    def run(self, over: threading.Event) -> None:
+        """Until `over`; a fault is said once and tried again."""
+        while not over.is_set():
+            self.wake.clear()
+            try:
+                pause_s = self.work()
+                self.state = "ok"
+            except FiatError as error:
+                pause_s = _RESTART_S
+                if self.state != str(error):
+                    self.state = str(error)
+                    self.log(f"{self.name}: {error}")
+            self.wake.wait(pause_s)
+
+
+class Runner:
+    """Everything of a runner but its web server.
+
+    Args:
+        parts: made from the settings, whose address is known.
+        environment: for workers and Ray.
+    """
+
+    def __init__(self, parts: Parts, environment: Mapping[str, str]) -> None:
+        self._parts = parts
+        self._environment = environment
+        self._over = threading.Event()
+        self._stores: list[Store] = []
+        self._loops: list[Loop] = []
+        self._threads: list[threading.Thread] = []
+        self._workers: list[subprocess.Popen[bytes] | None] = [None] * parts.settings.workers
+        self._born_s = [0.0] * parts.settings.workers
+        self._name = process_name(os.getpid())
+        self._reconciler: Reconciler | None = None
+        self.door = self._make_door()
+
+    def start(self) -> None:
+        """Check the sandbox, warm Ray up, start workers and loops.
+
+        Raises:
+            EnvironmentFault: steps could not be shut off as the settings say, or Ray does not start.
+        """
+        settings = self._parts.settings
+        if settings.sandbox.kind == "bubblewrap":
+            found = probe_sandbox()
+            if not found.ok:
+                raise EnvironmentFault(
+                    f"no sandbox: {found.found}",
+                    hint=f"{found.mend}; or run code with the runner's own rights by `sandbox: {{kind: none}}`",
+                )
+        else:
+            self._parts.log("the sandbox is off: code of repositories runs with this account's rights")
+        if settings.compute == "ray" and settings.ray_address is None:
+            ray_up.up(settings.store, env=self._environment)
+        self._loops = [self._reconcile_loop(), self._send_loop(), self._keep_loop()]
+        for loop in self._loops:
+            thread = threading.Thread(target=loop.run, args=(self._over,), name=loop.name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Let workers give back what they do, end the loops; Ray stays warm unless it is ours alone."""
+        self._over.set()
+        for loop in self._loops:
+            loop.wake.set()
+        for worker in self._workers:
+            if worker is not None and worker.stdin is not None:
+                with suppress(OSError):
+                    worker.stdin.close()
+        give_up_s = time.monotonic() + _LEAVE_S
+        for worker in self._workers:
+            if worker is not None:
+                try:
+                    worker.wait(max(0.1, give_up_s - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    worker.kill()
+                    worker.wait()
+        for thread in self._threads:
+            thread.join(_LEAVE_S)
+        self.door.front.close()
+        for store in self._stores:
+            store.close()
+        if self._parts.settings.compute == "ray" and self._parts.settings.ray_address is None:
+            ray_up.down(self._parts.settings.store)
+
+    def wake(self, repo: str) -> None:
+        """There may be something to do: look at this repository, send, claim."""
+        if repo and self._reconciler is not None:
+            self._reconciler.hint(repo)
+        for loop in self._loops:
+            loop.wake.set()
+        self._ring()
+
+    def parts(self) -> Mapping[str, str]:
+        """Each part and how it is."""
+        found = {loop.name: loop.state for loop in self._loops}
+        living = self._living()
+        wanted = self._parts.settings.workers
+        found["workers"] = "ok" if living == wanted else f"{living} of {wanted} run"
+        return found
+
+    # What it is made of.
+
+    def _store(self) -> Store:
+        store = self._parts.open_store()
+        self._stores.append(store)
+        return store
+
+    def _make_door(self) -> RunnerDoor:
+        parts = self._parts
+        store = self._store()
+        policies = [repository.policy for repository in parts.settings.repositories]
+        front = Front(
+            store=store,
+            policies=policies,
+            telling=parts.telling,
+            new_id=new_id,
+            now=utc_now,
+            wake=self.wake,
+            repos=parts.repos,
+            asks=self._asks(store),
+        )
+        return RunnerDoor(
+            front=front,
+            store=self._store(),
+            settings=parts.settings,
+            triggers=make_triggers(),
+            forges=parts.forges,
+            parts=self.parts,
+            workers=self._living,
+        )
+
+    def _asks(self, store: Store) -> Asks:
+        return Asks(store, self._parts.telling, new_id, utc_now)
+
+    def _seat(self, store: Store, name: str) -> Seated:
+        lease_s = self._parts.settings.limits.lease_s
+        return Seated(store.seats, name, self._name, lease_s, time.monotonic, process_alive)
+
+    # The loops.
+
+    def _reconcile_loop(self) -> Loop:
+        parts, store = self._parts, self._store()
+        specs = SpecsAt(parts.checkouts)
+        asks = self._asks(store)
+        splitter = Splitter(
+            store, parts.repos, specs, parts.telling, parts.settings.store / "footprints", new_id, utc_now
+        )
+        reconciler = self._reconciler = Reconciler(
+            store=store,
+            repos=parts.repos,
+            heads=Heads(store, parts.telling, new_id, utc_now),
+            commands=Commands(store, parts.repos, specs, asks, CommentLanguage()),
+            ticks=Ticks(store, specs, asks, probe_sources(parts), new_id, utc_now),
+            splitter=splitter,
+            every_s=parts.settings.reconcile_s,
+            clock=time.monotonic,
+            log=parts.log,
+        )
+        seat = self._seat(store, "reconciler")
+        swept_s = time.monotonic()
+
+        def work() -> float:
+            nonlocal swept_s
+            if not seat.ours():
+                return _IDLE_S
+            more = reconciler.tick(seat.ours)
+            self._loops[1].wake.set()
+            self._ring()
+            if time.monotonic() - swept_s > _SWEEP_EVERY_S:
+                swept_s = time.monotonic()
+                parts.checkouts.sweep(_CHECKOUTS_KEPT_S, time.time())
+            return 0.0 if more else _IDLE_S
+
+        return Loop("reconciler", work, parts.log)
+
+    def _send_loop(self) -> Loop:
+        parts, store = self._parts, self._store()
+        sender = Sender(store, parts.forges, parts.mask, time.monotonic, random.random)
+        seat = self._seat(store, "sender")
+
+        def work() -> float:
+            return min(sender.tick(seat.ours), _IDLE_S) if seat.ours() else _IDLE_S
+
+        return Loop("sender", work, parts.log)
+
+    def _keep_loop(self) -> Loop:
+        parts, store = self._parts, self._store()
+        keeper = Keeper(
+            store,
+            parts.settings.limits,
+            parts.telling,
+            time.monotonic,
+            process_alive,
+            kill_process,
+            parts.log,
+        )
+
+        def work() -> float:
+            self._keep_workers()
+            keeper.tick()
+            return _KEEP_S
+
+        return Loop("keeper", work, parts.log)
+
+    # The workers.
+
+    def _keep_workers(self) -> None:
+        """Start workers that are missing, one that died at once not more often than every other second."""
+        for index, worker in enumerate(self._workers):
+            if self._over.is_set():
+                return
+            if worker is not None and worker.poll() is None:
+                continue
+            if worker is not None:
+                self._parts.log(f"worker {worker.pid} ended ({worker.returncode}); starting another")
+            if time.monotonic() - self._born_s[index] < 2 * _RESTART_S:
+                continue
+            self._born_s[index] = time.monotonic()
+            self._workers[index] = self._spawn()
+
+    def _spawn(self) -> "subprocess.Popen[bytes]":
+        settings = self._parts.settings
+        words = [sys.executable, "-m", "fiat.wiring.worker", str(settings.path.absolute())]
+        if settings.insecure:
+            words.append("--insecure-dev")
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            bufsize=0,
+            env={**self._environment, URL_VARIABLE: settings.url},
+            start_new_session=True,
+        )
+
+    def _ring(self) -> None:
+        for worker in self._workers:
+            if worker is not None and worker.stdin is not None and worker.poll() is None:
+                with suppress(OSError, ValueError):
+                    os.set_blocking(worker.stdin.fileno(), False)
+                    worker.stdin.write(b"\n")
+
+    def _living(self) -> int:
+        return sum(worker is not None and worker.poll() is None for worker in self._workers)
+
+
+def session_key(store: Path) -> bytes:
+    """The key that signs sessions of the pages: made once, kept in a file that only this account reads."""
+    path = store / "session.key"
+    store.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        EnvironmentFault: the address is taken or not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise EnvironmentFault(
+            f"can't listen on {host}:{port}: {error.strerror}", hint="set listen.port to a free one"
+        ) from None
+    listener.listen(1024)
+    return listener
