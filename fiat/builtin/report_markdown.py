@@ -31,7 +31,8 @@ _REFERENCE = re.compile(r"[0-9a-fA-F]{7,}|[A-Za-z]-\d")
 _OPENING, _CLOSING = "(['\"", ")],.;:!?'\""
 _OPERATORS = frozenset(["<", ">", "<=", ">=", "=", "==", "!=", "->", "+", "-", "&", "%", "..."])
 _ESCAPED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "[": "\\[", "]": "\\]"}
-_STARTS_BLOCK = re.compile(r"[-+=]|\d+[.)]")
+_STARTS_BLOCK = re.compile(r"[-+=]+|\d+[.)]")
+_STOPS = ",.;:!?"
 _BREAKS_CODE = re.compile("([|`]+)")
 _URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~:/?#@!$&'+,=%-]*)?")
 
@@ -89,17 +90,26 @@ def prose(text: str, longest: int = LONGEST_SENTENCE) -> str:
     told: list[str] = []
     strange: list[str] = []
     for word in cut(" ".join(visible(text).split()), longest).split():
-        if not _is_plain(word):
-            strange.append(word)
+        if _is_plain(word):
+            if strange:
+                told.append(code(" ".join(strange), longest))
+                strange = []
+            told.append(_plain(word, is_first=not told))
             continue
-        if strange:
-            told.append(code(" ".join(strange), longest))
+        middle = word.rstrip(_STOPS) or word
+        strange.append(middle)
+        if middle != word:
+            told.append(code(" ".join(strange), longest) + word[len(middle) :])
             strange = []
-        escaped = "".join(_ESCAPED.get(char, char) for char in word)
-        told.append(escaped if told else _inside_line(escaped))
     if strange:
         told.append(code(" ".join(strange), longest))
     return " ".join(told)
+
+
+def _plain(word: str, *, is_first: bool) -> str:
+    escaped = "".join(_ESCAPED.get(char, char) for char in word)
+    # The first word of a line must begin no list, rule or heading.
+    return f"{escaped[:-1]}\\{escaped[-1]}" if is_first and _STARTS_BLOCK.fullmatch(word) else escaped
 
 
 def _is_plain(word: str) -> bool:
@@ -110,12 +120,6 @@ def _is_plain(word: str) -> bool:
     if ("[" in word or "]" in word) and not re.fullmatch(_NUMBER, middle):
         return False
     return bool(_PLAIN.fullmatch(middle)) and not _REFERENCE.search(middle) and not middle.startswith("www")
-
-
-def _inside_line(word: str) -> str:
-    """A first word that begins no list, rule or heading."""
-    match = _STARTS_BLOCK.match(word)
-    return f"{word[: match.end() - 1]}\\{word[match.end() - 1 :]}" if match else word
 
 
 def link(words: str, url: str) -> str:
