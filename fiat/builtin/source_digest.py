@@ -35,3 +35,19 @@ def digest_listing(named: Sequence[tuple[str, str]]) -> str:
 def digest_files(files: Sequence[Path], base: Path) -> str:
     """Digest of files by their content and their names below a folder."""
     return digest_listing([(file.relative_to(base).as_posix(), sha256_of(file)) for file in files])
+
+
+def digest_stats(files: Sequence[Path], base: Path) -> str:
+    """Digest of files by name, size and time of change: tells that one may have changed without reading it.
+
+    Raises:
+        EnvironmentFault: a file is gone meanwhile, or can't be looked at.
+    """
+    listing = ""
+    for file in files:
+        try:
+            found = file.stat()
+        except OSError as error:
+            raise EnvironmentFault(f"{file} can't be read: {error.strerror or error}") from error
+        listing += f"{found.st_size} {found.st_mtime_ns}  {file.relative_to(base).as_posix()}\n"
+    return hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()

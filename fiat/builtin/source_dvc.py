@@ -1,26 +1,27 @@
 """Source `dvc`: what DVC tracks, in this checkout or in another repository, pulled from its remote.
 
-DVC runs as a child process that only ever fetches (`dvc get`): no stage is run, nothing is written to the checkout's
-files, its caches that hold pickles are private and new, its settings for the user and the machine are not read, and its
-environment is ours: PATH, and what the request declares.
+DVC runs as a child process that only ever fetches: no stage is run, and nothing is written to the checkout's files. For a
+spec that is not to be trusted see `source_dvc_granted.py`: there DVC does not even read the repository.
 """
 
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fiat.builtin.http_address import checked_addresses, resolve_name
+from fiat.builtin.http_client import HttpClient, HttpPolicy
 from fiat.builtin.source_digest import digest_files
+from fiat.builtin.source_dvc_child import refusal, run_dvc
 from fiat.builtin.source_dvc_file import TrackedOut, is_tracked_content, read_dvc_file
-from fiat.builtin.source_path import list_folder
+from fiat.builtin.source_dvc_granted import granted_places
+from fiat.builtin.source_dvc_repo import head_of
+from fiat.data.confined import folder_files
 from fiat.errors import EnvironmentFault, SpecError
+from fiat.git.refs import is_oid
 from fiat.ports.source import Fetched, SourceRequest
 
-_TIMEOUT_S = 6 * 3600
 _SCP_FORM = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+\.[\w.-]+):(?!/)[^:]*")
 
 
@@ -30,30 +31,36 @@ class DvcSource:
     Settings are `{"dvc": path, "repo": ..., "rev": ..., "remote": ...}`, or the same four in a mapping under `dvc` with
     the path as `path`. A file of the checkout that is already what its `.dvc` file says is used as it lies there; one
     that was edited since is a fault.
+
+    Args:
+        make_client: gives the HTTP client for a policy.
     """
 
     name = "dvc"
     version = "1"
+
+    def __init__(self, make_client: Callable[[HttpPolicy], HttpClient] = HttpClient) -> None:
+        self._make_client = make_client
 
     def fetch(self, request: SourceRequest) -> Fetched:
         """Find or pull the files.
 
         Raises:
             SpecError: nothing tracked by that name, an output outside its folder, a repository address of an unusual
-                kind, more bytes than allowed.
+                kind, more bytes than allowed, or something that is not granted.
             EnvironmentFault: DVC is missing, or can't pull from the remote.
         """
         settings = _flat(request.settings)
         path, repo = settings["dvc"], settings.get("repo")
-        if not repo and not settings.get("rev") and path.endswith(".dvc"):
+        if request.confinement.confined:
+            places = granted_places(request, settings, self._make_client)
+        elif not repo and not settings.get("rev") and path.endswith(".dvc"):
             places = self._from_dvc_file(request, settings)
         else:
             address = _repository(request, repo)
             tracked = path.removesuffix(".dvc")
             places = [_get(request, address, tracked, settings)]
-        files = sorted(
-            file for place in places for file in ([place] if place.is_file() else list_folder(place))
-        )
+        files = sorted(file for place in places for file in _files(place, request))
         if not files:
             raise SpecError(f"source.dvc: {path} holds no files")
         size = sum(file.stat().st_size for file in files)
@@ -63,6 +70,17 @@ class DvcSource:
             )
         base = Path(os.path.commonpath([file.parent for file in files]))
         return Fetched(tuple(files), digest_files(files, base))
+
+    def probe(self, request: SourceRequest) -> str:
+        """The commit that `rev` of another repository stands for now; empty when it is a commit or in the checkout.
+
+        Raises:
+            SpecError: the address is not granted, or there is no such revision.
+            EnvironmentFault: the repository can't be reached.
+        """
+        settings = _flat(request.settings)
+        repo, rev = settings.get("repo"), settings.get("rev")
+        return "" if not repo or (rev and is_oid(rev)) else head_of(request, repo, rev)
 
     def _from_dvc_file(self, request: SourceRequest, settings: Mapping[str, str]) -> list[Path]:
         name = settings["dvc"]
@@ -100,49 +118,13 @@ def _pull(request: SourceRequest, folder: Path, out: TrackedOut, settings: Mappi
 
 def _get(request: SourceRequest, repo: str, tracked: str, settings: Mapping[str, str]) -> Path:
     """Run `dvc get`; the result lies in the request's folder under its own name."""
-    private = request.folder / ".dvc-private"
-    private.mkdir(exist_ok=True)
     target = request.folder / Path(tracked).name
-    argv = [sys.executable, "-I", "-m", "dvc", "get", "-o", str(target)]
-    argv += [f"--{option}={settings[option]}" for option in ("rev", "remote") if settings.get(option)]
-    try:
-        done = subprocess.run(
-            [*argv, "--", repo, tracked],
-            cwd=private,
-            env=_environment(request.env, private),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentFault(f"DVC could not be run: {error}") from error
-    if done.returncode != 0 or not target.exists():
-        raise _refusal(tracked, done.stderr.decode("utf-8", "replace"))
+    words = ["get", "-o", str(target)]
+    words += [f"--{option}={settings[option]}" for option in ("rev", "remote") if settings.get(option)]
+    run_dvc([*words, "--", repo, tracked], request.folder, request, tracked)
+    if not target.exists():
+        raise refusal(tracked, "")
     return target
-
-
-def _environment(declared: Mapping[str, str], private: Path) -> dict[str, str]:
-    """The child's whole environment: what was declared, and above it what keeps DVC and git to themselves."""
-    return {
-        "PATH": os.defpath,
-        "HOME": str(private),
-        "LANG": "C.UTF-8",
-        **declared,
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(private / "site"),
-        "DVC_GLOBAL_CONFIG_DIR": str(private / "global"),
-        "DVC_SYSTEM_CONFIG_DIR": str(private / "system"),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "https:ssh:file",
-        "GIT_CONFIG_COUNT": "2",
-        "GIT_CONFIG_KEY_0": "core.hooksPath",
-        "GIT_CONFIG_VALUE_0": os.devnull,
-        "GIT_CONFIG_KEY_1": "core.fsmonitor",
-        "GIT_CONFIG_VALUE_1": "false",
-    }
 
 
 def _repository(request: SourceRequest, repo: str | None) -> str:
@@ -164,20 +146,6 @@ def _repository(request: SourceRequest, repo: str | None) -> str:
     return str(folder.resolve())
 
 
-def _refusal(tracked: str, output: str) -> SpecError | EnvironmentFault:
-    lines = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
-    said = lines[0] if lines else (output.strip().splitlines() or ["no reason given"])[-1]
-    if "No module named dvc" in output:
-        return EnvironmentFault("DVC is not installed", hint="pip install dvc")
-    if re.search(
-        rf"unexpected error - \['{re.escape(tracked)}|does not exist|not found|unknown Git revision", said
-    ):
-        return SpecError(
-            f"source.dvc: {tracked}: {said}", hint="is the path right, and pushed to the remote?"
-        )
-    return EnvironmentFault(f"DVC can't pull {tracked}: {said}", hint="check the remote with `dvc pull`")
-
-
 def _flat(settings: Mapping[str, object]) -> dict[str, str]:
     inner = settings["dvc"]
     if isinstance(inner, Mapping):
@@ -187,3 +155,10 @@ def _flat(settings: Mapping[str, object]) -> dict[str, str]:
     if not flat.get("dvc") or path.is_absolute() or ".." in path.parts:
         raise SpecError("source.dvc: expected a path inside the repository")
     return flat
+
+
+def _files(place: Path, request: SourceRequest) -> list[Path]:
+    if place.is_file():
+        return [place]
+    base = request.folder if place.is_relative_to(request.folder) else request.root
+    return folder_files(place, base, request.confinement, "source.dvc")

@@ -1,4 +1,4 @@
-"""Read `.dvc` files: what they track, and whether a file or folder here is just that."""
+"""Read `.dvc` and `dvc.lock` files: what they track, and whether a file or folder here is just that."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import yaml
 
 from fiat.errors import SpecError, Where
 
-_LONGEST_BYTES = 1024 * 1024
+LONGEST_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,26 @@ def read_dvc_file(path: Path, name: str) -> list[TrackedOut]:
     Raises:
         SpecError: no such file, not a `.dvc` file, one with a command, or an output outside its folder.
     """
-    where = Where(name)
     try:
-        raw = path.read_bytes()
-        document = yaml.safe_load(raw.decode("utf-8")) if len(raw) <= _LONGEST_BYTES else None
+        if path.exists() and not path.is_file():
+            raise _unreadable(name)
+        with path.open("rb") as stream:
+            content = stream.read(LONGEST_BYTES + 1)
     except FileNotFoundError as error:
-        raise SpecError("source.dvc: there is no such file", where=where) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SpecError("source.dvc: the file can't be read as YAML", where=where) from error
+        raise SpecError("source.dvc: there is no such file", where=Where(name)) from error
+    except OSError as error:
+        raise _unreadable(name) from error
+    return parse_dvc_file(content, name)
+
+
+def parse_dvc_file(content: bytes, name: str) -> list[TrackedOut]:
+    """The outputs that the text of a `.dvc` file tracks.
+
+    Raises:
+        SpecError: as `read_dvc_file`.
+    """
+    where = Where(name)
+    document = _load(content, name)
     outs = document.get("outs") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(outs, list) or not outs:
         raise SpecError(
@@ -49,6 +61,21 @@ def read_dvc_file(path: Path, name: str) -> list[TrackedOut]:
     if "cmd" in document or document.get("wdir", ".") != ".":
         raise SpecError("source.dvc: a .dvc file with a command or another folder is not used", where=where)
     return [_tracked(out, where) for out in outs]
+
+
+def parse_dvc_lock(content: bytes, name: str) -> list[TrackedOut]:
+    """The outputs that the stages of a `dvc.lock` file made; a stage that works in another folder has none for us.
+
+    Raises:
+        SpecError: it can't be read, or an output lies outside its folder.
+    """
+    document = _load(content, name)
+    stages = document.get("stages") if isinstance(document, dict) else None
+    found: list[TrackedOut] = []
+    for stage in stages.values() if isinstance(stages, dict) else ():
+        outs = stage.get("outs") if isinstance(stage, dict) else None
+        found += [_tracked(out, Where(name)) for out in outs if isinstance(outs, list)] if outs else []
+    return found
 
 
 def is_tracked_content(path: Path, out: TrackedOut) -> bool:
@@ -83,6 +110,20 @@ def folder_md5(path: Path) -> str:
 
 def _all_files(path: Path) -> list[Path]:
     return [file for file in path.rglob("*") if file.is_file()]
+
+
+def _load(content: bytes, name: str) -> object:
+    if len(content) > LONGEST_BYTES:
+        raise _unreadable(name)
+    try:
+        document: object = yaml.safe_load(content.decode("utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        raise _unreadable(name) from error
+    return document
+
+
+def _unreadable(name: str) -> SpecError:
+    return SpecError("source.dvc: the file can't be read as YAML", where=Where(name))
 
 
 def _tracked(out: object, where: Where) -> TrackedOut:

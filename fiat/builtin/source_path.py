@@ -1,11 +1,12 @@
 """Sources `path` and `glob`: files that are already here."""
 
 import difflib
-import glob
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from fiat.builtin.source_digest import digest_files
+from fiat.builtin.source_digest import digest_files, digest_stats
+from fiat.data.confined import checked_files, folder_files, matching_files, named_path
 from fiat.errors import SpecError
 from fiat.ports.source import Fetched, SourceRequest
 
@@ -20,19 +21,18 @@ class PathSource:
         """Find the files.
 
         Raises:
-            SpecError: there is no such file or folder, or the folder holds no files.
+            SpecError: there is no such file or folder, the folder holds no files, or it is not granted.
             EnvironmentFault: a file can't be read.
         """
-        named = str(request.settings["path"])
-        path = request.root / named
-        if path.is_file():
-            return Fetched((path,), digest_files([path], path.parent))
-        if not path.is_dir():
-            raise SpecError(f"source.path: there is no {named}", hint=_near(path))
-        files = list_folder(path)
-        if not files:
-            raise SpecError(f"source.path: the folder {named} holds no files")
-        return Fetched(tuple(files), digest_files(files, path))
+        files, base = _path_files(request)
+        return Fetched(tuple(files), digest_files(files, base))
+
+    def probe(self, request: SourceRequest) -> str:
+        """Names, sizes and times of the files in a folder that is no part of a checkout; empty for all others."""
+        if not os.path.isabs(str(request.settings["path"])):  # noqa: PTH117 - a text, no path yet
+            return ""
+        files, base = _path_files(request)
+        return digest_stats(files, base)
 
 
 class GlobSource:
@@ -45,25 +45,49 @@ class GlobSource:
         """Find the files.
 
         Raises:
-            SpecError: no file matches.
+            SpecError: no file matches, or one is not granted.
             EnvironmentFault: a file can't be read.
         """
-        pattern = str(request.settings["glob"])
-        found = glob.glob(pattern, root_dir=request.root, recursive=True)  # noqa: PTH207 - Path.glob takes no `..`
-        files = sorted({request.root / name for name in found if (request.root / name).is_file()})
-        if not files:
-            raise SpecError(f"source.glob: no file matches {pattern}")
-        base = Path(os.path.commonpath([file.parent for file in files]))
+        files, base = _glob_files(request)
         return Fetched(tuple(files), digest_files(files, base))
 
+    def probe(self, request: SourceRequest) -> str:
+        """As that of `path`."""
+        if not os.path.isabs(str(request.settings["glob"])):  # noqa: PTH117 - a text, no path yet
+            return ""
+        files, base = _glob_files(request)
+        return digest_stats(files, base)
 
-def list_folder(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones and those in hidden folders, sorted; links to folders aren't followed."""
-    files = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(parent, name) for name in names if not name.startswith(".")]
-    return sorted(file for file in files if file.is_file())
+
+def _path_files(request: SourceRequest) -> tuple[list[Path], Path]:
+    """The files, and the folder that their names are relative to."""
+    named = str(request.settings["path"])
+    path = named_path(named, request.root, request.confinement, "source.path")
+    if checked_files([path], request.root, request.confinement, "source.path"):
+        return _capped([path], request, "source.path"), path.parent
+    if not path.is_dir():
+        raise SpecError(f"source.path: there is no {named}", hint=_near(path))
+    files = folder_files(path, request.root, request.confinement, "source.path")
+    if not files:
+        raise SpecError(f"source.path: the folder {named} holds no files")
+    return _capped(files, request, "source.path"), path
+
+
+def _glob_files(request: SourceRequest) -> tuple[list[Path], Path]:
+    pattern = str(request.settings["glob"])
+    files = matching_files(pattern, request.root, request.confinement, "source.glob")
+    if not files:
+        raise SpecError(f"source.glob: no file matches {pattern}")
+    return _capped(files, request, "source.glob"), Path(os.path.commonpath([file.parent for file in files]))
+
+
+def _capped(files: Sequence[Path], request: SourceRequest, key: str) -> list[Path]:
+    """The files, when a stranger's spec may have so much of what the operator grants."""
+    if request.confinement.confined:
+        size = sum(file.stat().st_size for file in files)
+        if size > request.max_bytes:
+            raise SpecError(f"{key}: it has {size:,} bytes, more than the {request.max_bytes:,} allowed")
+    return list(files)
 
 
 def _near(path: Path) -> str:
