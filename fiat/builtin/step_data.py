@@ -17,6 +17,7 @@ from fiat.data.read import read_files
 from fiat.data.stream import Reading, ReadOptions, SourceFile
 from fiat.data.write import Written, write_dataset
 from fiat.errors import SpecError
+from fiat.ports.confinement import Confinement
 from fiat.ports.source import Fetched, Source, SourceRequest
 from fiat.ports.step import StepContext, StepOutcome
 
@@ -45,8 +46,8 @@ class DataStep:
         """Do the work.
 
         Raises:
-            SpecError: the source is not there, a file is damaged, a column or label is missing, a row falls into no
-                split.
+            SpecError: the source is not there or not granted, a file is damaged, a column or label is missing, a row
+                falls into no split.
             EnvironmentFault: network, disk, or a library is missing.
         """
         params = context.params
@@ -107,6 +108,7 @@ def _request(context: StepContext, settings: Mapping[str, object], folder: Path)
         allow_private_hosts=context.facts.get("allow_private_hosts") is True,
         max_bytes=max_bytes if isinstance(max_bytes, int) else _MAX_BYTES,
         env=env,
+        confinement=Confinement.of(context.facts),
     )
 
 

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fiat.data.confined import folder_files, matching_files, named_path
 from fiat.engine.checkout import Checkout
 from fiat.engine.code import Reach, reach
 from fiat.engine.packages import Packages, interpreter
@@ -12,6 +14,7 @@ from fiat.errors import SpecError
 from fiat.plan.explain import changes
 from fiat.plan.fingerprint import Surroundings, digest_json, fingerprint, fingerprint_parts
 from fiat.plan.model import Plan, Step
+from fiat.ports.confinement import Confinement
 from fiat.run.model import Result
 from fiat.store.store import Store
 
@@ -142,17 +145,27 @@ class Decider:
         declared = (*step.sources, *self._data)
         known = set(self._spec_files)
         observed: dict[str, str] = {}
-        for name in _texts(names.get("read")):
+        for name in self._ours(names.get("read"), step):
             path = self.checkout.root / name
             if name not in known and not _inside(name, declared) and path.is_file():
                 observed[name] = self.store.digester.digest(path)
-        for name in _texts(names.get("absent")):
+        for name in self._ours(names.get("absent"), step):
             if not (self.checkout.root / name).exists():
                 observed[name] = ABSENT
-        for name in _texts(names.get("listed")):
+        for name in self._ours(names.get("listed"), step):
             if not _inside(name, declared):
                 observed[f"{name}/"] = self._digest_listing(name)
         return observed
+
+    def _ours(self, names: object, step: Step) -> list[str]:
+        """Names that a step told us as its own reads, without those that are none of the checkout: it may lie."""
+        policy, found = Confinement.of(step.facts), []
+        for name in _texts(names):
+            if not name.startswith("/") and ".." not in name.split("/"):
+                with suppress(SpecError):
+                    named_path(name, self.checkout.root, policy, step.key)
+                    found.append(name)
+        return found
 
     def _digest_now(self, name: str) -> str:
         """Digest of an observed path: a file, or with a slash behind it the names in a folder."""
@@ -206,8 +219,11 @@ class Decider:
         return self._reach[call]
 
     def _digests(self, files: tuple[Path, ...]) -> dict[str, str]:
-        digests = self.store.digester.digest_files(files)
-        return {path.relative_to(self.checkout.root).as_posix(): digest for path, digest in digests.items()}
+        root = self.checkout.root
+        return {
+            path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path): digest
+            for path, digest in self.store.digester.digest_files(files).items()
+        }
 
     def _digest_source(self, name: str, step: Step) -> str:
         found = self._find_source(name, step)
@@ -219,15 +235,18 @@ class Decider:
         """The file or folder of that name, or the files that a pattern matches.
 
         Raises:
-            SpecError: there is none.
+            SpecError: there is none, or it is not granted.
         """
-        path = self.checkout.root / name
+        policy, root = Confinement.of(step.facts), self.checkout.root
+        if any(letter in name for letter in "*?[") and not (root / name).exists():
+            files = matching_files(name, root, policy, step.key)
+            if files:
+                return tuple(files)
+        path = named_path(name, root, policy, step.key)
+        if path.is_dir() and policy.confined:
+            folder_files(path, root, policy, step.key)
         if path.exists():
             return (path,)
-        if any(letter in name for letter in "*?["):
-            files = tuple(sorted(path for path in self.checkout.root.glob(name) if path.is_file()))
-            if files:
-                return files
         raise SpecError(
             f"{name} of step {step.name} is not there", hint=f"looked for {path}; see {step.key} in the spec"
         )
