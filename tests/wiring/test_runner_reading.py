@@ -1,0 +1,137 @@
+"""A runner's settings: read with their secrets, and refused with every fault at its place."""
+
+from pathlib import Path
+
+import pytest
+
+from fiat.errors import EXIT_SPEC, SpecErrors
+from fiat.wiring.runner_reading import read_runner_settings
+
+SECRET = "0123456789abcdef-hook"
+TEXT = """\
+fiat_runner: 1
+store: state
+secrets: {HUB_TOKEN: {env: HUB}}
+tokens: [{name: ci, secret: {file: token}, scopes: [read, trigger]}]
+repositories:
+  - name: acme/models
+    forge: github
+    url: https://github.com/acme/models.git
+    credential: {token: {env: GITHUB_TOKEN}}
+    webhook_secrets: [{env: HOOK}]
+    secrets: [HUB_TOKEN]
+    targets: {shelf: {path: models}, other: {}}
+"""
+ENVIRONMENT = {"HOOK": SECRET, "GITHUB_TOKEN": "ghp_token", "HUB": "hub-token-value", "PATH": "/bin"}
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> Path:
+    (tmp_path / "token").write_text("an-api-token-of-length\n")
+    path = tmp_path / "runner.yaml"
+    path.write_text(TEXT)
+    return path
+
+
+def refused(path: Path, environment: dict[str, str] | None = None, *, insecure: bool = False) -> SpecErrors:
+    with pytest.raises(SpecErrors) as caught:
+        read_runner_settings(path, ENVIRONMENT if environment is None else environment, insecure=insecure)
+    return caught.value
+
+
+def test_settings_are_read_with_secrets_and_absolute_paths(settings_file: Path) -> None:
+    settings = read_runner_settings(settings_file, ENVIRONMENT)
+    repository = settings.repositories[0]
+    assert settings.store == settings_file.parent / "state"
+    assert settings.secrets == {"HUB_TOKEN": "hub-token-value"}
+    assert settings.tokens[0].secret == "an-api-token-of-length"
+    assert repository.webhook_secrets == (SECRET,)
+    assert repository.forge is not None
+    assert repository.forge.api == "https://api.github.com"
+    assert repository.policy.targets["shelf"] == settings_file.parent / "models"
+    assert repository.policy.targets["other"].is_relative_to(settings.store)
+
+
+def test_every_secret_is_among_those_to_be_masked_and_in_no_repr(settings_file: Path) -> None:
+    settings = read_runner_settings(settings_file, ENVIRONMENT)
+    assert set(settings.all_secrets) == {
+        "hub-token-value",
+        "an-api-token-of-length",
+        SECRET,
+        "ghp_token",
+    }
+    assert not [secret for secret in settings.all_secrets if secret in repr(settings)]
+
+
+def test_a_runner_without_a_webhook_secret_does_not_start(settings_file: Path) -> None:
+    settings_file.write_text(TEXT.replace("    webhook_secrets: [{env: HOOK}]\n", ""))
+    error = refused(settings_file)
+    assert error.exit_code == EXIT_SPEC
+    assert "no webhook secret" in error.errors[0].message
+    assert "webhooks: false" in error.errors[0].hint
+
+
+def test_a_short_webhook_secret_is_refused_at_its_line(settings_file: Path) -> None:
+    error = refused(settings_file, {**ENVIRONMENT, "HOOK": "fifteen-letters"})
+    assert error.exit_code == EXIT_SPEC
+    assert "fewer than 16 characters" in error.errors[0].message
+    assert error.errors[0].where is not None
+    assert error.errors[0].where.line == 10
+    assert "fifteen-letters" not in str(error)
+
+
+def test_without_webhooks_or_on_loopback_for_a_trial_no_secret_is_needed(settings_file: Path) -> None:
+    without = TEXT.replace("    webhook_secrets: [{env: HOOK}]\n", "")
+    settings_file.write_text(without + "    webhooks: false\n")
+    assert not read_runner_settings(settings_file, ENVIRONMENT).repositories[0].webhooks
+    settings_file.write_text(without)
+    assert read_runner_settings(settings_file, ENVIRONMENT, insecure=True).insecure
+
+
+def test_a_trial_without_secrets_is_refused_beyond_loopback(settings_file: Path) -> None:
+    settings_file.write_text(TEXT + "listen: {host: 0.0.0.0}\n")
+    error = refused(settings_file, insecure=True)
+    assert "loopback only" in error.errors[0].message
+
+
+def test_all_faults_are_told_at_once_with_the_right_spelling(settings_file: Path) -> None:
+    settings_file.write_text(TEXT.replace("branches", "branch") + "    brnches: [main]\nworker: 3\n")
+    messages = {(error.message, error.hint) for error in refused(settings_file).errors}
+    assert ("unknown key `brnches`", "did you mean `branches`?") in messages
+    assert ("unknown key `worker`", "did you mean `workers`?") in messages
+
+
+def test_missing_secrets_are_all_named_but_never_shown(settings_file: Path) -> None:
+    (settings_file.parent / "token").unlink()
+    messages = [error.message for error in refused(settings_file, {"HOOK": SECRET}).errors]
+    assert any("HUB is not set" in text for text in messages)
+    assert any("GITHUB_TOKEN is not set" in text for text in messages)
+    assert any("can't read the secret" in text for text in messages)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///srv/models.git", "ext::sh -c x", "http://git.example/x.git", "https://u:p@git.example/x.git"],
+)
+def test_what_git_may_not_fetch_is_refused(settings_file: Path, url: str) -> None:
+    settings_file.write_text(TEXT.replace("https://github.com/acme/models.git", f'"{url}"'))
+    assert [
+        error for error in refused(settings_file).errors if error.where and error.where.key.endswith("url")
+    ]
+
+
+def test_a_secret_that_nobody_defines_is_refused(settings_file: Path) -> None:
+    settings_file.write_text(TEXT.replace("secrets: [HUB_TOKEN]", "secrets: [OTHER]"))
+    assert "there is no secret OTHER" in refused(settings_file).errors[0].message
+
+
+def test_secrets_come_from_a_mounted_folder_too(settings_file: Path) -> None:
+    folder = settings_file.parent / "mounted"
+    folder.mkdir()
+    (folder / "FROM_FOLDER").write_text("value-of-it\n")
+    (folder / ".hidden").write_text("no")
+    settings_file.write_text(TEXT + "secrets_folder: mounted\n")
+    assert read_runner_settings(settings_file, ENVIRONMENT).secrets == {
+        "FROM_FOLDER": "value-of-it",
+        "HUB_TOKEN": "hub-token-value",
+    }
