@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from fiat.web.problems import Problem
 from fiat.web.session import Sessions
 from fiat.web.settings import WebSettings
 from fiat.web.streams import Streams
+from fiat.web.wishes import Wishes
 
 PUBLIC = Access("", frozenset({"read"}))
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,500})", re.IGNORECASE)
@@ -34,6 +35,7 @@ class Place:
         meter: counts.
         streams: seats for event streams.
         now: clock, aware UTC.
+        wishes: what was asked for under which key.
     """
 
     door: FrontDoor
@@ -42,6 +44,7 @@ class Place:
     meter: Meter
     streams: Streams
     now: Callable[[], datetime]
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True)

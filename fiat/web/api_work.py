@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header
 
+from fiat.run.queue import Change
 from fiat.run.view import Access
 from fiat.web.access import BEARER, Here, Place, worker
 from fiat.web.answers import ApproveAnswer, CancelAnswer, ChangeAnswer, change_answer
 from fiat.web.api_runs import RunId, seen_run
 from fiat.web.problems import Problem, documented
-from fiat.web.requests import ApproveRequest, RollbackRequest, TriggerRequest
+from fiat.web.requests import KEY_PATTERN, ApproveRequest, RollbackRequest, TriggerRequest
 
 Starter = Annotated[Access, Depends(worker("trigger"))]
 Canceller = Annotated[Access, Depends(worker("cancel"))]
@@ -45,10 +46,22 @@ def cancel_run(place: Here, access: Canceller, run_id: RunId) -> CancelAnswer:
     return CancelAnswer(state=state)
 
 
-def trigger_runs(place: Here, access: Starter, asked: TriggerRequest) -> ChangeAnswer:
+def trigger_runs(
+    place: Here,
+    access: Starter,
+    asked: TriggerRequest,
+    idempotency_key: Annotated[
+        str, Header(pattern=KEY_PATTERN, description="The same for each try of one wish: it is done once.")
+    ] = "",
+) -> ChangeAnswer:
     """Start runs of a branch, tag or commit, scope `trigger`."""
     check_repo(place, access, asked.repo)
-    change = place.door.submit(asked.repo, asked.ref, asked.specs, asked.overrides, access.name)
+
+    def submit() -> Change:
+        return place.door.submit(asked.repo, asked.ref, asked.specs, asked.overrides, access.name)
+
+    key = f"{idempotency_key} {asked.model_dump_json()}" if idempotency_key else ""
+    change = place.wishes.once(access.name, key, submit)
     return change_answer(change, place.settings.url)
 
 

@@ -17,8 +17,10 @@ from fiat.web.api_runs import reading_routes
 from fiat.web.api_work import working_routes
 from fiat.web.body import BodyReader
 from fiat.web.door import FrontDoor
+from fiat.web.frame import Frame
 from fiat.web.gate import Gate
 from fiat.web.hooks import Hooks
+from fiat.web.login_pages import LoginPages
 from fiat.web.meter import METRICS_TYPE, Meter, Stopwatch
 from fiat.web.pages import Pages
 from fiat.web.problems import Problem, ProblemDocument, problem_of
@@ -71,8 +73,10 @@ def create_app(door: FrontDoor, settings: WebSettings, now: Callable[[], datetim
     app.include_router(working_routes(), prefix=API)
     for path, route in (("/healthz", _healthz), ("/readyz", _readyz), ("/metrics", _metrics)):
         app.add_api_route(path, route, include_in_schema=False)
-    pages = Pages(place)
+    frame = Frame(place.sessions)
+    pages = Pages(place, frame)
     app.include_router(pages.routes())
+    app.include_router(LoginPages(place, frame).routes())
     _answer_errors(app, pages)
     app.add_middleware(BodyReader, settings=settings)
     app.add_middleware(Gate, settings=settings)

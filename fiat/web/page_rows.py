@@ -144,9 +144,7 @@ def change_standing(change: Change) -> Standing:
     if change.state == "done":
         return _VERDICTS[change.verdict]
     return (
-        Standing("●", "its runs go on", "live")
-        if change.state == "split"
-        else Standing("○", "queued", "quiet")
+        Standing("●", "in progress", "live") if change.state == "split" else Standing("○", "queued", "quiet")
     )
 
 
@@ -221,6 +219,17 @@ def run_facts(view: RunView, now: datetime) -> list[Fact]:
     if view.run is not None and view.run.model_digest:
         facts.append(Fact("Model", view.run.model_digest[:12], code=True))
     return facts
+
+
+def run_sentence(run: QueuedRun) -> str:
+    """Why a run stands as it does, in a sentence; empty when there is nothing to add."""
+    if run.reason:
+        return run.reason
+    if run.state == "held":
+        return (
+            "Code from a fork: nothing of it runs until somebody with write access approves this very commit."
+        )
+    return run.cancel
 
 
 def shown_step(view: RunView, asked: str) -> str:

@@ -1,8 +1,8 @@
-"""The pages: the list of runs, one run, one change, and what logs in. They are what a status' link points to."""
+"""The pages: the list of runs, one run, one change. They are what a status' link points to."""
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import anyio.to_thread
 from fastapi import APIRouter
@@ -12,7 +12,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from fiat.run.view import Access, RunView, Scope
 from fiat.web.access import Caller, Place, caller_of
 from fiat.web.api_runs import narrowed, seen_run
-from fiat.web.forms import FORM_TOKEN, check_form, read_form
+from fiat.web.forms import check_form, read_form
+from fiat.web.frame import REPORT_POLICY, Frame
 from fiat.web.page_rows import (
     change_standing,
     gate_row,
@@ -20,6 +21,7 @@ from fiat.web.page_rows import (
     run_facts,
     run_place,
     run_row,
+    run_sentence,
     run_standing,
     shown_step,
     step_row,
@@ -27,13 +29,11 @@ from fiat.web.page_rows import (
 )
 from fiat.web.problems import Problem
 from fiat.web.requests import CURSOR_PATTERN, ID_PATTERN, SPEC_PATTERN
-from fiat.web.templating import REPORT_POLICY, Templates
 from fiat.web.words import log_text
 
 ROWS = 50
 TAIL_BYTES = 64 << 10
 STATES = ("held", "waiting", "running", "done")
-_LOCAL = re.compile(r"/[A-Za-z0-9_.~?=&%-][A-Za-z0-9_./~?=&%-]*|/")
 _MACHINE = ("/api/", "/webhook", "/metrics", "/healthz", "/readyz")
 
 
@@ -42,11 +42,12 @@ class Pages:
 
     Args:
         place: what they work with.
+        frame: what stands around each of them.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, frame: Frame) -> None:
         self._place = place
-        self._templates = Templates()
+        self._frame = frame
 
     def routes(self) -> APIRouter:
         """All of them; none is part of the API's description."""
@@ -57,16 +58,10 @@ class Pages:
             ("/runs/{run_id}", self.run),
             ("/runs/{run_id}/report", self.report),
             ("/changes/{change_id}", self.change),
-            ("/login", self.login_form),
             ("/assets/{name}", self.asset),
         ):
             router.add_api_route(path, route, response_class=Response)
-        for path, act in (
-            ("/runs/{run_id}/{act}", self.act),
-            ("/login", self.login),
-            ("/logout", self.logout),
-        ):
-            router.add_api_route(path, act, methods=["POST"], response_class=Response)
+        router.add_api_route("/runs/{run_id}/{act}", self.act, methods=["POST"], response_class=Response)
         return router
 
     def serves(self, request: Request) -> bool:
@@ -79,7 +74,7 @@ class Pages:
             caller = caller_of(request)
         except Problem:
             caller = Caller(None)
-        response = self._page(caller, "problem.html", {"problem": problem}, problem.status)
+        response = self._frame.page(caller, "problem.html", {"problem": problem}, problem.status)
         response.headers.update(problem.headers)
         return response
 
@@ -89,7 +84,7 @@ class Pages:
 
     def asset(self, name: str) -> Response:
         """A style sheet or script."""
-        found = self._templates.asset(name)
+        found = self._frame.asset(name)
         if found is None:
             raise Problem(404, "there is no such file")
         return found
@@ -99,7 +94,7 @@ class Pages:
         caller = caller_of(request)
         access = _reading(caller)
         if access is None:
-            return self._knock(request)
+            return self._frame.knock(request)
         asked = {name: request.query_params.get(name, "") for name in ("repo", "spec", "state", "before")}
         fits = (
             (not asked["spec"] or re.fullmatch(SPEC_PATTERN, asked["spec"]))
@@ -122,14 +117,14 @@ class Pages:
             "older": _address("/runs", {**filters, "before": page.next}) if page.next else "",
             "live": not asked["before"],
         }
-        return self._page(caller, "runs.html", values)
+        return self._frame.page(caller, "runs.html", values)
 
     def run(self, request: Request, run_id: str) -> Response:
         """One run."""
         caller = caller_of(request)
         access = _reading(caller)
         if access is None:
-            return self._knock(request)
+            return self._frame.knock(request)
         view = self._seen(access, run_id)
         now = self._place.now()
         run = view.run
@@ -139,6 +134,7 @@ class Pages:
             "view": view,
             "queued": view.queued,
             "standing": run_standing(view.queued),
+            "sentence": run_sentence(view.queued),
             "place": run_place(view.queued),
             "facts": run_facts(view, now),
             "gates": [gate_row(gate) for gate in (run.gates if run else ())],
@@ -149,14 +145,14 @@ class Pages:
             "acts": _acts(view, caller),
             **self._output(run_id, shown_step(view, asked)),
         }
-        return self._page(caller, "run.html", values)
+        return self._frame.page(caller, "run.html", values)
 
     def change(self, request: Request, change_id: str) -> Response:
         """One change: the runs that came of a commit."""
         caller = caller_of(request)
         access = _reading(caller)
         if access is None:
-            return self._knock(request)
+            return self._frame.knock(request)
         view = self._place.door.change(change_id) if re.fullmatch(ID_PATTERN, change_id) else None
         if view is None or not access.sees(view.change.repo):
             raise Problem(404, "there is no such change")
@@ -168,13 +164,13 @@ class Pages:
             "made": when(view.change.made_at, now),
             "rows": [run_row(run, now) for run in view.runs],
         }
-        return self._page(caller, "change.html", values)
+        return self._frame.page(caller, "change.html", values)
 
     def report(self, request: Request, run_id: str) -> Response:
         """The full report."""
         access = _reading(caller_of(request))
         if access is None:
-            return self._knock(request)
+            return self._frame.knock(request)
         self._seen(access, run_id)
         text = self._place.door.report_html(run_id)
         if text is None:
@@ -209,41 +205,6 @@ class Pages:
             target = f"/changes/{change.id}"
         return RedirectResponse(target, 303)
 
-    def login_form(self, request: Request) -> Response:
-        """The form that takes a token."""
-        return self._login_page(request, "")
-
-    async def login(self, request: Request) -> Response:
-        """Make a session of a token."""
-        fields = await read_form(request)
-        check_form(request, caller_of(request), fields)
-        token = fields.get("token", "").strip()
-        if not token or self._place.door.token(token) is None:
-            return self._login_page(request, "This runner does not know that token.", fields.get("next", ""))
-        headers = {"Set-Cookie": self._place.sessions.seal(token)}
-        return RedirectResponse(_local(fields.get("next", "")), 303, headers)
-
-    async def logout(self, request: Request) -> Response:
-        """End the session of this browser."""
-        check_form(request, caller_of(request), await read_form(request))
-        return RedirectResponse("/login", 303, {"Set-Cookie": self._place.sessions.end()})
-
-    def _login_page(self, request: Request, complaint: str, target: str | None = None) -> Response:
-        goal = _local(request.query_params.get("next", "") if target is None else target)
-        values = {"complaint": complaint, "target": goal}
-        return self._page(caller_of(request), "login.html", values, 401 if complaint else 200)
-
-    def _knock(self, request: Request) -> Response:
-        """Ask who it is; at first, where the browser comes from another site, only whether it has a cookie.
-
-        A strict cookie does not come along when somebody follows a link from the forge; the same address asked for
-        by a page of ours brings it.
-        """
-        if request.headers.get("sec-fetch-site") == "cross-site":
-            return self._templates.page("again.html", {})
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"/login?next={quote(request.url.path + query, safe='/')}", 303)
-
     def _seen(self, access: Access, run_id: str) -> RunView:
         if not re.fullmatch(ID_PATTERN, run_id):
             raise Problem(404, "there is no such run")
@@ -259,17 +220,6 @@ class Pages:
             "cut_kib": (chunk.offset + 1023) // 1024 if chunk else 0,
             "offset": chunk.next_offset if chunk else 0,
         }
-
-    def _page(
-        self, caller: Caller, name: str, values: Mapping[str, object], status: int = 200
-    ) -> HTMLResponse:
-        everywhere = {
-            "who": caller.name,
-            "logged_in": bool(caller.sealed and caller.access),
-            "form_field": FORM_TOKEN,
-            "form_token": self._place.sessions.form_token(caller.sealed),
-        }
-        return self._templates.page(name, {**everywhere, **values}, status)
 
 
 _SCOPES: Mapping[str, Scope] = {"cancel": "cancel", "approve": "approve", "again": "trigger"}
@@ -298,8 +248,3 @@ def _reading(caller: Caller) -> Access | None:
 
 def _address(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
-
-
-def _local(target: str) -> str:
-    """An address of ours to go to after the login; anything else leads to the list."""
-    return target if _LOCAL.fullmatch(target) else "/runs"

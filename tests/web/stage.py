@@ -70,7 +70,7 @@ class Stage:
 
     triggers: tuple[Any, ...] = (ForgejoTrigger(), GiteaTrigger(), GitlabTrigger(), GithubTrigger())
     secrets: Mapping[str, tuple[str, ...]] = field(
-        default_factory=lambda: {name: (SECRET,) for name in ("github", "gitlab", "gitea", "forgejo")}
+        default_factory=lambda: dict.fromkeys(("github", "gitlab", "gitea", "forgejo"), (SECRET,))
     )
     repositories: tuple[str, ...] = REPOS
     taken: list[Delivery] = field(default_factory=list)
