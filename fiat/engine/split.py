@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from fiat.engine.footprint import affected
+from fiat.engine.footprint import Narrowing, affected
 from fiat.engine.policy import short_ref, stricter
 from fiat.engine.specs_at import Read, SpecsAt
 from fiat.engine.telling import Telling
-from fiat.engine.wanted import any_matches, fork_word, group_of, ref_word, wanted
+from fiat.engine.wanted import fork_word, group_of, ref_word, wanted
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError, Waiting
 from fiat.run.model import Verdict
@@ -18,6 +18,7 @@ from fiat.run.report import Addressed
 from fiat.store.store import Store
 
 _JUDGED = frozenset({"pass", "warn"})
+_NARROWING: Mapping[str, Narrowing] = {"push": "push", "pull_request": "pull_request"}
 MISSING_S = 600.0
 SHORT = 10
 NO_CHANGE = "no change"
@@ -67,8 +68,8 @@ class Splitter:
         except SpecError as error:
             self._end(change, "error", error.message)
             return
-        for read, why in reads:
-            runs.extend(self._runs_of(watched, change, read, why))
+        for read in reads:
+            runs.extend(self._runs_of(watched, change, read))
         self._queue(change, runs)
 
     def _fetch(self, watched: Watched, change: Change) -> str:
@@ -98,32 +99,27 @@ class Splitter:
         latest = self.store.changes.latest(change.repo, change.purpose, change.ref, 0)
         return latest is not None and latest.id > change.id and latest.commit == head
 
-    def _specs(self, watched: Watched, change: Change) -> list[tuple[Read, str]]:
-        """Specs of the change with why they run; an empty reason means that it does not touch them."""
+    def _specs(self, watched: Watched, change: Change) -> list[Read]:
+        """Specs of the change; those that it does not touch are not loaded."""
         mirror = watched.mirror
         at = self._spec_commit(watched, change)
         paths = mirror.spec_files(at, watched.policy.specs)
         if change.specs:
             wanted_paths = self._asked_for(watched, change, at, paths)
-            reads = self._read(watched, change, at, wanted_paths)
-            return [(read, change.cause) for read in reads]
-        found: list[tuple[Read, str]] = []
-        touched: list[str] = []
-        for before, group in self._by_base(watched, change, paths).items():
-            for item in affected(
-                mirror,
-                change.commit,
-                before,
-                group,
-                observed=self._observed,
-                cache=self.footprints,
-            ):
-                if item.touched:
-                    touched.append(item.path)
-                else:
-                    found.append((Read(item.path, known_name=item.name), ""))
-        reads = self._read(watched, change, at, touched)
-        return [*((read, change.cause) for read in reads), *found]
+            return list(self._read(watched, change, at, wanted_paths))
+        judged = affected(
+            mirror,
+            change.commit,
+            self._befores(watched, change, paths),
+            paths,
+            observed=self._observed,
+            cache=self.footprints,
+            specs_at=at if change.fork else "",
+            narrowed_by=_NARROWING.get(change.purpose, ""),
+        )
+        reads = self._read(watched, change, at, [item.path for item in judged if item.touched])
+        quiet = [Read(item.path, known_name=item.name) for item in judged if not item.touched]
+        return [*reads, *quiet]
 
     def _spec_commit(self, watched: Watched, change: Change) -> str:
         """Where specs are read from: strangers don't say what is run on their code."""
@@ -151,17 +147,14 @@ class Splitter:
             raise SpecError(f"there is no spec {', '.join(missing)} at {at[:10]}")
         return list(dict.fromkeys(by_name[name] for name in change.specs))
 
-    def _by_base(self, watched: Watched, change: Change, paths: Sequence[str]) -> dict[str, list[str]]:
-        """Spec files by the commit that they are compared with; empty when there is none: they run."""
+    def _befores(self, watched: Watched, change: Change, paths: Sequence[str]) -> dict[str, str]:
+        """The commit that each spec is compared with; a spec without one runs."""
         if change.purpose == "pull_request":
-            return {self._merge_base(watched, change): list(paths)}
-        groups: dict[str, list[str]] = {}
+            base = watched.mirror.commit_of(change.ref)
+            common = watched.mirror.merge_base(change.commit, base) if base else ""
+            return dict.fromkeys(paths, common) if common else {}
         judged = self.store.queue.last_judged(change.repo, change.purpose, change.ref)
-        for path in paths:
-            last = judged.get(path)
-            fits = last is not None and last.verdict in _JUDGED and watched.mirror.has(last.commit)
-            groups.setdefault(last.commit if fits and last is not None else "", []).append(path)
-        return groups
+        return {path: last.commit for path in paths if (last := judged.get(path)) and last.verdict in _JUDGED}
 
     def _observed(self, spec: str) -> tuple[str, ...]:
         """Files that the last run of a spec was seen to read beyond what reading its code tells."""
@@ -175,7 +168,7 @@ class Splitter:
         return tuple(sorted(found))
 
     def _runs_of(
-        self, watched: Watched, change: Change, read: Read, why: str
+        self, watched: Watched, change: Change, read: Read
     ) -> list[tuple[QueuedRun, tuple[SpecError, ...]]]:
         run = self._row(change, read, watched.policy.priority)
         over = replace(run, state="done", ended_at=self.now())
@@ -185,11 +178,8 @@ class Splitter:
         if read.loaded is None:
             return [(replace(over, verdict="pass", reason=NO_CHANGE), ())]
         spec = read.loaded.spec
-        word = wanted(spec, change)
-        if not word.runs:
+        if not wanted(spec, change):
             return []
-        if word.paths and not any_matches(self._changed(watched, change), word.paths):
-            return [(replace(over, verdict="pass", reason=NO_CHANGE), ())]
         group, supersede = group_of(spec, change)
         run = replace(run, group=group, supersede=supersede)
         if not change.fork:
@@ -201,20 +191,6 @@ class Splitter:
             self.store.queue.approved_by(change.repo, change.pull, change.commit)
         )
         return [(run if approved else replace(run, state="held"), ())]
-
-    def _changed(self, watched: Watched, change: Change) -> frozenset[str]:
-        if change.purpose == "pull_request":
-            before = self._merge_base(watched, change)
-        else:
-            last = self.store.changes.before(change)
-            before = last.commit if last is not None and watched.mirror.has(last.commit) else ""
-        if not before:
-            return frozenset(watched.mirror.files(change.commit))
-        return frozenset(watched.mirror.changed(before, change.commit))
-
-    def _merge_base(self, watched: Watched, change: Change) -> str:
-        base = watched.mirror.commit_of(change.ref)
-        return watched.mirror.merge_base(change.commit, base) if base else ""
 
     def _row(self, change: Change, read: Read, priority: int) -> QueuedRun:
         return QueuedRun(

@@ -1,9 +1,5 @@
 """Whether a spec wants a run for a change, and which runs exclude each other. Pure."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-
 from fiat.engine.policy import HEADS, TAGS, matches, short_ref
 from fiat.run.queue import Change
 from fiat.spec.model import Spec
@@ -11,37 +7,26 @@ from fiat.spec.model import Spec
 _WITHOUT_TRIGGER = frozenset({"schedule", "data", "manual", "rollback"})
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a spec's triggers say to a change.
+def wanted(spec: Spec, change: Change) -> bool:
+    """Whether a spec's `triggers` let a change start it; without that section pushes and pull requests do.
 
-    Attributes:
-        runs: it wants a run, if it is touched.
-        paths: patterns of which one must have changed; empty for the spec's own footprint.
+    Their `paths` are no matter here: they narrow what counts as touched.
     """
-
-    runs: bool
-    paths: tuple[str, ...] = ()
-
-
-def wanted(spec: Spec, change: Change) -> Wanted:
-    """What a spec's `triggers` say; without that section pushes and pull requests start runs."""
     triggers = spec.triggers
     if triggers is None or change.purpose in _WITHOUT_TRIGGER:
-        return Wanted(runs=True)
+        return True
     if change.purpose == "push":
         push = triggers.push
         if push is None:
-            return Wanted(runs=False)
+            return False
         name = short_ref(change.ref)
         if change.ref.startswith(TAGS):
-            return Wanted(matches(name, push.tags), push.paths)
-        fits = not push.branches or matches(name, push.branches)
-        return Wanted(change.ref.startswith(HEADS) and fits, push.paths)
+            return matches(name, push.tags)
+        return change.ref.startswith(HEADS) and (not push.branches or matches(name, push.branches))
     pull = triggers.pull_request
     if pull is None:
-        return Wanted(runs=False)
-    return Wanted(not pull.branches or matches(short_ref(change.ref), pull.branches), pull.paths)
+        return False
+    return not pull.branches or matches(short_ref(change.ref), pull.branches)
 
 
 def fork_word(spec: Spec) -> str:
@@ -50,19 +35,6 @@ def fork_word(spec: Spec) -> str:
     if triggers is None or triggers.pull_request is None:
         return "approval"
     return triggers.pull_request.forks
-
-
-def any_matches(paths: Collection[str], patterns: Collection[str]) -> bool:
-    """Whether one of the paths fits one of the patterns: `src/**`, `*.py`, a folder, a file."""
-    return any(_fits(path, pattern) for path in paths for pattern in patterns)
-
-
-def _fits(path: str, pattern: str) -> bool:
-    if pattern.endswith("/**"):
-        return path.startswith(pattern[:-2])
-    if path == pattern or path.startswith(f"{pattern.rstrip('/')}/"):
-        return True
-    return fnmatchcase(path, pattern.replace("**/", "*"))
 
 
 def ref_word(change: Change) -> str:

@@ -10,11 +10,13 @@ from fiat.engine.checkouts import LaidOut
 from fiat.engine.jobs import Bench
 from fiat.engine.policy import RepoPolicy, short_ref
 from fiat.engine.release import Releaser
+from fiat.engine.sandbox import SandboxPolicy
 from fiat.plan.model import Step
 from fiat.ports.confinement import Confinement
 from fiat.ports.report import Reporter
 from fiat.run.model import Run
 from fiat.run.queue import QueuedRun
+from fiat.spec.section import size_bytes
 from fiat.store.fence import Fence
 from fiat.store.store import Store, open_store
 from fiat.wiring.desk import Desk, utc_now
@@ -49,7 +51,7 @@ class ErrandDesk(Desk):
             url=self.runner.database_url,
             now=utc_now,
             checkout=self.root,
-            guard=Fence(self.queued.id, self.queued.fence),
+            fence=Fence(self.queued.id, self.queued.fence),
             scope=scope_of(self.queued),
         )
 
@@ -155,6 +157,19 @@ def open_errand_desk(
         policy=policy,
         runner=runner,
         begin_deploy=begin_deploy,
+    )
+
+
+def sandbox_policy(runner: RunnerSettings, policy: RepoPolicy, queued: QueuedRun) -> SandboxPolicy:
+    """How steps of a run are shut off: strangers' code gets no network whatever its spec asks for."""
+    given = runner.sandbox
+    return SandboxPolicy(
+        kind=given.kind,
+        network=policy.network and not queued.fork,
+        processes=given.processes,
+        memory_bytes=size_bytes(given.memory) if given.memory else None,
+        disk_bytes=size_bytes(given.disk),
+        log_bytes=size_bytes(given.log),
     )
 
 

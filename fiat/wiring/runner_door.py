@@ -227,12 +227,11 @@ class RunnerDoor:
         )
 
     def _quotas(self) -> list[RateLimit]:
-        found = []
-        for repo, forge in self.forges.items():
-            quota = getattr(forge, "quota", None)
-            if quota is not None:
-                found.append(RateLimit(repo, quota.limit, quota.remaining, quota.reset_s))
-        return found
+        return [
+            RateLimit(repo, forge.limit, forge.remaining)
+            for repo, forge in self.forges.items()
+            if forge.limit is not None and forge.remaining is not None
+        ]
 
     def _record(self, run_id: str) -> Run | None:
         try:
