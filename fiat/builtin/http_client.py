@@ -136,7 +136,7 @@ class HttpClient:
         """GET a URL, following redirects; the answer's body is not read yet.
 
         Raises:
-            SpecError: the URL, or one that it redirects to, is not allowed.
+            SpecError: the URL, or one that it redirects to, is not allowed, or a header is malformed.
             EnvironmentFault: the name can't be resolved, or the certificate is not to be trusted.
             BrokenTransfer: no connection, no answer in time, or no proper HTTP.
         """
@@ -196,6 +196,8 @@ class HttpClient:
         self, parts: SplitResult, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
     ) -> HttpAnswer:
         host = str(parts.hostname)
+        length = {"Content-Length": str(len(body or b""))} if method != "GET" else {}
+        sent = _checked_headers({"Host": parts.netloc, **_HEADERS, **length, **headers}, host)
         timed: TimedSocket | None = None
         try:
             proxy = proxy_for(parts.scheme, host, self.policy.proxies)
@@ -210,8 +212,7 @@ class HttpClient:
                 skip_host=True,
                 skip_accept_encoding=True,
             )
-            length = {"Content-Length": str(len(body or b""))} if method != "GET" else {}
-            for name, value in {"Host": parts.netloc, **_HEADERS, **length, **headers}.items():
+            for name, value in sent.items():
                 connection.putheader(name, value)
             connection.endheaders(body)
             response = connection.getresponse()
@@ -258,6 +259,14 @@ class HttpClient:
             except OSError as error:
                 failure = error
         raise failure
+
+
+def _checked_headers(headers: Mapping[str, str], host: str) -> Mapping[str, str]:
+    """Headers as they are; http.client would refuse a malformed one too, and show its value, maybe a credential."""
+    for name, value in headers.items():
+        if not value.isascii() or not value.isprintable():
+            raise SpecError(f"the header {name} for {host} holds characters that don't belong there")
+    return headers
 
 
 def _target(parts: SplitResult) -> str:

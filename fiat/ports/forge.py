@@ -34,6 +34,7 @@ class ForgeRepo:
         allow_private_hosts: the operator says that the API may be at a private address.
         ca_file: PEM file of an own certificate authority; empty for the system's.
         proxies: as `HttpPolicy.proxies`.
+        hook_url: where our own webhooks arrive, so that `check` can look for it; empty when that is not known.
     """
 
     name: str
@@ -43,6 +44,7 @@ class ForgeRepo:
     allow_private_hosts: bool = False
     ca_file: str = ""
     proxies: Mapping[str, str] = field(default_factory=dict)
+    hook_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,22 @@ class Finding:
 class Forge(Protocol):
     """One repository on one forge; made with a ForgeRepo. All calls from one thread at a time.
 
+    Attributes:
+        name: the entry point's name, `forge:` in the runner's settings.
+        remaining: requests that are left in the forge's window, as it said last; None while it has not said.
+        limit: requests that a window has.
+
     Every method raises `Waiting` (rate limit, 5xx, timeout, lost reply, 404 on a fresh commit; with `retry_after_s` when
     the forge said so) or `Stalled` (credential refused, no permission, repository gone, the forge will never take it).
     """
 
     name: str
+
+    @property
+    def remaining(self) -> int | None: ...
+
+    @property
+    def limit(self) -> int | None: ...
 
     def send(self, report: Report, memory: str) -> str:
         """Tell the forge; doing it twice is the same as once.

@@ -265,7 +265,7 @@ def _app(world: World, found: re.Match[str], asked: Asked) -> Answer:
 
 def _installation(world: World, found: re.Match[str], asked: Asked) -> Answer:
     rights = {"checks": "write", "statuses": "write", "pull_requests": "write", "deployments": "write"}
-    return Answer(200, {"id": 5, "app_id": _APP["id"], "permissions": {**rights, "metadata": "read"}})
+    return Answer(200, {"id": 5, "app_id": _APP["id"], "permissions": {**rights, "contents": "read"}})
 
 
 def _token(world: World, found: re.Match[str], asked: Asked) -> Answer:

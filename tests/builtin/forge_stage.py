@@ -114,7 +114,8 @@ class ForgeStage:
         self.flavour = flavour
         self.port = port
         self.base = base
-        self.world = World(url=f"http://127.0.0.1:{port}{base}")
+        scopes = "api" if flavour == "gitlab" else "repo"
+        self.world = World(url=f"http://127.0.0.1:{port}{base}", scopes=scopes)
         self.requests: list[tuple[Asked, int]] = []
         self.outage: Fault | None = None
         self.chance: Callable[[Asked], Fault | None] = lambda _: None

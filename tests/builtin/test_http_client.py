@@ -302,3 +302,12 @@ def test_an_own_authority_is_trusted_alone(certificate: Path) -> None:
         )
         with pytest.raises(EnvironmentFault, match=r"/nowhere\.pem"):
             lost.get("https://secure.example/x")
+
+
+@pytest.mark.parametrize("value", ["secret\n", "secret\r\nX: y", "secret\x00", "secrét", "secret\ud800"])
+def test_a_malformed_header_is_refused_without_being_shown(value: str) -> None:
+    client = HttpClient(HttpPolicy(), resolve=lambda *_: pytest.fail("it was resolved"))
+    for call in (client.get, lambda url, headers: client.send("POST", url, headers)):
+        with pytest.raises(SpecError, match="the header Authorization for api.example") as caught:
+            call("https://api.example/x", {"Authorization": value})
+        assert "secr" not in str(caught.value)
