@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault
+from fiat.store.holders import other_holders
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
@@ -67,8 +68,9 @@ def fault_of_sqlite(error: sqlite3.Error, path: Path) -> EnvironmentFault:
             hint="check that it is a file in a folder that Fiat may write",
         )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        named = ", ".join(map(str, other_holders(path)))
         return EnvironmentFault(
-            f"another process keeps the store locked: {path}",
+            f"another process keeps the store locked: {path}" + (f" (process {named})" if named else ""),
             hint="wait until it ends, or end it, and try again",
         )
     if name.startswith("SQLITE_NOTADB"):

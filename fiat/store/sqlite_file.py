@@ -11,9 +11,9 @@ from typing import TypeVar
 from fiat.store.database import Row, Value
 from fiat.store.faults import cut_file, disk_faults, fault_of_sqlite, foreign_file, newer_version, no_database
 from fiat.store.schema import Schema
+from fiat.store.turnstile import Turnstile
 
 BUSY_TIMEOUT_S = 30.0
-_BUSY_TRIES = 3
 # Below this version a WAL that is reset while another process reads can damage the file.
 # Source: SQLite 3.51.3 release notes, "WAL-reset bug".
 _FIRST_SAFE_WAL = (3, 51, 3)
@@ -39,6 +39,7 @@ class SqliteFile:
     def __init__(self, path: Path, schema: Schema) -> None:
         self.place = str(path)
         self._path = path
+        self._turnstile = Turnstile(path.with_name(f"{path.name}-wait"), BUSY_TIMEOUT_S)
         if not path.exists():
             _make(path, schema)
         _check_header(path)
@@ -54,7 +55,9 @@ class SqliteFile:
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            raise fault_of_sqlite(error, self._path) from error
+            if not _is_busy(error) or self._connection.in_transaction:
+                raise fault_of_sqlite(error, self._path) from error
+        return self._guard(lambda: self._insist(lambda: self._connection.execute(sql, values).fetchall()))
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
         """Run one statement for each row."""
@@ -62,11 +65,13 @@ class SqliteFile:
 
     def begin(self) -> None:
         """Start a transaction that will write, alone."""
-        self._guard(lambda: self._insist("BEGIN IMMEDIATE"))
+        self._turnstile.give_way()
+        self._guard(lambda: self._insist(lambda: self._connection.execute("BEGIN IMMEDIATE")))
 
     def commit(self) -> None:
         """Make it durable."""
-        self._guard(lambda: self._insist("COMMIT"))
+        self._guard(lambda: self._insist(lambda: self._connection.execute("COMMIT")))
+        self._turnstile.leave()
 
     def rollback(self) -> None:
         """Forget it."""
@@ -78,6 +83,7 @@ class SqliteFile:
         """Give the connection back."""
         with suppress(sqlite3.Error):
             self._connection.close()
+        self._turnstile.close()
 
     def _prepare(self, schema: Schema) -> None:
         # The version comes first: a newer store must stay as it is, to the byte.
@@ -93,6 +99,8 @@ class SqliteFile:
             self._connection.execute("PRAGMA synchronous=FULL")
         if version < schema.version:
             self._migrate(schema)
+        # From here on the turnstile waits. It is better at it.
+        self._connection.execute("PRAGMA busy_timeout=0")
 
     def _version(self) -> int:
         tables = self._connection.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchall()
@@ -104,7 +112,7 @@ class SqliteFile:
         return int(found[0][0])
 
     def _migrate(self, schema: Schema) -> None:
-        self._insist("BEGIN IMMEDIATE")
+        self._connection.execute("BEGIN IMMEDIATE")
         try:
             found = self._version()  # another process may have been quicker, and of another version
             if found > schema.version:
@@ -113,27 +121,23 @@ class SqliteFile:
                 for statement in schema.migrations[version]:
                     self._connection.execute(statement)
             _write_version(self._connection, schema)
-            self._insist("COMMIT")
+            self._connection.execute("COMMIT")
         except BaseException:
             self.rollback()
             raise
 
-    def _insist(self, statement: str) -> None:
-        """The busy timeout covers most waits; a lost race for a hot journal answers busy at once."""
-        for tries_left in reversed(range(_BUSY_TRIES)):
-            try:
-                self._connection.execute(statement)
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not tries_left:
-                    raise
-                time.sleep(0.05)
+    def _insist(self, attempt: Callable[[], _T]) -> _T:
+        return self._turnstile.insist(attempt, _is_busy)
 
     def _guard(self, work: Callable[[], _T]) -> _T:
         try:
             return work()
         except sqlite3.Error as error:
             raise fault_of_sqlite(error, self._path) from error
+
+
+def _is_busy(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _connect(path: Path) -> sqlite3.Connection:

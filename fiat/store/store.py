@@ -15,6 +15,7 @@ from fiat.store.documents import Documents
 from fiat.store.faults import disk_faults
 from fiat.store.fence import Fence
 from fiat.store.gc import GRACE_S, QUEUE_DAYS, GcReport, Heap, collect_garbage
+from fiat.store.holders import other_holders
 from fiat.store.locks import HeldLock
 from fiat.store.marks import Marks
 from fiat.store.metrics import Metrics, add_metrics_within
@@ -136,6 +137,14 @@ class Store:
             dry_run=dry_run,
             grace_s=grace_s,
         )
+
+    def blockers(self) -> tuple[int, ...]:
+        """Other processes that have the SQLite file locked just now.
+
+        One that stays there for seconds was stopped in the middle of a write, and everybody waits for it: end it. On a
+        server there are none: it ends such a process's connection itself after 30 s.
+        """
+        return other_holders(self.root / "store.db")
 
     def close(self) -> None:
         """Save the stat cache and give everything back; calling it twice is fine."""

@@ -256,7 +256,7 @@ def test_a_damaged_memory_is_forgotten(repo: Hashed, damage: str) -> None:
         elif damage == "flip":
             content[60] ^= 1
         elif damage == "table":
-            content[-200] ^= 1
+            content[-100] ^= 1
         elif damage == "empty":
             content = bytearray()
         else:
