@@ -20,7 +20,7 @@ class Entry(NamedTuple):
     line: str
 
 
-SPEC, RUNS, MACHINE = "A spec", "What happened", "This machine"
+SPEC, RUNS, MACHINE, SERVICE = "A spec", "What happened", "This machine", "A runner"
 COMMANDS = {
     "init": Entry(SPEC, "Write a small working spec into this repository."),
     "validate": Entry(SPEC, "Check a spec without running anything."),
@@ -38,6 +38,8 @@ COMMANDS = {
     "down": Entry(MACHINE, "Stop the warm Ray."),
     "schema": Entry(MACHINE, "Print the JSON Schema of the spec language."),
     "doctor": Entry(MACHINE, "Check this machine and say how to mend it."),
+    "ci": Entry(SERVICE, "Run a spec in a CI job, and tell the job and the pull request."),
+    "trigger": Entry(SERVICE, "Let a runner run specs, and follow them."),
 }
 
 

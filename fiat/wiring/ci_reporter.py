@@ -36,11 +36,18 @@ class JobReporter:
 
     Args:
         stream: standard output of the job's step.
+        redact: masks secrets in what is written.
         make_token: words that can't be guessed.
     """
 
-    def __init__(self, stream: TextIO, make_token: Callable[[], str] = lambda: token_hex(16)) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        redact: Callable[[str], str] = lambda text: text,
+        make_token: Callable[[], str] = lambda: token_hex(16),
+    ) -> None:
         self._stream = stream
+        self._redact = redact
         self._make_token = make_token
         self._token = ""
         self._groups: dict[str, _Group] = {}
@@ -146,5 +153,5 @@ class JobReporter:
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # the stream is gone: the run goes on
             encoding = self._stream.encoding or "utf-8"
-            self._stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+            self._stream.write(self._redact(text).encode(encoding, "replace").decode(encoding) + "\n")
             self._stream.flush()
