@@ -4,21 +4,20 @@ The folder is a link to a version folder in `<path>/.<model>/`, and links are sw
 current one stays, so that who reads while the link moves finds its files.
 """
 
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from fiat.builtin.deploy_shelf import admit, flush, locked
+from fiat.builtin.source_dvc_file import folder_md5
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.model.package import GRAPH, damaged_files
 from fiat.model.precheck import precheck_model
 from fiat.ports.deploy import DeployRequest
 
-_LOCK = "lock"
+_LOCK_WAIT_S = 60.0
 _UNFINISHED = "unfinished."
 
 
@@ -31,10 +30,17 @@ class _Place:
 
 
 class DirectoryTarget:
-    """Puts a package into a folder of the checkout, or into any folder when its path is absolute."""
+    """Puts a package into a folder below the root, or (not confined) into any folder when its path is absolute.
+
+    Args:
+        lock_wait_s: how long another deploy of the same model is waited for.
+    """
 
     name = "directory"
     version = "1"
+
+    def __init__(self, lock_wait_s: float = _LOCK_WAIT_S) -> None:
+        self._lock_wait_s = lock_wait_s
 
     def observe(self, request: DeployRequest) -> str | None:
         """Digest of the package that the link leads to; None when there is none, or when files of it are gone."""
@@ -47,14 +53,17 @@ class DirectoryTarget:
         """Copy the package beside the others, then let the link lead to it.
 
         Raises:
-            SpecError: the path leaves the checkout, or is taken by something that no deploy made, or the graph is one
-                that must not be loaded.
-            EnvironmentFault: the folder can't be written, or the package is not what its manifest says.
+            SpecError: the path leaves the root, or is taken by something that no deploy made, or the graph is one that
+                must not be loaded.
+            Stalled: a newer deploy went ahead.
+            Waiting: another deploy holds the place all the time.
+            EnvironmentFault: the folder can't be written, or the package is not what its digest or manifest says.
         """
         place = _place(request)
         try:
             place.shelf.mkdir(parents=True, exist_ok=True)
-            with _locked(place.shelf):
+            with locked(place.shelf, self._lock_wait_s):
+                admit(place.shelf, request)
                 if self.observe(request) == request.digest:
                     return
                 if not place.link.is_symlink() and place.link.exists():
@@ -74,15 +83,22 @@ class DirectoryTarget:
 
 
 def _place(request: DeployRequest) -> _Place:
-    model = str(request.settings["model"])
+    model, path = str(request.settings["model"]), str(request.settings["path"])
     root = request.root.resolve()
-    folder = (root / str(request.settings["path"])).resolve()
-    if not Path(str(request.settings["path"])).is_absolute() and not folder.is_relative_to(root):
+    folder = (root / path).resolve()
+    absolute = Path(path).is_absolute()
+    if request.confined and (absolute or any(part.startswith(".") for part in PurePosixPath(path).parts)):
         raise SpecError(
-            f"deploy.{request.target}.path leaves the checkout: it leads to {folder}",
-            hint="say an absolute path when the model shall go there",
+            f"deploy.{request.target}.path is {path}: the operator grants folders below the target's own only",
+            hint="say a relative path without `..` and hidden folders, such as models",
         )
-    if model in ("", ".", "..") or "/" in model or "\0" in model:
+    if (request.confined or not absolute) and not folder.is_relative_to(root):
+        where = "the target's folder" if request.confined else f"the checkout: it leads to {folder}"
+        raise SpecError(
+            f"deploy.{request.target}.path leaves {where}",
+            hint="" if request.confined else "say an absolute path when the model shall go there",
+        )
+    if model in ("", ".", "..") or "/" in model or "\0" in model or (request.confined and model[0] == "."):
         raise SpecError(f"{model!r} can't be the name of a folder", hint="choose another model.name")
     return _Place(folder / model, folder / f".{model}")
 
@@ -96,17 +112,6 @@ def _current(place: _Place) -> Path | None:
     return target if target.parent == place.shelf and target.is_dir() else None
 
 
-@contextmanager
-def _locked(shelf: Path) -> Iterator[None]:
-    """One deploy at a time; the lock goes with its process."""
-    descriptor = os.open(shelf / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _ready(shelf: Path, request: DeployRequest) -> Path:
     """The version folder of the package: the one that is there from before (going back copies nothing), or a new one.
 
@@ -115,31 +120,36 @@ def _ready(shelf: Path, request: DeployRequest) -> Path:
     for number in count():
         folder = shelf / (f"{request.digest}+{number}" if number else request.digest)
         if not folder.exists():
-            _copy(request.package, folder)
+            _copy(request, folder)
             return folder
-        if not damaged_files(folder):
+        if not damaged_files(folder) and folder_md5(folder) == request.digest:
             return folder
     raise AssertionError("count() has no end")
 
 
-def _copy(package: Path, folder: Path) -> None:
-    """All files as files of their own, looked at and on disk before the folder has its name."""
+def _copy(request: DeployRequest, folder: Path) -> None:
+    """All files as files of their own, looked at and on disk before the folder has its name.
+
+    The copy is compared, not the package: whatever happens to that one meanwhile, what is put up is what was judged.
+    """
     unfinished = folder.with_name(_UNFINISHED + folder.name)
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     try:
-        for source in sorted(package.iterdir()):
+        for source in sorted(request.package.iterdir()):
             shutil.copyfile(source, unfinished / source.name)
-            _flush(unfinished / source.name)
+            flush(unfinished / source.name)
         if wrong := damaged_files(unfinished):
             raise EnvironmentFault(f"the package is damaged: {', '.join(wrong)}", hint="run the spec again")
+        if folder_md5(unfinished) != request.digest:
+            raise EnvironmentFault("the package is not the one that was judged", hint="run the spec again")
         precheck_model(unfinished / GRAPH)
-        _flush(unfinished)
+        flush(unfinished)
         unfinished.rename(folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    _flush(folder.parent)
+    flush(folder.parent)
 
 
 def _swap(place: _Place, folder: Path) -> None:
@@ -148,18 +158,10 @@ def _swap(place: _Place, folder: Path) -> None:
         following.unlink()
     following.symlink_to(Path(place.shelf.name) / folder.name)
     following.replace(place.link)
-    _flush(place.link.parent)
+    flush(place.link.parent)
 
 
 def _sweep(shelf: Path, kept: set[str]) -> None:
     for entry in shelf.iterdir():
         if entry.is_dir() and entry.name not in kept:
             shutil.rmtree(entry, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

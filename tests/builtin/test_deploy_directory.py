@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,15 @@ from fiat.builtin.deploy_directory import DirectoryTarget
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.model.package import damaged_files, write_package
 from fiat.ports.deploy import DeployRequest
+from fiat.testing.deploy_suite import DeploySuite, Read
+from fiat.testing.sample_packages import digest_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "model"))
 import onnx_graphs as graphs
 from package_parts import ORIGIN, parts
 
 TARGET = DirectoryTarget()
+PATIENCE_S = 0.05
 FILES = {"model.onnx", "signature.json", "metrics.json", "requirements.txt", "MODEL.md", "manifest.json"}
 
 
@@ -42,12 +47,32 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def one(root: Path, tmp_path: Path) -> DeployRequest:
-    return request(root, package(tmp_path, 1), "1" * 32 + ".dir")
+    source = package(tmp_path, 1)
+    return request(root, source, digest_of(source))
 
 
 @pytest.fixture
 def two(root: Path, tmp_path: Path) -> DeployRequest:
-    return request(root, package(tmp_path, 2), "2" * 32 + ".dir")
+    source = package(tmp_path, 2)
+    return request(root, source, digest_of(source))
+
+
+class TestConformance(DeploySuite):
+    @pytest.fixture
+    def target(self) -> DirectoryTarget:
+        return DirectoryTarget(lock_wait_s=PATIENCE_S)
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, object]:
+        return {"to": "directory", "path": "models"}
+
+    @pytest.fixture
+    def read_back(self) -> Read:
+        def read(request: DeployRequest) -> Mapping[str, bytes] | None:
+            folder = request.root / "models" / "tiny"
+            return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else None
+
+        return read
 
 
 def same(folder: Path, source: Path) -> bool:
@@ -85,7 +110,8 @@ def test_another_model_takes_its_place_and_the_one_before_stays_readable(
     assert TARGET.observe(two) == two.digest
     assert same(root / "models" / "tiny", two.package)
     assert same(before, one.package)
-    three = request(root, package(tmp_path, 3), "3" * 32 + ".dir")
+    source = package(tmp_path, 3)
+    three = request(root, source, digest_of(source))
     TARGET.apply(three)
     assert not before.exists()
     assert len([path for path in (root / "models" / ".tiny").iterdir() if path.is_dir()]) == 2
@@ -237,9 +263,8 @@ root = Path(sys.argv[1])
 settings = {"to": "directory", "path": "models", "model": "tiny"}
 print("on", flush=True)
 while True:
-    for number in "12":
-        package, digest = Path(sys.argv[int(number) + 1]), number * 32 + ".dir"
-        DirectoryTarget().apply(DeployRequest("shelf", settings, package, digest, root))
+    for package, digest in ((sys.argv[2], sys.argv[3]), (sys.argv[4], sys.argv[5])):
+        DirectoryTarget().apply(DeployRequest("shelf", settings, Path(package), digest, root))
 """
 
 
@@ -251,7 +276,8 @@ def test_killed_at_any_moment_the_old_or_the_new_model_is_there_whole(
     code = tmp_path / "deploy.py"
     code.write_text(DEPLOY)
     for round_ in range(12):
-        command = [sys.executable, str(code), str(root), str(one.package), str(two.package)]
+        packages = [str(one.package), one.digest, str(two.package), two.digest]
+        command = [sys.executable, str(code), str(root), *packages]
         child = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
@@ -274,3 +300,65 @@ def test_a_root_that_is_a_link_is_no_way_out_and_no_hindrance(tmp_path: Path, on
     assert TARGET.observe(one) == one.digest
     shutil.rmtree(one.root / "models")
     assert TARGET.observe(through) is None
+
+
+# A stranger's spec.
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..",
+        "../elsewhere",
+        "models/../../elsewhere",
+        "link/inside",
+        "/tmp",
+        "{root}/models",
+        ".hidden",
+        "a/.b",
+    ],
+)
+def test_a_confined_path_stays_below_the_targets_folder(root: Path, one: DeployRequest, path: str) -> None:
+    (root / "link").symlink_to(root.parent)
+    named = path.replace("{root}", str(root))
+    confined = replace(request(root, one.package, one.digest, named), confined=True, generation=1)
+    before = sorted(root.parent.rglob("*"))
+    for attempt in (TARGET.apply, TARGET.observe):
+        with pytest.raises(SpecError, match=r"deploy\.shelf\.path") as caught:
+            attempt(confined)
+        assert str(root.parent) not in caught.value.message.replace(named, "")
+    assert sorted(root.parent.rglob("*")) == before
+
+
+def test_a_confined_path_below_it_is_used(root: Path, one: DeployRequest) -> None:
+    (root / "inner").mkdir()
+    (root / "link").symlink_to("inner")
+    for path in ("models", "./a/b", "link"):
+        confined = replace(request(root, one.package, one.digest, path), confined=True, generation=1)
+        TARGET.apply(confined)
+        assert TARGET.observe(confined) == one.digest
+    assert (root / "inner" / "tiny" / "model.onnx").is_file()
+
+
+def test_a_package_that_was_changed_together_with_its_manifest_is_not_deployed(
+    root: Path, one: DeployRequest, two: DeployRequest
+) -> None:
+    """Whoever can write to the store can write a fitting manifest too; the digest was judged."""
+    TARGET.apply(one)
+    swapped = request(
+        root, two.package, one.digest.replace(one.digest[0], "f" if one.digest[0] != "f" else "0")
+    )
+    with pytest.raises(EnvironmentFault, match="not the one that was judged"):
+        TARGET.apply(swapped)
+    assert same(root / "models" / "tiny", one.package)
+    assert [path.name for path in (root / "models" / ".tiny").iterdir() if path.is_dir()] == [one.digest]
+
+
+def test_a_note_of_the_newest_deploy_that_can_not_be_read_stops_every_numbered_one(
+    root: Path, one: DeployRequest, two: DeployRequest
+) -> None:
+    TARGET.apply(replace(one, generation=3))
+    (root / "models" / ".tiny" / "generation").write_bytes(b"\xff garbage")
+    with pytest.raises(EnvironmentFault, match="does not say which deploy was the newest"):
+        TARGET.apply(replace(two, generation=4))
+    assert TARGET.observe(one) == one.digest
