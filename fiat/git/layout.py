@@ -18,7 +18,6 @@ from fiat.git.objects import ObjectReader, TooLarge
 from fiat.git.tree import Tree, resolve
 from fiat.git.words import show_path
 
-LONGEST_TARGET_BYTES = 4096
 _UNFINISHED = ".laying-"
 _LFS = b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_MOST_BYTES = 1024
@@ -107,7 +106,7 @@ def lay_out(
         raise EnvironmentFault("files of Git LFS are not fetched yet", hint=hint)
     caps = limits or LayoutLimits()
     with mirror.objects() as objects:
-        files, left_out = _plan(Tree(mirror.files(commit), lambda oid: _target(objects, oid)), caps)
+        files, left_out = _plan(Tree(mirror.files(commit), objects.link), caps)
         if folder.is_dir():
             return Layout(folder, _count(files), 0, left_out, reused=True)
         try:
@@ -178,13 +177,6 @@ def _folders(files: Mapping[str, Blob]) -> set[str]:
     return found
 
 
-def _target(objects: ObjectReader, oid: str) -> str:
-    try:
-        return os.fsdecode(objects.read(oid, LONGEST_TARGET_BYTES))
-    except TooLarge:
-        return ""
-
-
 def _count(files: Mapping[str, Blob]) -> int:
     return sum(not blob.is_submodule for blob in files.values())
 
@@ -200,7 +192,7 @@ def _write(objects: ObjectReader, files: Mapping[str, Blob], place: Path, caps: 
             _write_file(objects, path, blob, place, caps, total)
     for path, blob in files.items():
         if blob.is_link:
-            (place / path).symlink_to(_target(objects, blob.oid))
+            (place / path).symlink_to(objects.link(blob.oid))
     for name in reversed(folders):
         (place / name).chmod(0o555)
     place.chmod(0o555)

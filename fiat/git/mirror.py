@@ -133,19 +133,23 @@ class Mirror:
 
     def changed(self, before: str, after: str) -> Mapping[str, Edit]:
         """Paths that differ between two commits, with their entries then and now."""
-        return self.changed_since([before], after)[before]
+        found = self.changed_since([before], after)
+        if before not in found:
+            raise self._lacks(before)
+        return found[before]
 
     def changed_since(self, earlier: Iterable[str], after: str) -> Mapping[str, Mapping[str, Edit]]:
         """The same for many earlier commits in one go. Those that are not here are left out."""
-        trees = self._trees_of([*earlier, after])
+        wanted = list(earlier)
+        trees = self._trees_of([*wanted, after])
         if after not in trees:
-            raise EnvironmentFault(f"the mirror {self.folder} has no commit {after}", hint="fetch it first")
-        now = trees.pop(after)
-        wanted = {tree for tree in trees.values() if tree != now}
+            raise self._lacks(after)
+        now = trees[after]
+        others = {trees[commit] for commit in wanted if commit in trees} - {now}
         options = ("-r", "-z", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv", "--stdin")
-        given = "".join(f"{tree} {now}\n" for tree in wanted)
+        given = "".join(f"{tree} {now}\n" for tree in others)
         edits = read_edits(self._must(after, "diff-tree", *options, given=given))
-        return {commit: edits.get(tree, {}) for commit, tree in trees.items()}
+        return {commit: edits.get(trees[commit], {}) for commit in wanted if commit in trees}
 
     @contextmanager
     def objects(self) -> Iterator[ObjectReader]:
@@ -205,4 +209,7 @@ class Mirror:
             self._place.report_damage()
             reason = f"git {arguments[0]} failed in {self.folder}: {said.error or said.code}"
             raise Unreadable(reason, hint="the next fetch makes the mirror anew")
-        raise EnvironmentFault(f"the mirror {self.folder} has no commit {commit}", hint="fetch it first")
+        raise self._lacks(commit)
+
+    def _lacks(self, commit: str) -> EnvironmentFault:
+        return EnvironmentFault(f"the mirror {self.folder} has no commit {commit}", hint="fetch it first")

@@ -11,6 +11,7 @@ from fiat.errors import EnvironmentFault, SpecError
 from fiat.git.hardened import LOCAL_TIMEOUT_S, Surroundings, end_git, start_git
 from fiat.git.refs import check_oid
 
+LONGEST_TARGET_BYTES = 4096
 _CHUNK_BYTES = 1 << 20
 
 
@@ -61,6 +62,13 @@ class ObjectReader:
         content = b"".join(self._take(size))
         self._end()
         return content
+
+    def link(self, oid: str) -> str:
+        """The target of a symlink as written; "" for one that is too long to be any."""
+        try:
+            return os.fsdecode(self.read(oid, LONGEST_TARGET_BYTES))
+        except TooLarge:
+            return ""
 
     def copy(self, oid: str, file: BinaryIO, limit_bytes: int) -> tuple[int, bytes]:
         """Write the content of a blob to a file, piece by piece.

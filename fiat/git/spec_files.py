@@ -50,18 +50,36 @@ def too_large(path: str, size_bytes: int) -> SpecError:
     return SpecError(message, where=Where(show_path(path)))
 
 
+def check_spec_path(path: str) -> None:
+    """See that a path says what it is.
+
+    Raises:
+        SpecError: it leads outside, or holds characters that hide what it is.
+    """
+    shown = show_path(path)
+    fault = fault_of_path(path)
+    if fault:
+        raise SpecError(f"the path {shown[:200]} {fault}", where=Where(shown))
+    if _ODD.search(path):
+        raise SpecError(f"the path {path[:200]!a} holds control or direction characters", where=Where(shown))
+
+
+def fault_of_entry(path: str, blob: Blob) -> str:
+    """Why a spec can't be read from an entry; empty when it can."""
+    if blob.is_link:
+        return f"{path} is a symlink, which a spec can't be read through"
+    if blob.is_submodule:
+        return f"{path} is another repository (a submodule)"
+    return "" if blob.is_file else f"{path} is not a regular file"
+
+
 def _faults(files: Mapping[str, Blob], chosen: Sequence[str]) -> Iterator[SpecError]:
     for path in chosen:
-        shown = show_path(path)
-        where = Where(shown)
-        fault = fault_of_path(path)
+        try:
+            check_spec_path(path)
+        except SpecError as error:
+            yield error
+            continue
+        fault = fault_of_entry(path, files[path])
         if fault:
-            yield SpecError(f"the path {shown[:200]} {fault}", where=where)
-        elif _ODD.search(path):
-            yield SpecError(f"the path {path[:200]!a} holds control or direction characters", where=where)
-        elif files[path].is_link:
-            yield SpecError(f"{shown} is a symlink, which a spec can't be read through", where=where)
-        elif files[path].is_submodule:
-            yield SpecError(f"{shown} is another repository (a submodule)", where=where)
-        elif not files[path].is_file:
-            yield SpecError(f"{shown} is not a regular file", where=where)
+            yield SpecError(fault, where=Where(path))
