@@ -13,27 +13,24 @@ from typing import Literal
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from fiat.builtin.report_markdown import code
-
 WORD = "/fiat"
 MOST_READ = 16_384
 """Characters of a comment that are looked at: people who command are brief."""
 MOST_SPECS = 20
+LONGEST_WORD = 80
 LEAST_APPROVED = 16
 """Hex digits that an approval must name.
 
-Whoever pushes a commit can try others until its first digits are those of one that was looked at: seven take a
-second, twelve some days of one graphics card, sixteen centuries of them. The runner still asks that exactly one waiting
-commit begins with them. A full hash is what people paste anyway.
+Whoever pushes a commit can try others until their first digits are those of one that was looked at. Seven digits take
+a second, twelve take days of one graphics card, sixteen take centuries. The commit that waits must begin with them too.
+A full hash is what people paste anyway.
 """
 Verb = Literal["run", "cancel", "approve", "rollback", "unclear"]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 _TARGET = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
-_USAGE = "\n".join(
+USAGE = "\n".join(
     (
-        "These are known:",
-        "",
         "- `/fiat run` or `/fiat run SPEC ...`: run again what this commit touches, or these specs",
         "- `/fiat cancel`: end what runs for this pull request or commit",
         f"- `/fiat approve COMMIT`: let a fork's commit run; its full hash, {LEAST_APPROVED} digits at least",
@@ -51,7 +48,7 @@ class Command:
         specs: names or paths of specs, for `run`; empty for all that the commit touches.
         commit: beginning of a hash in lower case, for `approve`.
         target: name of a target, for `rollback`; empty for all.
-        reply: Markdown that says what is wrong and what would be right.
+        reply: plain text that says what is wrong; it may hold words of the comment.
     """
 
     verb: Verb
@@ -93,41 +90,43 @@ def _command(said: str) -> Command:
         fits = len(arguments) <= 1 and all(map(_TARGET.fullmatch, arguments))
         target = arguments[0] if arguments and fits else ""
         return (
-            Command("rollback", target=target)
-            if fits
-            else _unclear("`/fiat rollback` takes the name of one target.")
+            Command("rollback", target=target) if fits else _unclear("rollback takes the name of one target.")
         )
     if verb == "cancel":
-        return Command("cancel") if not arguments else _unclear("`/fiat cancel` takes no more words.")
-    return _unclear(f"There is no command {code(verb)}." if verb else "What should be done?")
+        return Command("cancel") if not arguments else _unclear("cancel takes no more words.")
+    return _unclear(f"There is no command {_cut(verb)} here." if verb else "What should be done?")
 
 
 def _run(arguments: list[str]) -> Command:
     wrong = [name for name in arguments if not _NAME.fullmatch(name)]
     if wrong:
-        values = " Values can't be given in a comment; `fiat trigger` takes them." if "=" in wrong[0] else ""
-        return _unclear(f"{code(wrong[0])} is no name of a spec.{values}")
+        values = " Values can't be given in a comment: fiat trigger takes them." if "=" in wrong[0] else ""
+        return _unclear(f"{_cut(wrong[0])} is no name of a spec.{values}")
     if len(arguments) > MOST_SPECS:
-        return _unclear(f"`/fiat run` takes {MOST_SPECS} specs at most.")
+        return _unclear(f"run takes {MOST_SPECS} specs at most.")
     return Command("run", specs=tuple(dict.fromkeys(arguments)))
 
 
 def _approve(arguments: list[str]) -> Command:
     if len(arguments) != 1:
-        return _unclear("`/fiat approve` takes one commit: the one that you looked at.")
+        return _unclear("approve takes one commit: the one that you looked at.")
     commit = arguments[0].lower()
     if not _COMMIT.fullmatch(commit):
-        return _unclear(f"{code(arguments[0])} is no commit: a hash has digits and a to f only.")
+        return _unclear(f"{_cut(arguments[0])} is no commit: a hash has digits and a to f only.")
     if len(commit) < LEAST_APPROVED:
         return _unclear(
-            f"{code(commit)} is too short: another commit can be made that begins like it. Please give the full hash, "
+            f"{commit} is too short: another commit can be made that begins like it. Please give the full hash, "
             f"{LEAST_APPROVED} digits at least."
         )
     return Command("approve", commit=commit)
 
 
 def _unclear(said: str) -> Command:
-    return Command("unclear", reply=f"{said} Nothing was done.\n\n{_USAGE}")
+    return Command("unclear", reply=f"{said} Nothing was done.")
+
+
+def _cut(word: str) -> str:
+    return word if len(word) <= LONGEST_WORD else word[: LONGEST_WORD - 1] + "…"
 
 
 def _lines(text: str) -> Iterator[str]:

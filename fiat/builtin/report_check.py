@@ -39,7 +39,6 @@ _GATE_STATES: dict[str, tuple[CheckState, str]] = {
     "fail": ("failure", ""),
 }
 _DEPLOYS: dict[str, tuple[DeployState, str]] = {
-    "running": ("in_progress", "deploying"),
     "ran": ("success", "deployed"),
     "failed": ("failure", "failed"),
     "cancelled": ("error", "cancelled"),
@@ -181,7 +180,10 @@ def _gate_said(gate: GateResult | None, reason: str) -> tuple[CheckState, str]:
 
 
 def deployments(manner: Manner, run: QueuedRun, steps: Sequence[StepResult]) -> tuple[Deployed, ...]:
-    """Where each target stands that this run changes; one that had the model already says nothing."""
+    """How each target stands that a run which is over has changed; one that had the model already says nothing.
+
+    That a deployment has begun is not told: a run that is killed then and parked would leave it so for ever.
+    """
     return tuple(
         Deployed(
             commit=run.commit,

@@ -18,7 +18,7 @@ _MOST_NAMES = 3
 _MOST_NUMBERS = 3
 _DONE = frozenset({"ran", "reused", "failed", "skipped", "cancelled"})
 _GATE_INDEX = re.compile(r"gates\[(\d{1,4})\]")
-_ENDED_ON_PURPOSE = ("superseded by", "cancelled")
+_ENDED_ON_PURPOSE = ("superseded by", "cancelled", "the pull request was closed")
 _NOT_SLUG = re.compile(r"[^a-z0-9_.]+")
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fiat.builtin.command_words import USAGE
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.report_comment_metrics import (
     gates_part,
@@ -198,13 +199,14 @@ def ended_body(topic: Topic, reason: str) -> str:
 
 
 def reply_comment(topic: Topic, said: str) -> PullComment:
-    """An answer to commands: one comment of its own on the pull request, the newest answer stands in it.
+    """An answer to a command: one comment of its own on the pull request, the newest answer stands in it.
 
     Args:
         topic: what it is about; its spec does not matter.
-        said: Markdown, as `command_words` gives it.
+        said: plain text, which may be hostile.
     """
-    return PullComment(topic.pull, marker(topic.repo, "/ commands"), join([Part(said)]))
+    known = details("What can be asked for in a comment", USAGE)
+    return PullComment(topic.pull, marker(topic.repo, "/ commands"), join([Part(prose(said)), Part(known)]))
 
 
 def _page(told: Told) -> RunPage:

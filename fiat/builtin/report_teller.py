@@ -75,7 +75,7 @@ class ForgeTeller:
         manner, topic = self._manner(run.repo), self._topic(run)
         body = plan_body(topic, plan, decisions, expected_s)
         check = running_check(manner, run, record.steps, len(plan.steps), body)
-        return (check, *self._comment(manner, topic, body), *deployments(manner, run, record.steps))
+        return (check, *self._comment(manner, topic, body))
 
     def ends(self, run: QueuedRun, told: Told) -> tuple[Report, ...]:
         """A run that has its verdict."""

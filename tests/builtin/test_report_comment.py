@@ -222,6 +222,14 @@ def test_a_comment_is_found_again_by_its_first_line_whatever_the_names() -> None
     assert reply_comment(TOPIC, "No.").marker != comment.marker
 
 
+def test_an_answer_to_a_command_says_what_else_can_be_asked_for() -> None:
+    found = read(reply_comment(TOPIC, "@octocat </details> is no name of a spec. Nothing was done.").body)
+    is_ours(found)
+    assert found.text.startswith("@octocat </details> is no name of a spec. Nothing was done. /fiat run or")
+    assert found.codes[0] == "@octocat </details>"
+    assert "/fiat approve COMMIT" in found.codes
+
+
 def hostile_told(text: str) -> Told:
     metrics = (
         Metric(text, 0.5, low=0.4, high=0.6),
@@ -321,6 +329,7 @@ def test_whatever_people_named_and_printed_is_only_text(text: str) -> None:
         held_body(topic),
         broken_body(topic, errors),
         ended_body(topic, text),
+        reply_comment(topic, text).body,
     ]
     for body in bodies:
         is_ours(read(body))

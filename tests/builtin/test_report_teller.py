@@ -50,9 +50,13 @@ def test_a_pull_request_gets_its_plan_in_the_comment_and_the_check() -> None:
     assert (comment.pull, comment.marker) == (7, marker("acme/models", "fashion"))
 
 
-def test_a_push_gets_no_comment_but_its_deployments() -> None:
+def test_a_push_gets_no_comment_and_its_deployments_at_the_end() -> None:
     record = replace(sample_run(), steps=(StepResult("deploy.shelf", "deploy", "running"),))
-    assert kinds(TELLER.runs(queued(), record, PLAN, (), {})) == [Check, Deployed]
+    assert kinds(TELLER.runs(queued(), record, PLAN, (), {})) == [Check]
+    over = replace(
+        record, verdict="pass", steps=(StepResult("deploy.shelf", "deploy", "ran"),), config={}, gates=()
+    )
+    assert kinds(TELLER.ends(queued(), Told(over))) == [Check, Deployed]
 
 
 def test_the_end_of_a_run_is_its_check_the_comment_and_its_gates() -> None:
