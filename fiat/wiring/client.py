@@ -42,6 +42,7 @@ class Outcome:
         verdict: the worst of them; None when nothing was judged.
         reason: one sentence when there are no runs.
         url: page of the one run, or of the change.
+        urls: page of each run.
     """
 
     change: str
@@ -49,6 +50,7 @@ class Outcome:
     verdict: Verdict | None
     reason: str
     url: str
+    urls: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -102,7 +104,8 @@ class Client:
         except SpecError:
             return self.follow_change(name)
         run = self._followed(document)
-        return Outcome("", (run,), run.verdict, run.reason, _text(document, "url"))
+        url = _text(document, "url")
+        return Outcome("", (run,), run.verdict, run.reason, url, (url,))
 
     def follow_change(self, change: str) -> Outcome:
         """Wait until a change is split into runs, and follow each."""
@@ -115,7 +118,7 @@ class Client:
         if not runs:
             self.say(f"nothing ran: {reason or 'the commit touches no spec'}")
         url = _text(given[0] if len(given) == 1 else document, "url")
-        return Outcome(change, runs, worst, reason, url)
+        return Outcome(change, runs, worst, reason, url, tuple(_text(item, "url") for item in given))
 
     def _split(self, change: str) -> Mapping[str, object]:
         said = False

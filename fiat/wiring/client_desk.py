@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from fiat.builtin.report_comment import Topic, result_body
 from fiat.builtin.report_plain import PlainReporter
 from fiat.engine.silent import SilentReporter
 from fiat.errors import EnvironmentFault, SpecError
-from fiat.ports.report import Reporter
-from fiat.wiring.ci_files import metrics_json, write_outputs
+from fiat.ports.report import Reporter, Told
+from fiat.wiring.ci_files import metrics_json, write_outputs, write_summary
 from fiat.wiring.ci_job import Job
 from fiat.wiring.ci_reporter import JobReporter
 from fiat.wiring.ci_words import command, harmless
@@ -74,7 +75,12 @@ def make_wish(words: Sequence[str], repo: str | None, ref: str | None, job: Job,
 
 
 def tell_job(job: Job, outcome: Outcome) -> None:
-    """Write the outputs of the CI job's step; nothing outside of one."""
+    """Write outputs and summary of the CI job's step; nothing outside of one."""
+    texts = [
+        result_body(Topic(job.repository, run.spec, run.commit, run=run.id, url=url), Told(run))
+        for run, url in zip(outcome.runs, outcome.urls, strict=True)
+    ]
+    write_summary(job.summary, "\n\n".join(texts) or f"Nothing ran: {outcome.reason}")
     run = outcome.runs[0] if len(outcome.runs) == 1 else None
     write_outputs(
         job.output,

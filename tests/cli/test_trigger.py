@@ -1,5 +1,6 @@
 """`fiat trigger` against a runner over real HTTP: submitted once, followed to the end, whatever the network does."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -7,8 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from fiat.run.model import StepResult
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "wiring"))
@@ -220,6 +224,7 @@ def test_in_a_ci_job_it_speaks_as_a_job_does(stage: RunnerStage, tmp_path: Path)
         "GITHUB_EVENT_NAME": "pull_request",
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
     }
     log = read_log(trigger(stage, tmp_path, **env).stdout)
     assert next(iter(stage.wishes.values()))["ref"] == "f" * 40, (
@@ -233,6 +238,10 @@ def test_in_a_ci_job_it_speaks_as_a_job_does(stage: RunnerStage, tmp_path: Path)
         assert f"{name}<<" in outputs
         assert f"\n{value}\n" in outputs
     assert '{"accuracy": 0.97}' in outputs
+    summary = (tmp_path / "summary").read_text()
+    assert "`digits` passed" in summary
+    assert f"{stage.url}/runs/r1" in summary
+    assert "accuracy" in summary
 
 
 def test_a_spec_is_named_by_its_path_in_the_checkout(stage: RunnerStage, tmp_path: Path) -> None:
@@ -287,14 +296,62 @@ def test_a_client_needs_the_command_line_alone() -> None:
     loaded = {name for name in done.stdout.split() if not name.startswith("_")}
     allowed = {
         "fiat",
+        "markupsafe",
         "typer",
         "click",
         "annotated_doc",
         "shellingham",
         "rich",
         "typing_extensions",
-        "markdown_it",
     }
-    assert loaded <= allowed | {"sitecustomize", "pygments", "mdurl", "distutils-precedence"}, (
-        loaded - allowed
+    by_the_environment = {"sitecustomize", "markdown_it", "pygments", "mdurl"}
+    assert loaded <= allowed | by_the_environment, loaded - allowed
+
+
+def test_the_runners_own_web_server_is_understood(tmp_path: Path) -> None:
+    web, server = _part_of_the_web_tests("stage"), _part_of_the_web_tests("server")
+    door = web.Stage()
+    steps = (
+        StepResult("data.images", "data", "reused", "unchanged"),
+        StepResult("train", "train", "ran", "train.py changed", 4.0, 1),
+        StepResult("evaluate", "evaluate", "ran", "its input changed", 1.0, 1),
     )
+    door.add("r9", change="c9", steps=steps)
+    door.logs["r9", "train"] = "".join(f"{line}\n" for line in LINES).encode() + b"last"
+    door.logs["r9", "evaluate"] = b"judged\n"
+    listener = server.listening()
+    url = server.address_of(listener)
+    env = {"FIAT_RUNNER_TOKEN": web.CI, "GITHUB_ACTIONS": "true"}
+    with server.served(web.app_of(door, url=url), listener):
+        done = subprocess.run(
+            [*COMMAND, "--runner", url, "fashion", "a.b=1", *ASK],
+            cwd=tmp_path,
+            env=environment(tmp_path, **env),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert door.asked == [("submit", "acme/models", "main", ("fashion",), ("a.b=1",), "ci")]
+    log = read_log(done.stdout)
+    assert log.groups == {
+        "train: train.py changed": [*LINES, "last"],
+        "evaluate: its input changed": ["judged"],
+    }
+    told = [line for line in log.lines if line.startswith("✓")]
+    assert [line.split()[1] for line in told[:3]] == ["data.images", "train", "evaluate"]
+    assert any("accuracy >= 0.9" in line for line in log.lines)
+
+
+def _part_of_the_web_tests(name: str) -> ModuleType:
+    """A module beside the tests of the web, under the name that they have for it."""
+    known = f"web_{name}"
+    if known not in sys.modules:
+        path = Path(__file__).parents[1] / "web" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(known, path)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[known] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[known])
+    return sys.modules[known]
