@@ -1,6 +1,6 @@
 """Commits that want attention: table `changes`, and how one is split into queued runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from fiat.run.model import Verdict
@@ -10,6 +10,8 @@ from fiat.store.outbox import Addressed, add_reports_within
 from fiat.store.queue_rows import (
     CHANGE_COLUMNS,
     QUEUE_COLUMNS,
+    among,
+    change_key,
     change_row,
     lane_of,
     line_of,
@@ -43,7 +45,7 @@ class Changes:
             Whether it was added; else nothing was written.
         """
         with self._database.write() as transaction:
-            return add_change_within(transaction, change, reports, self._now())
+            return bool(add_changes_within(transaction, [(change, reports)], self._now()))
 
     def open(self, limit: int = 100) -> list[Change]:
         """Changes in state `new`, the oldest first."""
@@ -182,18 +184,27 @@ def cursor_of_change(change: Change) -> str:
     return f"{write_time(change.made_at)}~{change.id}"
 
 
-def add_change_within(
-    transaction: Transaction, change: Change, reports: Sequence[Addressed], now: datetime
-) -> bool:
-    """`Changes.add` as a part of a larger transaction."""
-    added = transaction.execute(
-        f"INSERT INTO changes ({CHANGE_COLUMNS}) VALUES ({marks(CHANGE_COLUMNS)}) "
-        "ON CONFLICT DO NOTHING RETURNING id",
-        change_row(change, now),
-    )
-    if added:
-        add_reports_within(transaction, reports, now)
-    return bool(added)
+def add_changes_within(
+    transaction: Transaction, wanted: Iterable[tuple[Change, Sequence[Addressed]]], now: datetime
+) -> int:
+    """`Changes.add` of several as a part of a larger transaction; gives how many were added."""
+    keyed = [(change_key(change), change, reports) for change, reports in wanted]
+    known = {
+        row[0]
+        for row in among(
+            transaction, "SELECT known_as FROM changes WHERE known_as IN ()", [key for key, _, _ in keyed]
+        )
+    }
+    rows: list[tuple[Value, ...]] = []
+    said: list[Addressed] = []
+    for key, change, reports in keyed:
+        if key not in known:
+            known.add(key)
+            rows.append(change_row(change, now))
+            said += reports
+    transaction.execute_many(f"INSERT INTO changes ({CHANGE_COLUMNS}) VALUES ({marks(CHANGE_COLUMNS)})", rows)
+    add_reports_within(transaction, said, now)
+    return len(rows)
 
 
 def _supersede(transaction: Transaction, run: QueuedRun, now: datetime, tell: Tell) -> list[QueuedRun]:

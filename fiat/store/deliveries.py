@@ -7,16 +7,17 @@ from typing import Literal
 
 from fiat.run.delivery import Commented, Delivery, Rerequested
 from fiat.run.queue import Change
-from fiat.store.changes import add_change_within
-from fiat.store.database import Database, Transaction
+from fiat.store.changes import add_changes_within
+from fiat.store.database import Database, Transaction, Value
 from fiat.store.outbox import Addressed
-from fiat.store.queue_rows import DELIVERY_COLUMNS, delivery_keys, delivery_row, marks, read_delivery
+from fiat.store.queue_rows import DELIVERY_COLUMNS, among, delivery_keys, delivery_row, marks, read_delivery
 
 TakenState = Literal["new", "again", "replay"]
 # What is counted has few names, so that metrics have few labels; the rest is counted together.
 _EVENTS = 200
 _OTHER = "other"
 _NOTE_CHARACTERS = 1000
+_TOLD = "SELECT says, id FROM deliveries WHERE says IN () AND state IN ('received', 'done')"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Deliveries:
         """
         now = self._now()
         with self._database.write() as transaction:
-            taken = [_take(transaction, item, now) for item in items]
+            taken = _take(transaction, items, now)
             _count(transaction, [(one.delivery, state) for one, state in zip(items, taken, strict=True)])
         return taken
 
@@ -108,29 +109,37 @@ class Deliveries:
                 _count(transaction, [(read_delivery(row), "failed") for row in ended])
 
 
-def _take(transaction: Transaction, item: Taking, now: datetime) -> TakenState:
-    known_as, says = delivery_keys(item.delivery)
-    before = transaction.execute("SELECT sequence, state FROM deliveries WHERE known_as = ?", (known_as,))
-    if before and before[0][1] != "failed":
-        return "again"
-    told = transaction.execute(
-        "SELECT id FROM deliveries WHERE says = ? AND says <> '' AND known_as <> ? AND state IN ('received', 'done') "
-        "LIMIT 1",
-        (says, known_as),
+def _take(transaction: Transaction, items: Sequence[Taking], now: datetime) -> list[TakenState]:
+    keys = [delivery_keys(item.delivery) for item in items]
+    ids = [known_as for known_as, _ in keys]
+    rows_known = among(transaction, "SELECT known_as, state FROM deliveries WHERE known_as IN ()", ids)
+    known = {str(row[0]): str(row[1]) for row in rows_known}
+    told = {str(row[0]): str(row[1]) for row in among(transaction, _TOLD, [says for _, says in keys if says])}
+    highest = int(transaction.execute("SELECT COALESCE(MAX(sequence), 0) FROM deliveries")[0][0] or 0)
+    outcomes: list[TakenState] = []
+    rows: list[tuple[Value, ...]] = []
+    wanted: list[Wanted] = []
+    for item, (known_as, says) in zip(items, keys, strict=True):
+        if known.get(known_as, "failed") != "failed":
+            outcomes.append("again")
+            continue
+        if known_as in known:
+            transaction.execute("DELETE FROM deliveries WHERE known_as = ?", (known_as,))
+        highest += 1
+        replay = says in told
+        known[known_as] = "replay" if replay else _state(item)
+        note = f"the same body as {told[says]}" if replay else ""
+        rows.append(delivery_row(highest, item.delivery, known[known_as], note, now))
+        if not replay:
+            wanted += item.wanted
+            if says:
+                told[says] = item.delivery.id
+        outcomes.append("replay" if replay else "new")
+    transaction.execute_many(
+        f"INSERT INTO deliveries ({DELIVERY_COLUMNS}) VALUES ({marks(DELIVERY_COLUMNS)})", rows
     )
-    state, note = ("replay", f"the same body as {told[0][0]}") if told else (_state(item), "")
-    if before:
-        transaction.execute("DELETE FROM deliveries WHERE known_as = ?", (known_as,))
-    highest = transaction.execute("SELECT COALESCE(MAX(sequence), 0) FROM deliveries")[0][0]
-    transaction.execute(
-        f"INSERT INTO deliveries ({DELIVERY_COLUMNS}) VALUES ({marks(DELIVERY_COLUMNS)})",
-        delivery_row(int(highest or 0) + 1, item.delivery, state, note, now),
-    )
-    if told:
-        return "replay"
-    for wanted in item.wanted:
-        add_change_within(transaction, wanted.change, wanted.reports, now)
-    return "new"
+    add_changes_within(transaction, [(one.change, one.reports) for one in wanted], now)
+    return outcomes
 
 
 def _state(item: Taking) -> str:

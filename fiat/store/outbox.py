@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from fiat.run.report import Letter, OutboxItem, Report
 from fiat.store.database import Database, Row, Transaction, Value
-from fiat.store.queue_rows import key_of
+from fiat.store.queue_rows import among, key_of, marks
 from fiat.store.report_codec import pack_report, unpack_report
 from fiat.store.rows import digest_text, write_time
 
@@ -19,6 +19,12 @@ Addressed = tuple[str, str, Report]
 
 LONGEST_WAIT_S = 6 * 3600.0
 _REASON_CHARACTERS = 1000
+_COLUMNS = (
+    "id, address, repo, channel, state, attempt, reason, report, digest, written_at, set_at, not_before"
+)
+_WAITING = (
+    "SELECT address, id, digest, set_at, not_before FROM outbox WHERE address IN () AND state = 'waiting'"
+)
 
 
 class Outbox:
@@ -171,30 +177,29 @@ class Outbox:
 
 def add_reports_within(transaction: Transaction, items: Iterable[Addressed], now: datetime) -> None:
     """`Outbox.add` as a part of a larger transaction."""
-    for repo, channel, report in items:
-        text = pack_report(report)
-        address, digest = key_of(repo, channel), digest_text(text)
-        waiting = transaction.execute(
-            "SELECT id, digest, set_at, not_before FROM outbox WHERE address = ? AND state = 'waiting'",
-            (address,),
-        )
-        times: Sequence[Value] = (write_time(now), write_time(now))
-        if waiting:
-            if waiting[0][1] == digest:
-                continue
-            transaction.execute("UPDATE outbox SET state = 'replaced' WHERE id = ?", (waiting[0][0],))
-            # The forge asked for a pause in this channel; a newer report does not end it.
-            times = waiting[0][2:]
-        elif transaction.execute(
-            "SELECT 1 FROM channels WHERE address = ? AND digest = ?", (address, digest)
-        ):
+    # Of several for one channel only the last one counts.
+    newest = {key_of(repo, channel): (repo, channel, pack_report(report)) for repo, channel, report in items}
+    if not newest:
+        return
+    waiting = {str(row[0]): row for row in among(transaction, _WAITING, newest)}
+    sent = among(transaction, "SELECT address, digest FROM channels WHERE address IN ()", newest)
+    shown = {str(row[0]): row[1] for row in sent}
+    last = int(transaction.execute("SELECT COALESCE(MAX(id), 0) FROM outbox")[0][0] or 0)
+    replaced: list[tuple[Value, ...]] = []
+    rows: list[tuple[Value, ...]] = []
+    stamp = write_time(now)
+    for address, (repo, channel, text) in newest.items():
+        digest, before = digest_text(text), waiting.get(address)
+        if digest == (before[2] if before else shown.get(address)):
             continue
-        transaction.execute(
-            "INSERT INTO outbox (id, address, repo, channel, state, attempt, reason, report, digest, written_at, "
-            "set_at, not_before) VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM outbox AS others), "
-            "?, ?, ?, 'waiting', 0, '', ?, ?, ?, ?, ?)",
-            (address, repo, channel, text, digest, write_time(now), *times),
-        )
+        # The forge may have asked for a pause in this channel; a newer report does not end it.
+        times: Sequence[Value] = before[3:] if before else (stamp, stamp)
+        if before:
+            replaced.append(before[1:2])
+        last += 1
+        rows.append((last, address, repo, channel, "waiting", 0, "", text, digest, stamp, *times))
+    transaction.execute_many("UPDATE outbox SET state = 'replaced' WHERE id = ?", replaced)
+    transaction.execute_many(f"INSERT INTO outbox ({_COLUMNS}) VALUES ({marks(_COLUMNS)})", rows)
 
 
 def _send_again(transaction: Transaction, address: str, newest: int) -> None:

@@ -1,11 +1,12 @@
 """How changes, queued runs and deliveries become rows and back: the tables `changes`, `queue` and `deliveries`."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from fiat.run.delivery import Delivery
 from fiat.run.queue import Change, QueuedRun
-from fiat.store.database import Row, Value
+from fiat.store.database import Row, Transaction, Value
 from fiat.store.report_codec import pack_happenings, unpack_happenings
 from fiat.store.rows import digest_text, pack, read_time, unpack, write_time
 
@@ -23,11 +24,22 @@ DELIVERY_COLUMNS = (
     "happenings, state, note, taken_at"
 )
 EVENT_CHARACTERS = 100
+_AT_ONCE = 500
 
 
 def marks(columns: str) -> str:
     """A `?` for each of these columns."""
     return ", ".join("?" * (columns.count(",") + 1))
+
+
+def among(transaction: Transaction, sql: str, keys: Iterable[str]) -> list[Row]:
+    """The rows of a query for many keys at once; `IN ()` in it is filled."""
+    wanted = list(dict.fromkeys(keys))
+    found: list[Row] = []
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        found += transaction.execute(sql.replace("IN ()", f"IN ({', '.join('?' * len(some))})"), some)
+    return found
 
 
 def key_of(*parts: object) -> str:

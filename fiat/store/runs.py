@@ -163,6 +163,12 @@ class Runs:
         with self._readable("of the list"):
             return [read_run(row, config={}) for row in rows]
 
+    def state_of(self, run_id: str) -> RunState | None:
+        """How the record of a run stands; None when there is none."""
+        rows = self._database.read("SELECT state FROM runs WHERE id = ?", (run_id,))
+        state = str(rows[0][0]) if rows else ""
+        return state if state in ("running", "done", "interrupted") else None
+
     def step_seconds(self, spec: str, last: int = 10) -> Mapping[str, list[float]]:
         """How long the steps of a spec took when they ran, step to seconds, the newest first.
 
