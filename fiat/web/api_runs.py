@@ -67,9 +67,9 @@ _EVENTS: dict[str, Any] = {
 }
 
 
-def reading_routes() -> APIRouter:
+def reading_routes(prefix: str) -> APIRouter:
     """Routes that need the scope `read`."""
-    router = APIRouter(dependencies=[Depends(BEARER)], tags=["read"])
+    router = APIRouter(prefix=prefix, dependencies=[Depends(BEARER)], tags=["read"])
     for path, route, statuses in (
         ("/runs", list_runs, (404,)),
         ("/runs/{run_id}", show_run, (404,)),
@@ -151,7 +151,7 @@ def follow_run(
         ),
     ] = "",
     tail: Annotated[
-        int | None, Query(ge=0, le=MOST_LOG_BYTES, description="Most bytes told of what was printed before.")
+        int | None, Query(ge=1, le=MOST_LOG_BYTES, description="Most bytes told of what was printed before.")
     ] = None,
     last_event_id: Annotated[
         str, Header(description="`id` of the last event; counts more than `offset`.")

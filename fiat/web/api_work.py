@@ -18,9 +18,9 @@ Approver = Annotated[Access, Depends(worker("approve"))]
 Admin = Annotated[Access, Depends(worker("admin"))]
 
 
-def working_routes() -> APIRouter:
+def working_routes(prefix: str) -> APIRouter:
     """Routes that change something."""
-    router = APIRouter(dependencies=[Depends(BEARER)], tags=["act"])
+    router = APIRouter(prefix=prefix, dependencies=[Depends(BEARER)], tags=["act"])
     for path, route, status in (
         ("/runs/{run_id}/cancel", cancel_run, 200),
         ("/trigger", trigger_runs, 201),

@@ -19,7 +19,7 @@ from fiat.web.body import BodyReader
 from fiat.web.door import FrontDoor
 from fiat.web.frame import Frame
 from fiat.web.gate import Gate
-from fiat.web.hooks import Hooks
+from fiat.web.hooks import PATHS, Hooks
 from fiat.web.login_pages import LoginPages
 from fiat.web.meter import METRICS_TYPE, Meter, Stopwatch
 from fiat.web.pages import Pages
@@ -67,10 +67,10 @@ def create_app(door: FrontDoor, settings: WebSettings, now: Callable[[], datetim
     )
     app.state.place = place
     hooks = Hooks(door, settings, meter)
-    for path in ("/webhook", "/webhook/{forge}"):
+    for path in PATHS:
         app.add_route(path, hooks.answer, methods=["POST"], include_in_schema=False)
-    app.include_router(reading_routes(), prefix=API)
-    app.include_router(working_routes(), prefix=API)
+    app.include_router(reading_routes(API))
+    app.include_router(working_routes(API))
     for path, route in (("/healthz", _healthz), ("/readyz", _readyz), ("/metrics", _metrics)):
         app.add_api_route(path, route, include_in_schema=False)
     frame = Frame(place.sessions)

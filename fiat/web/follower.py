@@ -53,7 +53,7 @@ class Follower:
         run_id: the run.
         places: where to begin in the logs of steps, in bytes; negative: that many before the end.
         only: the one step whose log is wanted; empty for those of all.
-        tail_bytes: how much of the log of a step without a place is told at first; None for all of it.
+        tail_bytes: how much of the log of a step without a place is told at first, 1 or more; None for all.
     """
 
     def __init__(

@@ -14,10 +14,11 @@ from fiat.run.delivery import Delivery
 from fiat.run.view import TakenState
 from fiat.web.door import HookDoor, HookReader
 from fiat.web.github import GithubDispatch
-from fiat.web.meter import OTHER, Meter
+from fiat.web.meter import OTHER, ROUTE_KEY, Meter
 from fiat.web.problems import Problem, problem_of
 from fiat.web.settings import WebSettings
 
+PATHS = ("/webhook", "/webhook/{forge}")
 THREADS = 64
 _log = logging.getLogger("fiat.web")
 
@@ -50,6 +51,7 @@ class Hooks:
 
     async def answer(self, request: Request) -> Response:
         """Answer one call."""
+        request.scope[ROUTE_KEY] = PATHS[-1]
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw
         }

@@ -17,6 +17,8 @@ from fiat.run.view import Numbers
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
+# Where a plain route, of which FastAPI does not tell, puts its template in the scope.
+ROUTE_KEY = "fiat.route"
 KNOWN_EVENTS = frozenset(
     [
         *(
@@ -136,7 +138,7 @@ class Stopwatch:
             # Up to the first byte: a stream of events takes as long as its run.
             if message["type"] == "http.response.start" and not measured:
                 measured = True
-                route = getattr(scope.get("route"), "path", OTHER)
+                route = str(scope.get(ROUTE_KEY) or getattr(scope.get("route"), "path", OTHER))
                 self._meter.request(route, scope["method"], message["status"], time.perf_counter() - started)
             await send(message)
 

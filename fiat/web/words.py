@@ -12,7 +12,6 @@ _CONTROLS = re.compile(
     "\ud800-\udfff]"  # lone halves of pairs can't be written as UTF-8
 )
 _COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?")
-_OVERWRITTEN = re.compile(r"[^\n]*\r(?!\n|$)")
 
 
 def visible(text: str) -> str:
@@ -22,8 +21,8 @@ def visible(text: str) -> str:
 
 def log_text(text: str) -> str:
     """Output of a program for a page: colours dropped, of overwritten lines the last state, the rest made visible."""
-    plain = _COLOURS.sub("", text).replace("\r\n", "\n")
-    return visible(_OVERWRITTEN.sub("", plain).replace("\r", ""))
+    lines = _COLOURS.sub("", text).split("\n")
+    return visible("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))
 
 
 def seconds(value: float) -> str:

@@ -14,7 +14,11 @@
   }
 
   function plain(text) {
-    return text.replace(colours, "").replace(/\r\n/g, "\n").replace(/[^\n]*\r(?!\n|$)/g, "").replace(hidden, picture);
+    const lines = text.replace(colours, "").split("\n").map((line) => {
+      const whole = line.endsWith("\r") ? line.slice(0, -1) : line;
+      return whole.slice(whole.lastIndexOf("\r") + 1);
+    });
+    return lines.join("\n").replace(hidden, picture);
   }
 
   async function swap(address) {
@@ -59,7 +63,7 @@
       const end = lines.lastIndexOf("\n") + 1;
       if (end) this.last.before(plain(lines.slice(0, end)));
       this.rest = lines.slice(end);
-      this.last.data = plain(this.rest.replace(/\r$/, ""));
+      this.last.data = plain(this.rest);
       while (element.textContent.length > most && element.firstChild !== this.last) element.firstChild.remove();
       if (atEnd) element.scrollTop = element.scrollHeight;
     }
@@ -69,7 +73,7 @@
     const element = document.getElementById("log");
     const step = element ? element.dataset.step : "";
     const log = element ? new Log(element) : null;
-    const place = step ? `?step=${encodeURIComponent(step)}&offset=${element.dataset.offset}` : "?tail=0";
+    const place = step ? `?step=${encodeURIComponent(step)}&offset=${element.dataset.offset}` : "?tail=1";
     const source = new EventSource(`/api/v1/runs/${run}/events${place}`);
     source.addEventListener("log", (event) => {
       const told = JSON.parse(event.data);
