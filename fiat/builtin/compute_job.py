@@ -12,10 +12,15 @@ from typing import Any
 from fiat.builtin.job_cancel import Cancellation
 from fiat.builtin.job_child import Supervisor
 from fiat.builtin.job_trusted import WarmWorker
-from fiat.ports.compute import Command, Job, JobResult
+from fiat.builtin.sandbox_probe import Probe, probe_sandbox
+from fiat.builtin.sandbox_python import python_paths
+from fiat.builtin.sandbox_view import View, make_view
+from fiat.ports.compute import Command, Job, JobResult, Sandbox
+from fiat.redaction import Redactor
 from fiat.run.model import Metric
 
 RESULT_BYTES = 64 * 1024 * 1024
+_UNMADE = "`fiat doctor` tests the sandbox; the step's log has what bubblewrap said"
 
 
 class Workbench:
@@ -34,6 +39,8 @@ class Workbench:
         self._supervisor = Supervisor()
         self._idle: list[tuple[tuple[str, ...], WarmWorker]] = []
         self._lock = threading.Lock()
+        self._probe: Probe | None = None
+        self._python: tuple[Path, ...] = ()
 
     def run_job(
         self,
@@ -73,24 +80,66 @@ class Workbench:
     def _run_command(
         self, job: Job, command: Command, gpus: tuple[str, ...], cancellation: Cancellation, path: str | None
     ) -> JobResult:
-        child = self._supervisor.start(
-            {
-                "argv": list(command.argv),
-                "cwd": str(command.cwd),
-                "env": {**command.env, "CUDA_VISIBLE_DEVICES": ",".join(gpus)},
-                "log": str(job.log_path),
-                "timeout_s": job.timeout_s,
-                "memory_bytes": job.resources.memory_bytes,
-                "owner_pid": job.owner_pid,
-                "cancel_path": path,
-            }
-        )
+        request: dict[str, Any] = {
+            "argv": list(command.argv),
+            "cwd": str(command.cwd),
+            "env": {**command.env, "CUDA_VISIBLE_DEVICES": ",".join(gpus)},
+            "log": str(job.log_path),
+            "timeout_s": job.timeout_s,
+            "memory_bytes": job.resources.memory_bytes,
+            "owner_pid": job.owner_pid,
+            "cancel_path": path,
+            "secrets": list(command.secrets),
+        }
+        sandbox = command.sandbox
+        if sandbox is None:
+            return self._supervise(request, command, gpus, cancellation)
+        request["limits"] = _limits(sandbox)
+        request["notes"] = list(sandbox.notes)
+        if sandbox.kind == "none":
+            return self._supervise(request, command, gpus, cancellation)
+        probe = self._probed()
+        if not probe.ok:
+            return JobResult("failed", f"no sandbox can be made: {probe.found}", mend=probe.mend)
+        try:
+            view = self._view(job, sandbox, command.env, gpus)
+        except OSError as error:
+            return JobResult("failed", f"its sandbox could not be laid out: {error}", mend=_UNMADE)
+        try:
+            request["box"] = {"program": probe.program, "options": list(view.options)}
+            return self._supervise(request, command, gpus, cancellation)
+        finally:
+            view.close()
+
+    def _supervise(
+        self, request: Mapping[str, Any], command: Command, gpus: tuple[str, ...], cancellation: Cancellation
+    ) -> JobResult:
+        child = self._supervisor.start(request)
         try:
             with cancellation.bound(child.cancel):
                 answer = child.wait() or {}
         finally:
             child.close()
-        return _command_result(answer, command.result_path, gpus)
+        return _command_result(answer, command, gpus)
+
+    def _probed(self) -> Probe:
+        """Whether sandboxes can be made here; asked once when they can, and each time as long as they can't."""
+        with self._lock:
+            if self._probe is None or not self._probe.ok:
+                self._probe = probe_sandbox(self._env)
+                self._python = python_paths()
+            return self._probe
+
+    def _view(self, job: Job, sandbox: Sandbox, env: Mapping[str, str], gpus: tuple[str, ...]) -> View:
+        limits = (sandbox.memory_bytes, job.resources.memory_bytes)
+        return make_view(
+            sandbox,
+            work_dir=job.work_dir,
+            env=env,
+            gpus=gpus,
+            python=self._python,
+            memory_bytes=min((limit for limit in limits if limit is not None), default=None),
+        )
 
     def _run_task(
         self, job: Job, cancellation: Cancellation, path: str | None, folders: tuple[str, ...]
@@ -119,33 +168,48 @@ class Workbench:
         return alive[0][1]
 
 
-def _command_result(answer: Mapping[str, Any], result_path: Path | None, gpus: tuple[str, ...]) -> JobResult:
+def _limits(sandbox: Sandbox) -> dict[str, object]:
+    """For the runner of the job: see `sandbox_limits.Usage`."""
+    return {
+        "processes": sandbox.processes,
+        "memory_bytes": sandbox.memory_bytes,
+        "disk_bytes": sandbox.disk_bytes,
+        "file_bytes": sandbox.file_bytes,
+        "log_bytes": sandbox.log_bytes,
+        "folders": [str(path) for path in sandbox.writable],
+    }
+
+
+def _command_result(answer: Mapping[str, Any], command: Command, gpus: tuple[str, ...]) -> JobResult:
     state, reason = answer["state"], answer["reason"]
+    redactor = Redactor(command.secrets)
     result: Mapping[str, object] = {}
     try:
-        result = _read_result(result_path)
+        result = {redactor.text(key): redactor.values(item) for key, item in _read_result(command).items()}
     except (OSError, ValueError) as error:
         if state == "done":
             state, reason = "failed", f"its result file can't be read: {error}"
     return JobResult(
         state,
-        reason,
+        redactor.text(reason),
         seconds=answer.get("seconds", 0.0),
         exit_code=answer.get("exit_code"),
         metrics=tuple(Metric(name, value, step) for name, value, step in answer.get("metrics", ())),
         result=result,
         peak_memory_bytes=answer.get("peak_memory_bytes", 0),
         gpus=gpus,
+        mend=_UNMADE if answer.get("unmade") and "execvp" not in reason else "",
     )
 
 
-def _read_result(path: Path | None) -> Mapping[str, object]:
+def _read_result(command: Command) -> Mapping[str, object]:
     """The JSON object that the child wrote; {} when it wrote none.
 
     Raises:
         OSError: it is a link, or can't be read.
         ValueError: it is too large, no plain file, or no JSON object.
     """
+    path = command.result_path
     if path is None:
         return {}
     try:

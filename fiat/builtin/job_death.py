@@ -9,6 +9,8 @@ _MEANINGS: dict[int, str] = {
     signal.SIGABRT: "it gave up by itself",
     signal.SIGILL: "an instruction that this CPU does not have",
     signal.SIGFPE: "an arithmetic fault in native code",
+    signal.SIGXFSZ: "it wrote a file beyond its limit",
+    signal.SIGSYS: "a system call that is not allowed",
 }
 _SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 

@@ -4,6 +4,7 @@ import os
 import re
 
 from fiat.journal import read_metric
+from fiat.redaction import Redactor
 
 LINE_BYTES = 64 * 1024
 LOG_BYTES = 256 * 1024 * 1024
@@ -26,12 +27,25 @@ class JobLog:
 
     Attributes:
         metrics: what `FIAT_METRIC` lines said, in order: (name, value, step or None).
+        taken_bytes: how much was printed, whatever became of it.
+        last_line: the last whole line, as it was before masking.
         fault: why the log could not be written, empty when it could.
     """
 
-    def __init__(self, path: str, *, line_bytes: int = LINE_BYTES, log_bytes: int = LOG_BYTES) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        line_bytes: int = LINE_BYTES,
+        log_bytes: int = LOG_BYTES,
+        redactor: Redactor | None = None,
+    ) -> None:
         self.metrics: list[tuple[str, float, int | None]] = []
+        self.taken_bytes = 0
+        self.last_line = ""
         self.fault = ""
+        self._redactor = redactor or Redactor(())
+        self._mask = self._redactor.stream()
         self._line_bytes = line_bytes
         self._left_bytes = log_bytes
         self._log_bytes = log_bytes
@@ -45,6 +59,7 @@ class JobLog:
 
     def take(self, chunk: bytes) -> None:
         """Add what was read; complete lines go to the log at once."""
+        self.taken_bytes += len(chunk)
         if self._cutting and not self._rest and b"\n" not in chunk and b"\r" not in chunk:
             return
         data = self._rest + chunk
@@ -56,19 +71,21 @@ class JobLog:
         written = [text for line in lines if (text := self._line(line)) is not None]
         if len(self._rest) - len(held) > self._line_bytes:
             if not self._cutting:
-                written.append(self._clean(self._rest[: self._line_bytes]) + self._cut_note())
+                written.append(self._cut(self._rest))
             self._rest, self._cutting = held, True
         self._write(written)
 
     def note(self, sentence: str) -> None:
-        """Add a line of ours."""
-        self._write([b"[fiat] " + sentence.encode("utf-8", "replace")])
+        """Add a line of ours; there is room for it in a full log too."""
+        said = self._redactor.text(f"[fiat] {sentence}\n").encode("utf-8", "replace")
+        self._put(self._mask.close() + said)
 
     def close(self) -> None:
         """Write what is left without a line end."""
         rest, self._rest = self._rest.rstrip(b"\r"), b""
         if rest and (text := self._line(rest)) is not None:
             self._write([text])
+        self._append(self._mask.close())
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -80,13 +97,15 @@ class JobLog:
         if line.startswith(b"FIAT_METRIC ") and len(line) < 1000 and len(self.metrics) < METRICS:
             metric = read_metric(line.decode("utf-8", "replace"))
             if metric:
-                self.metrics.append(metric)
+                name, value, step = metric
+                self.metrics.append((self._redactor.text(name), value, step))
         if len(line) > self._line_bytes:
-            return self._clean(line[: self._line_bytes]) + self._cut_note()
+            return self._cut(line)
         return self._clean(line)
 
-    def _cut_note(self) -> bytes:
-        return b" [fiat: line cut after %d bytes]" % self._line_bytes
+    def _cut(self, line: bytes) -> bytes:
+        kept = self._redactor.head(self._clean(line), self._line_bytes)
+        return kept + b" [fiat: line cut after %d bytes]" % self._line_bytes
 
     @staticmethod
     def _clean(line: bytes) -> bytes:
@@ -98,13 +117,23 @@ class JobLog:
         return text.encode()
 
     def _write(self, lines: list[bytes]) -> None:
-        if not lines or self._fd < 0 or self._left_bytes <= 0:
+        if lines:
+            self.last_line = lines[-1].decode("utf-8", "replace")
+            self._append(self._mask.feed(b"\n".join(lines) + b"\n"))
+
+    def _append(self, data: bytes) -> None:
+        """Write what may be seen, as far as there is room."""
+        if not data or self._left_bytes <= 0:
             return
-        data = b"\n".join(lines) + b"\n"
         self._left_bytes -= len(data)
         if self._left_bytes <= 0:
             data = data[: max(0, self._left_bytes + len(data))].rsplit(b"\n", 1)[0]
             data += b"\n[fiat] the log is full (%d bytes): the rest is dropped\n" % self._log_bytes
+        self._put(data)
+
+    def _put(self, data: bytes) -> None:
+        if self._fd < 0:
+            return
         try:
             view = memoryview(data)
             while view:

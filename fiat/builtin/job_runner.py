@@ -1,4 +1,4 @@
-"""Runs one command and watches it to its end. Lives in a process of its own, forked by the supervisor.
+"""Runs one command to its end. Lives in a process of its own, forked by the supervisor.
 
 The process is a *subreaper*: whatever the command starts, also daemons that leave their parent and their
 session, stays below it, can be counted and can be killed. Its link to the client is its lifeline: when the
@@ -6,166 +6,19 @@ client dies, in whatever way, the link closes and everything ends.
 """
 
 import os
-import resource
-import select
 import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fiat.builtin import job_tree
-from fiat.builtin.job_death import exit_sentence, oom_kills, seconds_text, size_text
-from fiat.builtin.job_log import JobLog
+from fiat.builtin.job_death import oom_kills
+from fiat.builtin.job_log import LOG_BYTES, JobLog
 from fiat.builtin.job_spawn import ChildFault, spawn
-
-TICK_S = 0.1
-TIMEOUT_GRACE_S = 5.0
-CANCEL_GRACE_S = 2.0
-_CHUNK_BYTES = 1 << 18
-_PATIENCE_S = 4.0
-
-
-class Runner:
-    """Watches one started command."""
-
-    def __init__(self, request: Mapping[str, Any], link: socket.socket, pid: int, out_fd: int, log: JobLog):
-        self._request = request
-        self._link = link
-        self._pid = pid
-        self._out_fd = out_fd
-        self._log = log
-        self._ending = ""
-        self._reason = ""
-        self._kill_at: float | None = None
-        self._peak_bytes = 0
-        self._interval_s = TICK_S
-        self._poll = select.poll()
-        self._owner_fd = -1
-
-    def watch(self) -> int:
-        """Follow the command until it has ended; everything below it is killed afterwards.
-
-        Returns:
-            Its wait status.
-        """
-        signal.signal(signal.SIGTERM, lambda *_: self._stop("cancelled", "cancelled", CANCEL_GRACE_S))
-        started = time.monotonic()
-        child_fd = os.pidfd_open(self._pid)
-        for fd in (child_fd, self._out_fd, self._link.fileno()):
-            self._poll.register(fd, select.POLLIN)
-        self._watch_owner()
-        timeout_s = self._request.get("timeout_s")
-        end_at = None if timeout_s is None else started + timeout_s
-        tick_at = started + TICK_S
-        while True:
-            times = [t for t in (tick_at, end_at, self._kill_at) if t is not None]
-            ready = {fd for fd, _ in self._poll.poll(max(0.0, min(times) - time.monotonic()) * 1000 + 1)}
-            self._hear(ready)
-            if child_fd in ready:
-                break
-            now = time.monotonic()
-            if end_at is not None and now >= end_at:
-                end_at = None
-                limit = seconds_text(timeout_s or 0)
-                self._stop("failed", f"ran longer than its limit of {limit}", TIMEOUT_GRACE_S)
-            if now >= tick_at:
-                self._tick()
-                tick_at = time.monotonic() + self._interval_s
-            if self._kill_at is not None and now >= self._kill_at:
-                job_tree.send(job_tree.descendants(os.getpid()), signal.SIGKILL)
-                self._kill_at = now + 0.2
-        os.close(child_fd)
-        status = os.waitpid(self._pid, 0)[1]
-        self._finish()
-        return status
-
-    def verdict(self, status: int, before: tuple[int | None, int | None]) -> tuple[str, str, int | None]:
-        """(state, reason, exit code) of the ended command."""
-        reason, code = exit_sentence(status, before)
-        if self._ending:
-            return self._ending, self._reason, code
-        return ("failed" if reason else "done"), reason, code
-
-    @property
-    def peak_bytes(self) -> int:
-        """Largest memory that was seen, of the tree or of one ended process in it."""
-        return max(self._peak_bytes, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
-
-    def _watch_owner(self) -> None:
-        owner = self._request.get("owner_pid")
-        if not owner:
-            return
-        try:
-            self._owner_fd = os.pidfd_open(owner)
-            self._poll.register(self._owner_fd, select.POLLIN)
-        except OSError:
-            self._stop("cancelled", "the process that owned it has ended", 0)
-
-    def _hear(self, ready: set[int]) -> None:
-        if self._out_fd in ready:
-            chunk = os.read(self._out_fd, _CHUNK_BYTES)
-            if chunk:
-                self._log.take(chunk)
-            else:
-                self._poll.unregister(self._out_fd)
-        if self._link.fileno() in ready:
-            word = self._link.recv(64)
-            if word:
-                self._stop("cancelled", "cancelled", CANCEL_GRACE_S)
-            else:
-                self._poll.unregister(self._link.fileno())
-                if not self._request.get("detached"):
-                    self._stop("cancelled", "the worker that ran it has ended", 0)
-        if self._owner_fd in ready:
-            self._poll.unregister(self._owner_fd)
-            self._stop("cancelled", "the process that owned it has ended", 0)
-
-    def _stop(self, state: str, reason: str, grace_s: float) -> None:
-        """Begin the end: SIGTERM to all, SIGKILL after a grace; a second call can only shorten the grace."""
-        kill_at = time.monotonic() + grace_s
-        if not self._ending:
-            self._ending, self._reason = state, reason
-            if grace_s:
-                self._log.note(f"{reason}: stopping")
-                job_tree.send(job_tree.descendants(os.getpid()), signal.SIGTERM)
-        self._kill_at = kill_at if self._kill_at is None else min(self._kill_at, kill_at)
-
-    def _tick(self) -> None:
-        """Ten times a second, but never more than 2 % of the time: reap orphans, look at memory and cancel."""
-        began = time.monotonic()
-        cancel_path = self._request.get("cancel_path")
-        if cancel_path and not self._ending and os.access(cancel_path, os.F_OK):
-            self._stop("cancelled", "cancelled", CANCEL_GRACE_S)
-        while True:
-            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            if dead is None or dead.si_pid == self._pid:
-                break
-            os.waitpid(dead.si_pid, 0)
-        if not self._request.get("measured", True):
-            self._interval_s = 1.0
-            return
-        limit = self._request.get("memory_bytes")
-        used = job_tree.memory_bytes(job_tree.descendants(os.getpid()), limit)
-        self._peak_bytes = max(self._peak_bytes, used)
-        if limit is not None and used > limit:
-            self._stop(
-                "failed", f"used {size_text(used)} of memory, more than its limit of {size_text(limit)}", 0
-            )
-        self._interval_s = max(TICK_S, 50 * (time.monotonic() - began))
-
-    def _finish(self) -> None:
-        """Kill what the command left behind and read what is still in the pipe."""
-        left = job_tree.kill_descendants(_PATIENCE_S)
-        os.set_blocking(self._out_fd, False)
-        try:
-            while chunk := os.read(self._out_fd, _CHUNK_BYTES):
-                self._log.take(chunk)
-        except BlockingIOError:
-            pass  # somebody outside the tree holds the pipe
-        os.close(self._out_fd)
-        if left and not self._ending:
-            self._log.note(f"{left} process{'es' * (left > 1)} that it left running killed")
+from fiat.builtin.job_watch import Runner
+from fiat.builtin.sandbox_limits import Usage
+from fiat.builtin.sandbox_start import Box
+from fiat.redaction import Redactor
 
 
 def run_command(
@@ -175,29 +28,42 @@ def run_command(
 
     Args:
         request: `argv`, `cwd`, `env`, `log`; may have `timeout_s`, `memory_bytes`, `owner_pid`, `cancel_path`
-            (a file that means cancel once it exists), `detached` (the link is no lifeline) and `measured` (False
-            for a process that stays for long and has no limits).
+            (a file that means cancel once it exists), `detached` (the link is no lifeline), `measured` (False
+            for a process that stays for long and has no limits), `secrets` (values to mask), `notes` (for the
+            beginning of the log), `limits` (see `Usage`, and `log_bytes`) and `box` (see `Box`).
         link: to the client; any byte means cancel, its end means kill.
         stdin_fd: what the command reads.
         tie: binds the child's life to this process, called in the child.
 
     Returns:
-        JSON values: `state`, `reason`, `exit_code`, `seconds`, `peak_memory_bytes`, `metrics`.
+        JSON values: `state`, `reason`, `exit_code`, `seconds`, `peak_memory_bytes`, `metrics`, `unmade` (its sandbox
+        could not be made).
     """
-    log = JobLog(request["log"])
+    limits = request.get("limits") or {}
+    cap = min(LOG_BYTES, limits.get("log_bytes") or LOG_BYTES)
+    redactor = Redactor(request.get("secrets", ()))
+    log = JobLog(request["log"], log_bytes=cap, redactor=redactor)
+    for sentence in request.get("notes", ()):
+        log.note(sentence)
+    usage = Usage(request)
+    box = Box(request) if request.get("box") else None
     before = oom_kills()
     started = time.monotonic()
     try:
-        pid, out_fd = spawn(request, stdin_fd, tie)
+        pid, out_fd = spawn(request, stdin_fd, tie, usage, box)
     except ChildFault as fault:
         log.note(str(fault))
         log.close()
         return {"state": "failed", "reason": str(fault), "exit_code": 127}
     os.close(stdin_fd)
-    runner = Runner(request, link, pid, out_fd, log)
+    runner = Runner(request, link, pid, out_fd, log, usage, boxed=box is not None)
     status = runner.watch()
     seconds = time.monotonic() - started
-    state, reason, code = runner.verdict(status, before)
+    inner = box.ended() if box is not None else None
+    state, reason, code = runner.verdict(_unboxed(status, inner), before)
+    unmade = box is not None and inner is None and code is not None and not runner.was_ended
+    if unmade:
+        state, reason = "failed", f"could not start in its sandbox: {log.last_line or reason}"
     if reason:
         log.note(reason)
     log.close()
@@ -205,9 +71,17 @@ def run_command(
         reason += f"; its log could not be written: {log.fault}"
     return {
         "state": state,
-        "reason": reason,
-        "exit_code": code,
+        "reason": redactor.text(reason),
+        "exit_code": 127 if unmade else code,
         "seconds": seconds,
         "peak_memory_bytes": runner.peak_bytes,
         "metrics": log.metrics,
+        "unmade": unmade,
     }
+
+
+def _unboxed(status: int, inner: int | None) -> int:
+    """The wait status that the command itself ended with: a sandbox says 128 and the signal's number, as shells do."""
+    if inner is None or not os.WIFEXITED(status) or inner - 128 not in signal.valid_signals():
+        return status
+    return inner - 128

@@ -1,10 +1,12 @@
 """Turn a fork of the runner into the user's command: its own session, its environment, nothing of ours."""
 
 import os
-import resource
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from fiat.builtin.sandbox_limits import Usage
+from fiat.builtin.sandbox_start import Box
 
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -13,27 +15,34 @@ class ChildFault(Exception):
     """The command could not be started at all."""
 
 
-def _become(request: Mapping[str, Any], stdin_fd: int, out_fd: int) -> None:
+def _become(request: Mapping[str, Any], stdin_fd: int, out_fd: int, usage: Usage, box: Box | None) -> None:
     """In the forked child: turn into the command. Returns never, raises OSError when it can't."""
     os.setsid()
     os.dup2(stdin_fd, 0)
     os.dup2(out_fd, 1)
     os.dup2(out_fd, 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    usage.impose()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, *_IGNORED_BY_PYTHON):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.chdir(request["cwd"])
+    if box is not None:
+        box.enter()
+        os.execve(box.argv[0], box.argv, {})  # noqa: S606 (bubblewrap itself must not meet the job's variables)
     os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606 (the user's own command)
 
 
-def spawn(request: Mapping[str, Any], stdin_fd: int, tie: Callable[[], None]) -> tuple[int, int]:
+def spawn(
+    request: Mapping[str, Any], stdin_fd: int, tie: Callable[[], None], usage: Usage, box: Box | None
+) -> tuple[int, int]:
     """Start the command.
 
     Args:
-        request: `argv`, `cwd` and `env`.
+        request: `argv`, `cwd` and `env`; may have `limits`.
         stdin_fd: what the command reads.
         tie: called in the child first; binds its life to ours.
+        usage: its limits.
+        box: the sandbox that it is started in, None for none.
 
     Returns:
         (process id, descriptor to read what it prints).
@@ -47,7 +56,7 @@ def spawn(request: Mapping[str, Any], stdin_fd: int, tie: Callable[[], None]) ->
     if pid == 0:
         try:
             tie()
-            _become(request, stdin_fd, out_write)
+            _become(request, stdin_fd, out_write, usage, box)
         except OSError as error:
             os.write(fault_write, (error.strerror or str(error)).encode())
         finally:
@@ -59,7 +68,11 @@ def spawn(request: Mapping[str, Any], stdin_fd: int, tie: Callable[[], None]) ->
     if fault:
         os.waitpid(pid, 0)
         os.close(out_read)
+        if box is not None:
+            box.abandoned()
         there = os.access(request["cwd"], os.X_OK)
         what = f"program {request['argv'][0]!r}" if there else f"folder {request['cwd']!r}"
         raise ChildFault(f"could not start: {what}: {fault}")
+    if box is not None:
+        box.started((request.get("limits") or {}).get("processes"))
     return pid, out_read

@@ -36,6 +36,40 @@ class Capacity:
 
 
 @dataclass(frozen=True)
+class Sandbox:
+    """How a command is shut off, and what it may use at most; a limit of None is none.
+
+    Attributes:
+        kind: `bubblewrap`: the command sees the system, this Python and the paths below, each at its own place, and
+            nothing else of the machine. `none`: it sees what its user sees, and only the limits hold.
+        read_only: files and folders that it may read.
+        inputs: the same, laid out for it: a link among them shows the one file that it leads to.
+        writable: folders that it may write; `disk_bytes` counts what is in them.
+        hidden: what it must not see of these. Of two paths that hold a file the longer one decides.
+        network: whether it shares the machine's network; else it has a loopback of its own and nothing more.
+        notes: sentences for the beginning of its log.
+        processes: most processes at a time.
+        memory_bytes: most memory of its process tree, beside the limit of the job's resources.
+        disk_bytes: most that it may hold in its writable folders, also in deleted files that are still open.
+        file_bytes: largest file that it may write.
+        log_bytes: most that it may print.
+    """
+
+    kind: Literal["bubblewrap", "none"]
+    read_only: tuple[Path, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+    network: bool = False
+    notes: tuple[str, ...] = ()
+    processes: int | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    file_bytes: int | None = None
+    log_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Command:
     """The user's code, run in a fresh child process with nothing of our environment.
 
@@ -44,12 +78,16 @@ class Command:
         cwd: folder to run in.
         env: the child's whole environment; the compute adds only CUDA_VISIBLE_DEVICES.
         result_path: a JSON file that the child may write for the engine; None when it has nothing to say.
+        sandbox: how it is shut off and limited; None is not at all.
+        secrets: values that are masked in its log and in everything that the result says.
     """
 
     argv: tuple[str, ...]
     cwd: Path
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     result_path: Path | None = None
+    sandbox: Sandbox | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -91,6 +129,8 @@ class JobResult:
         result: content of `Command.result_path`, when it was written.
         peak_memory_bytes: largest memory of the process tree that was seen; 0 when unknown.
         gpus: ids of the GPUs it was given.
+        mend: what to do on the machine that could not run it at all, such as one without the sandbox that the command
+            asks for; empty when the machine is not at fault.
     """
 
     state: Literal["done", "failed", "cancelled", "lost"]
@@ -102,6 +142,7 @@ class JobResult:
     result: Mapping[str, object] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     gpus: tuple[str, ...] = ()
+    mend: str = ""
 
 
 class Compute(Protocol):

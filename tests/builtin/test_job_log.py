@@ -3,10 +3,13 @@ from pathlib import Path
 import pytest
 
 from fiat.builtin.job_log import JobLog
+from fiat.redaction import Redactor
+
+SECRET = "hush-0123456789abcdef"
 
 
-def write(path: Path, *chunks: bytes, **limits: int) -> JobLog:
-    log = JobLog(str(path), **limits)
+def write(path: Path, *chunks: bytes, redactor: Redactor | None = None, **limits: int) -> JobLog:
+    log = JobLog(str(path), redactor=redactor, **limits)
     for chunk in chunks:
         log.take(chunk)
     log.close()
@@ -62,3 +65,44 @@ def test_a_log_appends(tmp_path: Path) -> None:
     write(tmp_path / "log", b"one\n")
     write(tmp_path / "log", b"two\n")
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("size", [1, 5, 16, 4096])
+def test_a_secret_never_reaches_the_disk_however_it_arrives(tmp_path: Path, size: int) -> None:
+    coloured = SECRET[:7] + "\x1b[31m" + SECRET[7:]
+    data = f"one {SECRET} two\r\n{coloured}\n{SECRET.encode().hex()}\nlast {SECRET}".encode()
+    path = tmp_path / "log"
+    log = JobLog(str(path), redactor=Redactor([SECRET]))
+    for at in range(0, len(data), size):
+        log.take(data[at : at + size])
+        assert SECRET[:12] not in path.read_text()
+    log.close()
+    assert path.read_text() == "one *** two\n***\n***\nlast ***\n"
+
+
+def test_a_line_is_not_cut_within_a_secret(tmp_path: Path) -> None:
+    redactor = Redactor([SECRET])
+    for before in range(80, 101):
+        line = b"x" * before + SECRET.encode() + b"y" * 100
+        for tail in (b"\nnext\n", b""):
+            path = tmp_path / "log"
+            write(path, line[: before + 10], line[before + 10 :] + tail, redactor=redactor, line_bytes=100)
+            kept = path.read_text().partition(" [fiat: ")[0]
+            assert kept == ("x" * before + "***" + "y" * 100)[: len(kept)]
+            assert len(kept) > 75
+            path.unlink()
+
+
+def test_names_of_metrics_and_our_own_notes_are_masked_and_what_was_printed_is_counted(
+    tmp_path: Path,
+) -> None:
+    redactor = Redactor([SECRET])
+    path = tmp_path / "log"
+    log = JobLog(str(path), log_bytes=40, redactor=redactor)
+    log.take(f"FIAT_METRIC of_{SECRET}=1\n".encode())
+    log.take(b"z" * 100 + b"\n")
+    log.note(f"it said {SECRET}")
+    log.close()
+    assert log.metrics == [("of_***", 1.0, None)]
+    assert log.taken_bytes == 12 + 3 + len(SECRET) + 3 + 101
+    assert path.read_text().splitlines()[-1] == "[fiat] it said ***"
