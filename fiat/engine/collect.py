@@ -3,12 +3,16 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from fiat.engine.decide import ABSENT, Decided, Decider
 from fiat.engine.jobs import Bench, Prepared
+from fiat.engine.sandbox import digests_of, stray_output
 from fiat.errors import EnvironmentFault, FiatError
 from fiat.ports.compute import JobResult
+from fiat.ports.step import StepOutcome
+from fiat.redaction import Redactor
 from fiat.run.model import Artifact, Metric, Result, Run, StepResult
 from fiat.store.store import Store
 
@@ -24,6 +28,8 @@ class Collector:
         self._decider = decider
         self._bench = bench
         self._now = now
+        names = {name for step in decider.plan.steps for name in step.secrets}
+        self._redactor = Redactor([value for name in sorted(names) if (value := bench.secret(name))])
 
     def collect(
         self, run: Run, decided: Decided, prepared: Prepared, job: JobResult, started_at: datetime
@@ -35,29 +41,41 @@ class Collector:
             stayed as they were.
 
         Raises:
-            EnvironmentFault: the disk or the store refused; that is no failure of the step.
+            EnvironmentFault: the disk or the store refused, or the machine has no sandbox; that is no failure of the
+                step.
         """
         try:
+            if job.mend:
+                raise EnvironmentFault(job.reason, hint=job.mend)
             if job.state != "done":
-                return self._failed(decided, job, _said(job)), None
+                return self._failed(decided, prepared, job, _said(job)), None
             if decided.step.call and not job.result:
-                return self._failed(decided, job, "ended without saying what it read (os._exit?)"), None
+                return self._failed(
+                    decided, prepared, job, "ended without saying what it read (os._exit?)"
+                ), None
             missing = [name for name, path in prepared.outputs.items() if not path.exists()]
             if missing:
                 names = ", ".join(missing)
-                return self._failed(decided, job, f"ended well but did not write its output {names}"), None
+                return self._failed(
+                    decided, prepared, job, f"ended well but did not write its output {names}"
+                ), None
+            stray = self._stray(decided, prepared)
+            if stray:
+                return self._failed(
+                    decided, prepared, job, f"output {stray} has a link that leads out of it"
+                ), None
             observed = self._observed(decided, job)
             edited = self._decider.edited(decided) or self._touched(observed, started_at)
             if edited:
                 reason = (
                     f"its inputs were edited while it ran ({edited[0]}): its result is not kept; run again"
                 )
-                return self._failed(decided, job, reason), None
+                return self._failed(decided, prepared, job, reason), None
             return self._keep(run, decided, prepared, job, observed)
         except EnvironmentFault:
             raise
         except FiatError as error:
-            return self._failed(decided, job, str(error)), None
+            return self._failed(decided, prepared, job, str(error)), None
         finally:
             self._store.work.remove(run.id, decided.step.name, prepared.attempt)
 
@@ -67,6 +85,7 @@ class Collector:
         step = decided.step
         outcome = job.outcome
         metrics = job.metrics + (outcome.metrics if outcome else ()) + _written(step.params, prepared)
+        metrics = tuple(self._masked(metric) for metric in metrics)
         outputs: dict[str, Artifact] = {
             name: self._store.artifacts.put(path) for name, path in prepared.outputs.items()
         }
@@ -79,8 +98,8 @@ class Collector:
             parts=decided.parts,
             observed=observed,
             metrics=metrics,
-            facts=outcome.facts if outcome else {},
-            warnings=outcome.warnings if outcome else (),
+            facts=self._facts(outcome),
+            warnings=tuple(map(self._redactor.text, outcome.warnings)) if outcome else (),
             seconds=job.seconds,
             made_at=self._now(),
         )
@@ -92,13 +111,29 @@ class Collector:
             seconds=job.seconds,
             fingerprint=decided.fingerprint,
             outputs=outputs,
-            resources=_used(decided, job),
+            resources=_used(decided, job, prepared),
         )
         return kept, result
 
     def _observed(self, decided: Decided, job: JobResult) -> dict[str, str]:
         seen = job.result.get("observed")
-        return self._decider.digest_observed(seen, decided.step) if isinstance(seen, Mapping) else {}
+        if not isinstance(seen, Mapping):
+            return {}
+        observed = self._decider.digest_observed(seen, decided.step)
+        return {name: digest for name, digest in observed.items() if self._redactor.text(name) == name}
+
+    def _stray(self, decided: Decided, prepared: Prepared) -> str:
+        command = prepared.job.command
+        if command is None or command.sandbox is None:
+            return ""
+        inputs = digests_of(self._store, decided.inputs)
+        return stray_output(prepared.outputs, prepared.job.work_dir, inputs)
+
+    def _masked(self, metric: Metric) -> Metric:
+        return replace(metric, name=self._redactor.text(metric.name), slice=self._redactor.text(metric.slice))
+
+    def _facts(self, outcome: StepOutcome | None) -> Mapping[str, object]:
+        return {key: self._redactor.values(fact) for key, fact in outcome.facts.items()} if outcome else {}
 
     def _touched(self, observed: Mapping[str, str], started_at: datetime) -> tuple[str, ...]:
         """Undeclared files that the step read and that changed after its start."""
@@ -110,16 +145,16 @@ class Collector:
                 return (f"code: {name} changed",)
         return ()
 
-    def _failed(self, decided: Decided, job: JobResult, reason: str) -> StepResult:
+    def _failed(self, decided: Decided, prepared: Prepared, job: JobResult, reason: str) -> StepResult:
         step = decided.step
         return StepResult(
             step.name,
             step.kind,
             "cancelled" if job.state == "cancelled" else "failed",
-            reason,
+            self._redactor.text(reason),
             seconds=job.seconds,
             fingerprint=decided.fingerprint,
-            resources=_used(decided, job),
+            resources=_used(decided, job, prepared),
         )
 
 
@@ -132,13 +167,16 @@ def _said(job: JobResult) -> str:
     return job.reason or job.state
 
 
-def _used(decided: Decided, job: JobResult) -> dict[str, object]:
+def _used(decided: Decided, job: JobResult, prepared: Prepared) -> dict[str, object]:
     limits = decided.step.limits
     used: dict[str, object] = {"cpus": limits.cpus, "gpus": limits.gpus}
     if job.peak_memory_bytes:
         used["peak_memory_bytes"] = job.peak_memory_bytes
     if job.gpus:
         used["gpu_ids"] = list(job.gpus)
+    command = prepared.job.command
+    if command is not None:
+        used["sandbox"] = command.sandbox.kind if command.sandbox else "none"
     return used
 
 

@@ -4,12 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
 from fiat.engine.decide import Decided
-from fiat.errors import EnvironmentFault
+from fiat.engine.sandbox import Places, SandboxPolicy, shut_off
+from fiat.errors import EnvironmentFault, FiatError, SpecError
 from fiat.plan.model import Limits, Step
 from fiat.ports.compute import Command, Job, Resources
 from fiat.ports.step import StepContext
@@ -29,18 +30,26 @@ class Bench:
         root: the checkout.
         search: folders that `call:` modules are looked up in.
         run: id of the run.
-        environment: the caller's environment; only PATH and declared secrets are taken from it.
+        environment: the caller's environment; only PATH and, on a desk, declared secrets are taken from it.
+        sandbox: how the operator of a runner shuts user code off; None on a desk.
+        secrets: the secrets that are granted, name to value; None on a desk, whose environment has them.
     """
 
     store: Store
     root: Path
     search: tuple[Path, ...]
     run: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+    sandbox: SandboxPolicy | None = None
+    secrets: Mapping[str, str] | None = field(default=None, repr=False)
 
     def log_path(self, step: str) -> Path:
         """The log file of a step."""
         return self.store.log_path(self.run, step)
+
+    def secret(self, name: str) -> str | None:
+        """The value of a secret, None when there is none that may be given."""
+        return (self.environment if self.secrets is None else self.secrets).get(name)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ def prepare(bench: Bench, decided: Decided, attempt: int) -> Prepared:
     """Lay out inputs and outputs of a step and say how it is run.
 
     Raises:
+        SpecError: a declared secret is not granted on this runner.
         EnvironmentFault: a declared secret is not in the environment, the store can't be read, or the disk refused.
     """
     work = bench.store.work.make(bench.run, decided.step.name, attempt)
@@ -71,6 +81,8 @@ def prepare(bench: Bench, decided: Decided, attempt: int) -> Prepared:
 
 def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Prepared:
     step = decided.step
+    work.chmod(0o700)  # a program that is left here, with whatever rights, is nobody else's to run
+    (work / "in").mkdir()
     inputs = {
         role: _lay(bench.store, digest, work / "in", role)
         for role, digest in decided.inputs.items()
@@ -125,7 +137,7 @@ def _shell(
     env["FIAT_PARAMS"] = json.dumps(step.params.get("with", {}))
     env["FIAT_INPUTS"] = json.dumps({role: str(path) for role, path in inputs.items()})
     env["FIAT_OUTPUTS"] = json.dumps({name: str(path) for name, path in outputs.items()})
-    return Command(("/bin/sh", "-ec", text), bench.root, env)
+    return _shut(Command(("/bin/sh", "-ec", text), bench.root, env), bench, step, work)
 
 
 def _child(
@@ -152,7 +164,17 @@ def _child(
     path = work / "request.json"
     path.write_text(json.dumps(request))
     argv = (sys.executable, "-m", CHILD, str(path))
-    return Command(argv, bench.root, _environment(bench, step, work), work / "result.json")
+    command = Command(argv, bench.root, _environment(bench, step, work), work / "result.json")
+    return _shut(command, bench, step, work)
+
+
+def _shut(command: Command, bench: Bench, step: Step, work: Path) -> Command:
+    """The command with what keeps it in, and what must not be shown of it."""
+    return replace(
+        command,
+        sandbox=shut_off(step, Places(bench.store, bench.root, work), bench.sandbox),
+        secrets=tuple(value for name in step.secrets if (value := bench.secret(name))),
+    )
 
 
 def _fill_all(value: object, places: Mapping[str, str]) -> dict[str, object]:
@@ -183,13 +205,23 @@ def _environment(bench: Bench, step: Step, work: Path) -> dict[str, str]:
         **step.env,
     }
     for name in step.secrets:
-        if name not in bench.environment:
-            raise EnvironmentFault(
-                f"secret {name} of step {step.name} is not in the environment",
-                hint=f"export {name} before `fiat run`",
-            )
-        env[name] = bench.environment[name]
+        value = bench.secret(name)
+        if value is None:
+            raise _missing(bench, step, name)
+        env[name] = value
     return env
+
+
+def _missing(bench: Bench, step: Step, name: str) -> FiatError:
+    if bench.secrets is None:
+        return EnvironmentFault(
+            f"secret {name} of step {step.name} is not in the environment",
+            hint=f"export {name} before `fiat run`",
+        )
+    return SpecError(
+        f"secret {name} of step {step.name} is not granted here",
+        hint="the operator grants it in the runner's settings, under `secrets` of the repository; code from forks gets none",
+    )
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -49,6 +49,7 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
             steps.append(_package_step(spec))
         steps += [_deploy_step(spec, name) for name in spec.deploy]
     versions = outside.plugins or {}
+    steps = [_shut_off(step, spec) for step in steps]
     steps = [replace(step, plugin=dict(versions.get(step.kind, {}))) for step in steps]
     digest = digest_json([_bare(step) for step in steps])
     facts = {**(outside.facts or {}), "plan_digest": digest, "spec": spec.name}
@@ -77,6 +78,13 @@ def _data_steps(spec: Spec) -> list[Step]:
             )
         )
     return steps
+
+
+def _shut_off(step: Step, spec: Spec) -> Step:
+    """User code with the spec's words about its surroundings."""
+    if step.kind not in ("run", "call", "export"):
+        return step
+    return replace(step, network=spec.env.network, limits=replace(step.limits, sandbox=spec.env.sandbox))
 
 
 def _user_steps(spec: Spec) -> list[Step]:
@@ -172,6 +180,7 @@ def _bare(step: Step) -> dict[str, object]:
         "code": step.code,
         "env": step.env,
         "secrets": step.secrets,
+        **({"network": True} if step.network else {}),
         "plugin": step.plugin,
     }
 

@@ -48,7 +48,7 @@ def fingerprint_parts(step: Step, around: Surroundings) -> dict[str, object]:
         "inputs": dict(around.inputs),
         "sources": dict(around.sources),
         "code": dict(around.code),
-        "env": dict(step.env),
+        "env": {**step.env, **({"(network)": "asked for"} if step.network else {})},
         "secrets": sorted(step.secrets),
         "python": around.python,
         "packages": dict(around.packages),

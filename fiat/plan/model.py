@@ -31,6 +31,7 @@ class Limits:
         memory_bytes: most memory of its process tree; None is no limit.
         timeout_s: wall clock limit; None is no limit.
         retries: further attempts after a failure.
+        sandbox: how the spec wants user code shut off: `auto` leaves it to whoever runs it.
     """
 
     cpus: float = 1.0
@@ -38,6 +39,7 @@ class Limits:
     memory_bytes: int | None = None
     timeout_s: float | None = None
     retries: int = 0
+    sandbox: Literal["auto", "none", "bubblewrap"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Step:
             (only for `run`).
         env: declared variables, name to value.
         secrets: names of secrets; values never enter a fingerprint.
+        network: the spec asks that its code may use the network; what is granted is not up to it.
         limits: see Limits.
         plugin: version of the kind's plugin, and of the packages that it says can change results.
         facts: what the step is told beside its fingerprint (commit, titles), JSON values.
@@ -77,6 +80,7 @@ class Step:
     code: tuple[str, ...] | None = ()
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    network: bool = False
     limits: Limits = field(default_factory=Limits)
     plugin: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, object] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from pydantic import Field
 from fiat.spec.data_section import DataSet
 from fiat.spec.deploy_section import Export, Monitor, PackagedModel, Target
 from fiat.spec.gate_section import Baseline, Evaluate, Gate
-from fiat.spec.section import Free, Name, Section, Variable
+from fiat.spec.section import Flag, Free, Name, Section, Variable
 from fiat.spec.transform_section import Transform
 from fiat.spec.trigger_section import Concurrency, Triggers
 from fiat.spec.work_section import Train, Tune, UserStep
@@ -24,7 +24,11 @@ class Env(Section):
         default=(), description="Names of variables that steps may ask for and that appear nowhere."
     )
     sandbox: Literal["auto", "none", "bubblewrap"] = Field(
-        default="auto", description="How steps are shut off; `auto` takes bubblewrap where it works."
+        default="auto",
+        description="How steps are shut off: `auto` is not at all on a desk, and what the operator set on a runner.",
+    )
+    network: Flag = Field(
+        default=False, description="Steps in a sandbox may use the network, where the operator allows it."
     )
 
 

@@ -28,8 +28,6 @@ def _find(spec: Spec) -> Iterator[tuple[str, str]]:
                 yield f"{key}.{feature}", f"`{feature}`"
     for name, step in spec.steps.items():
         yield from _work(f"steps.{name}", step)
-    if spec.env.sandbox == "bubblewrap":
-        yield "env.sandbox", "`sandbox: bubblewrap`"
     if spec.transform:
         yield "transform", "`transform`"
     if spec.train is not None:

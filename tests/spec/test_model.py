@@ -18,7 +18,7 @@ EVERYTHING = """\
 fiat: 1
 name: all-of-it
 params: {seed: 7, lr: 1e-3}
-env: {vars: {OMP_NUM_THREADS: "2"}, secrets: [HUB_TOKEN, DB_URL], sandbox: bubblewrap}
+env: {vars: {OMP_NUM_THREADS: "2"}, secrets: [HUB_TOKEN, DB_URL], sandbox: bubblewrap, network: true}
 data:
   images:
     source: {url: "https://example.org/a", sha256: "0000000000000000000000000000000000000000000000000000000000000000"}
@@ -154,7 +154,6 @@ def test_what_is_not_built_yet_is_named_and_triggers_are_not(tmp_path: Path) -> 
         "data.bucket.source.s3",
         "data.db.source.sql",
         "data.made.source.call",
-        "env.sandbox",
         "transform",
         "train.resources.workers",
         "train.checkpoint",
