@@ -243,6 +243,5 @@ class Apply:
                     self.store.runs.save_step(run.id, step)
         else:
             self.store.runs.add(ended, again=self.again)
-        self.releaser.release(ended, self.walk)
         self.reporter.ended(ended)
         return ended

@@ -3,18 +3,19 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from fiat.engine.deploy import bring
 from fiat.engine.verdict import fold
 from fiat.engine.walk import Walk
-from fiat.errors import FiatError
+from fiat.errors import Fenced, FiatError
 from fiat.plan.model import Plan, Step
 from fiat.ports.deploy import DeployRequest, DeployTarget
 from fiat.ports.report import Reporter
-from fiat.run.model import GateResult, Metric, Release, Run, StepResult
+from fiat.run.model import GateResult, Metric, Release, Run, StepResult, StepState
 from fiat.store.faults import disk_faults
 from fiat.store.store import Store
 
@@ -24,6 +25,9 @@ GOOD = frozenset({"pass", "warn"})
 @dataclass
 class Releaser:
     """Judges a walked plan; a verdict of pass or warn releases the model and puts it on its targets.
+
+    The release is written down first, then the targets are changed: a target never has a model that no release tells of.
+    Killed in between, the same run finds when it is walked again that it released already, and goes on with the targets.
 
     Attributes:
         store: where releases are remembered.
@@ -35,6 +39,12 @@ class Releaser:
         reporter: hears of deploys.
         now: the clock, aware UTC.
         dry: judge only: no release, no deploy (a pull request's run).
+        release_name: name that its releases go by in the store; empty for the model's.
+        begin_deploy: called once before anything is released that has targets; raises to stop.
+        generation: number of this run's deploy to a target, see `DeployRequest`; 0 is by hand.
+        grant: why a deploy step's target is not granted, None when it is.
+        deploy_root: folder that a deploy step's paths are relative to; left out: the checkout.
+        confined: the spec is not to be trusted, see `DeployRequest`.
     """
 
     store: Store
@@ -46,16 +56,30 @@ class Releaser:
     reporter: Reporter
     now: Callable[[], datetime]
     dry: bool = False
+    release_name: str = ""
+    begin_deploy: Callable[[], None] = lambda: None
+    generation: Callable[[str], int] = lambda target: 0
+    grant: Callable[[Step], str | None] = lambda step: None
+    deploy_root: Callable[[Step], Path] | None = None
+    confined: bool = False
 
     def judge(self, run: Run, walk: Walk) -> Run:
-        """Fold the steps and gates into the run's verdict, then deploy when it is good."""
+        """Fold the steps and gates into the run's verdict; when it is good, release the model, then deploy it.
+
+        Raises:
+            Fenced: another process has taken the run over.
+            FiatError: what `begin_deploy` raises.
+        """
         gates = self.read_gates(walk)
         warnings = [text for result in walk.results.values() for text in result.warnings]
-        verdict, reason = fold(walk.steps(), gates, warnings)
-        self._deploy(run, walk, verdict in GOOD)
-        if verdict in GOOD:
-            verdict, reason = fold(walk.steps(), gates, warnings)
+        refusals = self._refusals(walk)
+        said = list(refusals.values())
+        verdict, reason = fold(walk.steps(), gates, warnings, refusals=said)
         package = walk.output("package", "package")
+        digest = package.digest if package else ""
+        self._settle(run, walk, digest, refusals, good=verdict in GOOD)
+        if verdict in GOOD:
+            verdict, reason = fold(walk.steps(), gates, warnings, refusals=said)
         return replace(
             run,
             state="done",
@@ -65,28 +89,7 @@ class Releaser:
             steps=walk.steps(),
             metrics=_metrics(walk),
             gates=gates,
-            model_digest=package.digest if package else "",
-        )
-
-    def release(self, run: Run, walk: Walk) -> None:
-        """Remember the model as released from its branch, when the verdict is good and it is not so already."""
-        export = walk.decided.get("export")
-        if self.dry or run.verdict not in GOOD or not run.model_digest or export is None:
-            return
-        last = self.store.releases.last(self.model, branch=run.branch)
-        if last is not None and last.digest == run.model_digest and last.alias == self.alias:
-            return
-        self.store.releases.add(
-            Release(
-                model=self.model,
-                alias=self.alias,
-                branch=run.branch,
-                commit=run.commit,
-                run=run.id,
-                digest=run.model_digest,
-                fingerprint=export.fingerprint,
-                released_at=self.now(),
-            )
+            model_digest=digest,
         )
 
     def read_gates(self, walk: Walk) -> tuple[GateResult, ...]:
@@ -104,36 +107,82 @@ class Releaser:
         package = walk.output("package", "package")
         if package is None:
             return False
-        request = self._request(step, package.digest, self.store.root)
+        request = self._request(step, package.digest)
         return self.target(str(step.params["to"])).observe(request) == package.digest
 
-    def _deploy(self, run: Run, walk: Walk, good: bool) -> None:
-        for step in self.plan.steps:
-            if step.kind != "deploy" or step.name in walk.settled:
-                continue
-            package = walk.output("package", "package")
-            if self.dry:
-                outcome = _skipped(step, "this run only judges; it deploys nothing")
-            elif not good:
-                outcome = _skipped(step, "the verdict is not good enough to deploy")
-            elif package is None:
-                outcome = _skipped(step, "there is no package to deploy")
+    def _open(self, walk: Walk) -> list[Step]:
+        return [step for step in self.plan.steps if step.kind == "deploy" and step.name not in walk.settled]
+
+    def _refusals(self, walk: Walk) -> dict[str, str]:
+        """Deploy step to the reason why the operator does not grant its target."""
+        asked = {step.name: self.grant(step) for step in self._open(walk)}
+        return {name: reason for name, reason in asked.items() if reason}
+
+    def _settle(self, run: Run, walk: Walk, digest: str, refusals: Mapping[str, str], *, good: bool) -> None:
+        """Release and deploy what may be; every other deploy step is skipped, or failed, with its reason."""
+        steps = self._open(walk)
+        reason = self._why_not(digest, refusals, good=good)
+        if not reason and steps:
+            self.begin_deploy()
+        if good and digest and not self.dry and not refusals:
+            self._release(run, walk, digest)
+        for step in steps:
+            if step.name in refusals:
+                state: StepState = "skipped" if self.dry or not good else "failed"
+                outcome = StepResult(step.name, step.kind, state, refusals[step.name])
+            elif reason:
+                outcome = StepResult(step.name, step.kind, "skipped", reason)
             else:
-                outcome = self._apply(run, step, package.digest)
+                outcome = self._apply(run, step, digest)
             walk.settle(outcome, None)
             self.reporter.stepped(run, outcome)
+
+    def _why_not(self, digest: str, refusals: Mapping[str, str], *, good: bool) -> str:
+        """Why no target is changed at all; empty when they are."""
+        if self.dry:
+            return "this run only judges; it deploys nothing"
+        if not good:
+            return "the verdict is not good enough to deploy"
+        if not digest:
+            return "there is no package to deploy"
+        if refusals:
+            return f"nothing is deployed, because {next(iter(refusals))} is not granted"
+        return ""
+
+    def _release(self, run: Run, walk: Walk, digest: str) -> None:
+        """Remember the model as released from its branch, when it is not so already."""
+        export = walk.decided.get("export")
+        if export is None:
+            return
+        name = self.release_name or self.model
+        last = self.store.releases.last(name, branch=run.branch)
+        if last is not None and last.digest == digest and last.alias == self.alias:
+            return
+        self.store.releases.add(
+            Release(
+                model=name,
+                alias=self.alias,
+                branch=run.branch,
+                commit=run.commit,
+                run=run.id,
+                digest=digest,
+                fingerprint=export.fingerprint,
+                released_at=self.now(),
+            )
+        )
 
     def _apply(self, run: Run, step: Step, digest: str) -> StepResult:
         started_at = self.now()
         try:
-            target = self.target(str(step.params["to"]))
-            if target.observe(self._request(step, digest, self.store.root)) == digest:
-                return StepResult(step.name, step.kind, "reused", "the target already has this model")
-            folder = self.store.work.make(run.id, step.name, 1) / "package"
-            self.store.artifacts.materialize(digest, folder)
-            target.apply(self._request(step, digest, folder))
+            generation = self.generation(_target_name(step))
+            request = self._request(step, digest, generation)
+            was_there = bring(self.store, self.target(str(step.params["to"])), request, run.id)
+        except Fenced:
+            raise  # nothing may be written any more: the run belongs to another process
         except FiatError as error:
             return StepResult(step.name, step.kind, "failed", str(error), started_at=started_at)
+        if was_there:
+            return StepResult(step.name, step.kind, "reused", "the target already has this model")
         ended_at = self.now()
         seconds = (ended_at - started_at).total_seconds()
         return StepResult(
@@ -147,9 +196,16 @@ class Releaser:
             ended_at=ended_at,
         )
 
-    def _request(self, step: Step, digest: str, package: Path) -> DeployRequest:
-        settings = {**step.params, "model": self.model}
-        return DeployRequest(step.name.removeprefix("deploy."), settings, package, digest, self.root)
+    def _request(self, step: Step, digest: str, generation: int = 0) -> DeployRequest:
+        return DeployRequest(
+            target=_target_name(step),
+            settings={**step.params, "model": self.model},
+            package=self.store.root,  # a stand-in: `bring` lays the package out
+            digest=digest,
+            root=self.deploy_root(step) if self.deploy_root else self.root,
+            generation=generation,
+            confined=self.confined,
+        )
 
 
 def package_folder(store: Store, digest: str) -> Path:
@@ -181,8 +237,8 @@ def package_folder(store: Store, digest: str) -> Path:
     return folder
 
 
-def _skipped(step: Step, reason: str) -> StepResult:
-    return StepResult(step.name, step.kind, "skipped", reason)
+def _target_name(step: Step) -> str:
+    return step.name.removeprefix("deploy.")
 
 
 def _metrics(walk: Walk) -> tuple[Metric, ...]:

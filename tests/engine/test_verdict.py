@@ -37,3 +37,12 @@ def test_skipped_gates_do_not_refuse_and_are_not_counted_as_passed() -> None:
         "pass",
         "1 gate passed, 1 had nothing to judge",
     )
+
+
+def test_a_target_that_is_not_granted_is_told_first_and_is_a_doubt() -> None:
+    refusals = ["target production is not granted"]
+    assert fold([RAN], [gate("warn")], ["the eval split is empty"], refusals=refusals) == (
+        "warn",
+        "target production is not granted (and 2 more)",
+    )
+    assert fold([RAN], [gate("fail")], [], refusals=refusals)[0] == "fail"

@@ -1,0 +1,57 @@
+"""Bring one target to a package: looked at before, byte by byte, and at the target after."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from fiat.errors import EnvironmentFault
+from fiat.ports.deploy import DeployRequest, DeployTarget
+from fiat.store.store import Store
+
+
+def bring(store: Store, target: DeployTarget, request: DeployRequest, run: str) -> bool:
+    """Make a target have a package of the store.
+
+    A numbered deploy is told to the target even when it has the package: else an older one that stood still could still
+    go ahead.
+
+    Args:
+        store: has the package.
+        target: the plugin.
+        request: what is wanted; its `package` is filled in here.
+        run: id of the run, for scratch folders.
+
+    Returns:
+        Whether the target had it already.
+
+    Raises:
+        EnvironmentFault: the package is no longer what was judged, or the target has something else afterwards.
+        FiatError: whatever the target says.
+    """
+    was_there = target.observe(request) == request.digest
+    if was_there and request.generation == 0:
+        return True
+    step = f"deploy.{request.target}"
+    try:
+        package = _checked(store, request.digest, store.work.make(run, step, 1) / "package")
+        wanted = replace(request, package=package)
+        target.apply(wanted)
+        found = target.observe(wanted)
+    finally:
+        store.work.remove(run, step, 1)
+    if found != request.digest:
+        raise EnvironmentFault(
+            f"target {request.target} took the model and has {found or 'none'} now, not {request.digest}",
+            hint="does somebody else put models there?",
+        )
+    return was_there
+
+
+def _checked(store: Store, digest: str, folder: Path) -> Path:
+    """The package as a folder, every byte read again: what was judged, and nothing that came in its place since."""
+    if not store.artifacts.verify(digest):
+        raise EnvironmentFault(
+            "the package is not what it was when it was judged, so nothing is deployed",
+            hint="run again: it is made anew",
+        )
+    store.artifacts.materialize(digest, folder)
+    return folder
