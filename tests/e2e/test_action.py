@@ -254,6 +254,9 @@ def test_a_client_of_a_runner_installs_the_command_line_alone(tmp_path: Path) ->
         tmp_path / "job", {"spec": "tiny", "runner": "http://127.0.0.1:1", "runner-token": TOKEN}
     )
     stage.inputs["constraints"] = "false"
+    (stage.folder / "action").mkdir()
+    for name in ("pyproject.toml", "constraints.txt"):
+        shutil.copyfile(ROOT / name, stage.folder / "action" / name)
     outer = sysconfig.get_path("purelib")
     stage.env = {
         "PIP_NO_INDEX": "1",
