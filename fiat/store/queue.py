@@ -35,7 +35,8 @@ class Queue(QueuePages):
     def claim(self, worker: str) -> QueuedRun | None:
         """Take the next run, or None when nothing can run now.
 
-        Repositories with the fewest running runs come first, then priority, then age. Of a group one run runs at a time;
+        Repositories with the fewest running runs come first, then priority, then the repository whose last turn is the
+        longest ago, then age. Of a group one run runs at a time;
         one that has begun to deploy keeps its group until it is over, also while it waits to go on.
 
         Args:

@@ -89,6 +89,9 @@ _QUEUE = """CREATE TABLE queue (
     reason TEXT NOT NULL
 )"""
 
+# When each repository had its last turn: grows with each claim.
+_TURNS = "CREATE TABLE turns (repo TEXT NOT NULL PRIMARY KEY, turn BIGINT NOT NULL)"
+
 _APPROVALS = """CREATE TABLE approvals (
     repo TEXT NOT NULL,
     pull BIGINT NOT NULL,
@@ -160,6 +163,7 @@ QUEUE_TABLES = (
     "CREATE INDEX queue_open_by_lane ON queue (lane) WHERE state <> 'done' AND lane <> ''",
     "CREATE UNIQUE INDEX queue_held_lanes ON queue (lane) WHERE holds = 1 AND lane <> ''",
     "CREATE INDEX queue_claims ON queue (repo, priority DESC, queued_at, id, lane) WHERE state = 'waiting'",
+    _TURNS,
     _APPROVALS,
     _OUTBOX,
     "CREATE UNIQUE INDEX outbox_heads ON outbox (address) WHERE state = 'waiting'",
