@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.run.model import GateResult, Metric, Run, RunState, StepResult, Verdict
@@ -166,8 +167,9 @@ class Runs:
     def state_of(self, run_id: str) -> RunState | None:
         """How the record of a run stands; None when there is none."""
         rows = self._database.read("SELECT state FROM runs WHERE id = ?", (run_id,))
-        state = str(rows[0][0]) if rows else ""
-        return state if state in ("running", "done", "interrupted") else None
+        found: tuple[Any, ...] = rows[0] if rows else (None,)
+        state: RunState | None = found[0]
+        return state
 
     def step_seconds(self, spec: str, last: int = 10) -> Mapping[str, list[float]]:
         """How long the steps of a spec took when they ran, step to seconds, the newest first.

@@ -97,6 +97,17 @@ def test_a_run_that_another_worker_goes_on_with_takes_its_own_place(store: Store
     assert store.runs.find("b") == make("b")
 
 
+def test_the_state_of_a_run_and_the_times_of_its_steps_are_told(store: Store) -> None:
+    assert store.runs.state_of("a") is None
+    for number, seconds in enumerate((5.0, 7.0, 9.0)):
+        step = replace(STEPS[0], seconds=seconds)
+        again = replace(STEPS[0], name="train", state="reused", seconds=0.0)
+        store.runs.add(make(f"r{number}", started_at=START + timedelta(hours=number), steps=(step, again)))
+    store.runs.add(make("b", spec="wine"))
+    assert store.runs.state_of("r1") == "running"
+    assert store.runs.step_seconds("digits", last=2) == {"data.images": [9.0, 7.0]}
+
+
 def test_steps_keep_the_order_of_the_plan_while_they_change(store: Store) -> None:
     store.runs.add(make("a"))
     store.runs.save_step("a", replace(STEPS[1], state="running", attempt=1))
