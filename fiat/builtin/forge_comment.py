@@ -53,7 +53,10 @@ def keep_comment(http: ForgeHttp, desk: CommentDesk, report: PullComment, memory
     if memory.isdigit() and _edited(http, desk, memory, body):
         return memory
     found = _find(http, desk, report.marker)
-    if found and found != memory and _edited(http, desk, found, body):
+    if found:
+        # One that is listed and can't be edited is about to appear or to vanish; a second one would stay.
+        if found == memory or not _edited(http, desk, found, body):
+            raise Waiting(f"{http.title} lists comment {found}, and says that it is not there")
         return found
     made = field_of(http.call("POST", desk.listed.partition("?")[0], body).data, "id")
     if not isinstance(made, int):

@@ -59,9 +59,9 @@ def _token(http: GithubHttp) -> Finding:
 
 
 def _app(http: GithubHttp) -> Iterator[Finding]:
-    app = http.call("GET", "/app", show=http.as_app()).data
+    app = http.call_as_app("GET", "/app").data
     name = one_line(str(field_of(app, "slug") or http.app_id), 100)
-    held = field_of(http.call("GET", f"{http.root}/installation", show=http.as_app()).data, "permissions")
+    held = field_of(http.call_as_app("GET", f"{http.root}/installation").data, "permissions")
     held = held if isinstance(held, dict) else {}
     missing = [
         f"{right}: {level}"

@@ -116,9 +116,13 @@ class ForgeHttp:
             return known
         self._hold_back(status, found, content, asked)
         try:
-            return self._read(status, found, content, asked)
+            reply = self._read(status, found, content, asked)
+            # What was written is shown; a page of some proxy with status 200 is no proof that anything was.
+            if method != "GET" and not isinstance(reply.data, Mapping):
+                raise TypeError("no object")
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise Waiting(f"{self.title}'s answer to {asked} can't be read") from error
+        return reply
 
     def pages(self, path: str, *, remember: bool = False) -> Iterator[list[Any]]:
         """The items of each page of a list.

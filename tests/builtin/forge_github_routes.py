@@ -20,9 +20,14 @@ _TOO_MANY = 1000
 
 def answer(world: World, asked: Asked) -> Answer:
     """What GitHub says to a request."""
-    world.remaining -= 1
-    refusal = _refuse(world, asked)
-    found = refusal or _route(world, asked)
+    found = _refuse(world, asked) or _route(world, asked)
+    more = {}
+    if asked.method == "GET" and found.status == 200:
+        more["ETag"] = f'W/"{hashlib.sha256(json.dumps(found.body).encode()).hexdigest()[:16]}"'
+        if asked.headers.get("if-none-match") == more["ETag"]:
+            found = Answer(304, None, found.headers)
+    # What did not change is free.
+    world.remaining -= found.status != 304
     quota = {
         "X-RateLimit-Limit": str(world.limit),
         "X-RateLimit-Remaining": str(max(0, world.remaining)),
@@ -30,13 +35,7 @@ def answer(world: World, asked: Asked) -> Answer:
     }
     if world.scopes is not None and not _is_app(world, asked):
         quota["X-OAuth-Scopes"] = world.scopes
-    if asked.method == "GET" and found.status == 200:
-        tag = f'W/"{hashlib.sha256(json.dumps(found.body).encode()).hexdigest()[:16]}"'
-        if asked.headers.get("if-none-match") == tag:
-            found = Answer(304, None, {**found.headers})
-            world.remaining += 1
-        quota["ETag"] = tag
-    return Answer(found.status, found.body, {**quota, **found.headers})
+    return Answer(found.status, found.body, {**quota, **more, **found.headers})
 
 
 def _route(world: World, asked: Asked) -> Answer:

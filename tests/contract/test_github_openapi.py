@@ -20,7 +20,7 @@ from fiat.run.report import Annotation, Check, Deployed, PullComment
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "builtin"))
 from forge_places import AppPlace, StagePlace
-from forge_stage import LOST, NOT_THERE, ForgeStage, forge_stage
+from forge_stage import LOST, ForgeStage, forge_stage
 from forge_world import Asked
 
 DESCRIPTION = Path(__file__).parents[3] / "shared" / "contracts" / "github-runner-subset.json"
@@ -83,7 +83,7 @@ def tell_everything(forge: Forge, stage: ForgeStage) -> None:
         forge.send(deployed, memory)
     memory = forge.send(PullComment(3, "<!-- m -->", TEXT), "")
     forge.send(PullComment(3, "<!-- m -->", "short"), memory)
-    stage.fail(NOT_THERE, method="PATCH")
+    stage.world.delete_comments(3)
     forge.send(PullComment(3, "<!-- m -->", "short"), memory)
     forge.pulls()
     forge.may_write("7", "ann/../bob")
