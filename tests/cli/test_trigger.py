@@ -17,7 +17,7 @@ from fiat.run.model import StepResult
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent / "wiring"))
 from job_log import read_log
-from runner_stage import TOKEN, RunnerStage, StagedRun, wait_until
+from staged_runner import TOKEN, RunnerStage, StagedRun, wait_until
 
 COMMAND = (sys.executable, "-m", "fiat", "trigger")
 LINES = [f"epoch {index} ünï" for index in range(40)]

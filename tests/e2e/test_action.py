@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-from runner_stage import TOKEN, RunnerStage, StagedRun
+from staged_runner import TOKEN, RunnerStage, StagedRun
 
 ROOT = Path(__file__).parents[2]
 SPEC = """\
