@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
 from fiat.run.view import Access, Scope
@@ -116,6 +117,21 @@ def worker(scope: Scope) -> Callable[[Request], Awaitable[Access]]:
         return _with_scope(caller, scope)
 
     return check
+
+
+async def known_query(request: Request) -> None:
+    """Refuse parameters that a route does not have: a filter with a misspelt name would show everything.
+
+    Raises:
+        Problem: there is one.
+    """
+    route = request.scope.get("route")
+    if isinstance(route, APIRoute):
+        known = {parameter.alias for parameter in route.dependant.query_params}
+        unknown = sorted(set(request.query_params) - known)
+        if unknown:
+            errors = tuple(f"query.{name[:100]}: there is no such parameter" for name in unknown[:20])
+            raise Problem(422, "the request has parts that can't be right", errors=errors)
 
 
 def _with_scope(caller: Caller, scope: Scope) -> Access:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from fiat.run.view import Access, RunView
-from fiat.web.access import BEARER, Here, Place, Reader
+from fiat.web.access import BEARER, Here, Place, Reader, known_query
 from fiat.web.answers import (
     ChangesAnswer,
     LettersAnswer,
@@ -69,7 +69,7 @@ _EVENTS: dict[str, Any] = {
 
 def reading_routes(prefix: str) -> APIRouter:
     """Routes that need the scope `read`."""
-    router = APIRouter(prefix=prefix, dependencies=[Depends(BEARER)], tags=["read"])
+    router = APIRouter(prefix=prefix, dependencies=[Depends(BEARER), Depends(known_query)], tags=["read"])
     for path, route, statuses in (
         ("/runs", list_runs, (404,)),
         ("/runs/{run_id}", show_run, (404,)),

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header
 
 from fiat.run.queue import Change
 from fiat.run.view import Access
-from fiat.web.access import BEARER, Here, Place, worker
+from fiat.web.access import BEARER, Here, Place, known_query, worker
 from fiat.web.answers import ApproveAnswer, CancelAnswer, ChangeAnswer, change_answer
 from fiat.web.api_runs import RunId, seen_run
 from fiat.web.problems import Problem, documented
@@ -20,7 +20,7 @@ Admin = Annotated[Access, Depends(worker("admin"))]
 
 def working_routes(prefix: str) -> APIRouter:
     """Routes that change something."""
-    router = APIRouter(prefix=prefix, dependencies=[Depends(BEARER)], tags=["act"])
+    router = APIRouter(prefix=prefix, dependencies=[Depends(BEARER), Depends(known_query)], tags=["act"])
     for path, route, status in (
         ("/runs/{run_id}/cancel", cancel_run, 200),
         ("/trigger", trigger_runs, 201),

@@ -16,7 +16,7 @@ from fiat.web.settings import WebSettings
 MOST_HEADERS = 100
 MOST_HEADER_BYTES = 32 << 10
 MOST_PATH_BYTES = 2 << 10
-MOST_QUERY_BYTES = 4 << 10
+MOST_QUERY_BYTES = 64 << 10
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 # Encoded slashes, backslashes, percent signs and NULs: nothing of ours has a name with those, so whoever sends one hopes
@@ -116,7 +116,7 @@ def _headers(scope: Scope) -> Mapping[str, str]:
 def _check_path(scope: Scope) -> None:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     if len(raw) > MOST_PATH_BYTES or len(scope["query_string"]) > MOST_QUERY_BYTES:
-        raise Problem(414, "the address is too long")
+        raise Problem(400, "the address is too long")
     path = unquote(raw.split(b"?")[0].decode("latin-1"), errors="surrogateescape")
     segments = path.split("/")
     if _TRICKS.search(raw.split(b"?")[0]) or _CONTROLS.search(path) or "." in segments or ".." in segments:

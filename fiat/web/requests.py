@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 REPO_PATTERN = r"^[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){1,20}$"
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
@@ -20,6 +20,11 @@ LetterFilter = Literal["", "waiting", "dead"]
 RepoName = Annotated[str, StringConstraints(pattern=REPO_PATTERN)]
 SpecName = Annotated[str, StringConstraints(pattern=SPEC_PATTERN)]
 Override = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+def _whole(value: object) -> object:
+    """For JSON Schema 17.0 is an integer too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class _Request(BaseModel):
@@ -45,7 +50,7 @@ class ApproveRequest(_Request):
     """Let a fork's runs go."""
 
     repo: RepoName
-    pull: int = Field(ge=1, le=2**31 - 1)
+    pull: Annotated[int, BeforeValidator(_whole)] = Field(ge=1, le=2**31 - 1)
     commit: Annotated[str, StringConstraints(pattern=COMMIT_PATTERN)] = Field(
         description="The full commit that was read."
     )
