@@ -1,7 +1,7 @@
 """Puts what a runner does into words for a forge: checks, the comment on a pull request, deployments."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fiat.builtin.report_check import (
     Manner,
@@ -80,7 +80,7 @@ class ForgeTeller:
     def ends(self, run: QueuedRun, told: Told) -> tuple[Report, ...]:
         """A run that has its verdict."""
         manner, topic = self._manner(run.repo), self._topic(run)
-        body = result_body(topic, told)
+        body = result_body(replace(topic, refused=told.refused, logs=told.logs), told)
         reports: list[Report] = [ended_check(manner, run, told, body)]
         if not on_purpose(told.run.reason):
             reports += self._comment(manner, topic, body)

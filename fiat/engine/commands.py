@@ -23,7 +23,7 @@ class Word(Protocol):
         specs: names or paths of specs, for `run`; empty for all that the commit touches.
         commit: beginning of a hash, for `approve`.
         target: name of a deploy target, for `rollback`; empty for all.
-        reply: Markdown that says what would be right, when it is unclear.
+        reply: what would be right, when it is unclear.
     """
 
     @property
@@ -48,7 +48,7 @@ class Word(Protocol):
 
     @property
     def reply(self) -> str:
-        """Markdown."""
+        """Plain text."""
         ...
 
 
@@ -64,7 +64,7 @@ class Language(Protocol):
         ...
 
     def reply(self, repo: str, pull: int, said: str) -> Report:
-        """The answer to a command, as Markdown or plain words."""
+        """The answer to a command, in plain words."""
         ...
 
 

@@ -1,7 +1,7 @@
 """What doors ask of a runner: take deliveries, show runs, do what people want. Thread-safe."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fiat.engine.asks import Asks
@@ -99,6 +99,12 @@ class Front:
             Waiting: git does not answer.
         """
         watched = self._watched(repo)
+        if _is_commit(ref) and self.store.changes.of_commit(repo, ref):
+            # Again, for the purpose that it had: a pull request's commit is on no watched branch.
+            known = self.asks.commit_change(watched, ref, f"asked for by {who}")
+            change = self.asks.add(replace(known, specs=tuple(specs), overrides=tuple(overrides)))
+            self.wake(repo)
+            return change
         full, commit = self._resolve(watched, ref)
         change = Change(
             id=self.new_id(),
@@ -122,7 +128,7 @@ class Front:
             SpecError: the commit is not written out, or the repository is not watched.
         """
         self._watched(repo)
-        if len(commit) not in (40, 64) or not set(commit) <= _HEX:
+        if not _is_commit(commit):
             raise SpecError("an approval names the whole commit", hint="40 hex digits")
         released = self.asks.let_go(repo, pull, commit, who)
         self.wake("")
@@ -156,7 +162,7 @@ class Front:
         for full in (ref, f"{HEADS}{ref}", f"{TAGS}{ref}"):
             if full in heads:
                 return full, heads[full]
-        if len(ref) in (40, 64) and set(ref) <= _HEX:
+        if _is_commit(ref):
             branches = [name for name in heads if name.startswith(HEADS) and watched.policy.watches(name)]
             watched.mirror.fetch(branches)
             for name in sorted(branches, key=lambda name: not watched.policy.protects(name)):
@@ -166,3 +172,7 @@ class Front:
         raise SpecError(
             f"{watched.policy.name} has no branch, tag or commit {ref[:100]}", hint="is it pushed?"
         )
+
+
+def _is_commit(text: str) -> bool:
+    return len(text) in (40, 64) and set(text) <= _HEX

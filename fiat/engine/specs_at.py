@@ -1,5 +1,6 @@
 """The specs of a commit: loaded from its laid out folder, remembered by the content of their own folders."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -8,7 +9,10 @@ from fiat.engine.checkouts import Checkouts
 from fiat.errors import FiatError, SpecError, SpecErrors
 from fiat.git.mirror import Mirror
 from fiat.plan.fingerprint import digest_json
+from fiat.spec.files import read_spec_file
 from fiat.spec.load import LoadedSpec, load_spec
+from fiat.spec.section import NAME_PATTERN
+from fiat.spec.yaml_events import parse
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,22 @@ def read_spec(root: Path, path: str, *, commit: str, ref: str, overrides: Sequen
         builtins = {"commit": commit, "ref": ref or commit}
         loaded = load_spec(root / path, root=root, overrides=tuple(overrides), builtins=builtins)
     except SpecErrors as errors:
-        return Read(path, None, tuple(errors.errors), root)
-    except SpecError as error:
-        return Read(path, None, (error,), root)
+        return Read(path, None, tuple(errors.errors), root, _name_in(root, path))
     except FiatError as error:
-        return Read(path, None, (SpecError(error.message, hint=error.hint, where=error.where),), root)
+        wrong = SpecError(error.message, hint=error.hint, where=error.where)
+        return Read(path, None, (wrong,), root, _name_in(root, path))
     return Read(path, loaded, (), root)
+
+
+def _name_in(root: Path, path: str) -> str:
+    """The name that a faulty spec gives itself, so that its check is the one that people know; empty without one."""
+    try:
+        tree = parse(*read_spec_file(root / path, root=root))
+    except SpecError:
+        return ""
+    node = tree.value.get("name") if isinstance(tree.value, dict) else None
+    name = node.value if node is not None else None
+    return name if isinstance(name, str) and re.match(NAME_PATTERN, name) else ""
 
 
 def _folder_digest(blobs: Mapping[str, str], path: str) -> str:

@@ -68,7 +68,7 @@ class Splitter:
         except SpecError as error:
             self._end(change, "error", error.message)
             return
-        for read in reads:
+        for read in _named_apart(reads):
             runs.extend(self._runs_of(watched, change, read))
         self._queue(change, runs)
 
@@ -174,7 +174,7 @@ class Splitter:
         over = replace(run, state="done", ended_at=self.now())
         if read.errors:
             first = read.errors[0]
-            return [(replace(over, verdict="error", reason=str(first)), read.errors)]
+            return [(replace(over, verdict="fail", reason=str(first)), read.errors)]
         if read.loaded is None:
             return [(replace(over, verdict="pass", reason=NO_CHANGE), ())]
         spec = read.loaded.spec
@@ -227,3 +227,21 @@ class Splitter:
         done = replace(change, state="done", verdict=verdict, reason=reason)
         told = [*reports, *self.telling.change(done)]
         self.store.changes.split(change.id, (), told, self.telling, verdict=verdict, reason=reason)
+
+
+def _named_apart(reads: Sequence[Read]) -> list[Read]:
+    """Two specs of one name would share their checks: the second one is refused."""
+    taken: dict[str, str] = {}
+    found: list[Read] = []
+    for read in reads:
+        first = taken.setdefault(read.name, read.path)
+        if first == read.path or read.errors:
+            found.append(read)
+            continue
+        error = SpecError(
+            f"the name `{read.name}` is that of {first} too",
+            hint="give each spec of a repository a name of its own",
+            where=read.loaded.where("name") if read.loaded is not None else None,
+        )
+        found.append(replace(read, loaded=None, errors=(error,), known_name=f"{read.name}-2"))
+    return found

@@ -55,6 +55,8 @@ class Told:
         warnings: of steps.
         changed: sections of the spec that the pull request changes and that count only after the merge, each
             with its value before and after.
+        refused: which rule refuses something that the spec asks for, one sentence each.
+        logs: step that failed to its last lines.
         where: the place of a key of the spec, for annotations.
     """
 
@@ -68,6 +70,8 @@ class Told:
     data: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     changed: tuple[tuple[str, object, object], ...] = ()
+    refused: tuple[str, ...] = ()
+    logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     where: Callable[[str], Where] = lambda key: Where("", key=key)
 
 

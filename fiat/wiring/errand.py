@@ -88,9 +88,9 @@ class Errand:
             found = errand_spec(queued, watched, tools.checkouts)
             self._walk(watched, found)
         except SpecErrors as errors:
-            self._finish_badly("error", str(errors.errors[0]), errors.errors)
+            self._finish_badly("fail", str(errors.errors[0]), errors.errors)
         except SpecError as error:
-            self._finish_badly("error", str(error), [error])
+            self._finish_badly("fail", str(error), [error])
         except Interrupted as stop:
             self._stopped(stop)
         except Fenced:
@@ -144,7 +144,17 @@ class Errand:
             self._queued, state="done", verdict=verdict, reason=reason, ended_at=utc_now(), worker=""
         )
         reports = self._tools.telling.waits(over, errors or ())
+        self._close_record(reason)
         self._tools.store.queue.finish(over.id, over.fence, verdict, reason, reports, self._tools.telling)
+
+    def _close_record(self, reason: str) -> None:
+        """A record that was begun and is still open ends with the run."""
+        store, run_id = self._tools.store, self._queued.id
+        begun = store.runs.state_of(run_id)
+        if begun == "running":
+            store.runs.finish(
+                run_id, verdict="error", reason=reason, state="interrupted", ended_at=utc_now(), gates=()
+            )
 
     def _stopped(self, stop: Interrupted) -> None:
         if self._cancel:

@@ -62,8 +62,13 @@ class ErrandDesk(Desk):
 
     @property
     def judges_only(self) -> bool:
-        """Pull requests, strangers and branches that are not protected release and deploy nothing."""
+        """Pull requests, strangers and branches that are not protected release and deploy nothing.
+
+        Nor does a run with overrides: what is deployed is what the branch says, gates included.
+        """
         queued = self.queued
+        if queued.overrides:
+            return True
         return queued.fork or queued.purpose not in DEPLOYING or not self.policy.protects(queued.ref)
 
     def facts(self) -> dict[str, object]:
@@ -84,6 +89,7 @@ class ErrandDesk(Desk):
             grant=self._grant,
             deploy_root=self._deploy_root,
             confined=True,
+            release_name=self.release_name,
         )
 
     def bench(self, run_id: str) -> Bench:

@@ -36,6 +36,12 @@ def told_of(
         curves=page.curves,
         data=page.data,
         warnings=page.warnings,
+        refused=tuple(
+            step.reason
+            for step in run.steps
+            if step.kind == "deploy" and step.state in ("failed", "skipped") and "not granted" in step.reason
+        ),
+        logs=page.logs,
         changed=changed,
         where=where,
     )

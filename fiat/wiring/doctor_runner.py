@@ -1,0 +1,278 @@
+"""What must be right around a runner, link by link, each with the next step: `fiat doctor --runner-config FILE`."""
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+from fiat.builtin.http_client import BrokenTransfer, HttpClient, HttpPolicy
+from fiat.builtin.sandbox_probe import probe_sandbox
+from fiat.engine.policy import short_ref
+from fiat.errors import EnvironmentFault, FiatError, SpecErrors
+from fiat.ports.forge import Finding, Forge
+from fiat.wiring.doctor import Check
+from fiat.wiring.registry import load_plugin
+from fiat.wiring.runner_parts import Parts, make_parts
+from fiat.wiring.runner_reading import read_runner_settings
+from fiat.wiring.runner_settings import RunnerSettings, WatchedRepo
+
+LOW_DISK_BYTES = 10 << 30
+OLDEST_RAY = (2, 52)
+CONNECT_S = 5.0
+ANSWER_S = 15.0
+MOST_LETTERS = 3
+_FEW_CHARACTERS = 8
+
+
+def check_runner(path: Path, environment: Mapping[str, str]) -> tuple[Check, ...]:
+    """Look at every link of a runner; changes nothing but that its store is made when there is none.
+
+    Args:
+        path: the settings file.
+        environment: where `env:` secrets are; as the runner would have it.
+    """
+    try:
+        settings = read_runner_settings(path, environment)
+    except SpecErrors as error:
+        return tuple(Check("settings", "bad", _placed(item), item.hint) for item in error.errors)
+    except FiatError as error:
+        return (Check("settings", "bad", error.message, error.hint),)
+    return tuple(_checks(settings, environment))
+
+
+def _checks(settings: RunnerSettings, environment: Mapping[str, str]) -> Iterator[Check]:
+    count = len(settings.repositories)
+    yield Check(
+        "settings", "good", f"{settings.path}, {count} {'repository' if count == 1 else 'repositories'}"
+    )
+    try:
+        load_plugin("door", "web")
+        parts = make_parts(settings)
+    except FiatError as error:
+        yield Check("program", "bad", error.message, f"{error.hint}; or pip install 'fiat-ml[runner]'")
+        return
+    yield from _masked(parts, _tried("sandbox", lambda: _sandbox(settings)))
+    yield from _masked(parts, _tried("store", lambda: _store(parts)))
+    yield from _masked(parts, _tried("ray", lambda: _ray(settings, environment)))
+    for repository in settings.repositories:
+        yield from _masked(parts, _repository(parts, repository, settings))
+    yield from _masked(parts, _tried("address", lambda: _address(settings)))
+
+
+def _tried(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """What one look finds; a fault on the way is a finding too."""
+    try:
+        yield from look()
+    except FiatError as error:
+        yield Check(name, "bad", error.message, error.hint)
+
+
+def _masked(parts: Parts, checks: Iterator[Check]) -> Iterator[Check]:
+    for check in checks:
+        yield replace(check, found=parts.mask(check.found), mend=parts.mask(check.mend))
+
+
+def _sandbox(settings: RunnerSettings) -> Iterator[Check]:
+    found = probe_sandbox()
+    if settings.sandbox.kind == "none":
+        said = "off: code of repositories runs with the runner's own rights, and every check says so"
+        mend = "sandbox: {kind: bubblewrap}" + (f", after this: {found.mend}" if found.mend else "")
+        yield Check("sandbox", "note", said, mend)
+    else:
+        yield Check("sandbox", "good" if found.ok else "bad", found.found, found.mend)
+
+
+def _store(parts: Parts) -> Iterator[Check]:
+    settings = parts.settings
+    with parts.open_store() as store:
+        yield Check(
+            "store", "good", f"{settings.store}, with {'PostgreSQL' if settings.database_url else 'SQLite'}"
+        )
+        counts = store.deliveries.counts()
+        failed = sum(number for (_, _, state), number in counts.items() if state == "failed")
+        if counts:
+            said = f"{sum(counts.values())} came, {failed} of them failed"
+            yield Check("deliveries", "note" if failed else "good", said, "see the log" if failed else "")
+        elif any(repository.webhooks for repository in settings.repositories):
+            yield Check(
+                "deliveries",
+                "note",
+                "no webhook has come yet",
+                "push something, or let the forge send a test delivery",
+            )
+        dead, waiting = store.outbox.letters("dead", 1000), store.outbox.letters("waiting", 1000)
+        for letter in dead[:MOST_LETTERS]:
+            said = f"{letter.repo}, {letter.channel}: given up after {letter.attempt} tries: {letter.reason}"
+            yield Check(
+                "reports",
+                "bad",
+                said,
+                "mend the link below; then `fiat runner` sends them again at its start",
+            )
+        if len(dead) > MOST_LETTERS:
+            yield Check("reports", "bad", f"{len(dead) - MOST_LETTERS} more are given up")
+        late = [letter for letter in waiting if letter.attempt]
+        if late:
+            said = f"{len(late)} are late; the oldest: {late[0].reason}"
+            yield Check("reports", "note", said, "they are tried again by themselves")
+        if not dead and not late:
+            yield Check("reports", "good", "nothing is undelivered")
+    free = shutil.disk_usage(settings.store).free
+    low = free < LOW_DISK_BYTES
+    mend = f"FIAT_STORE={settings.store} fiat gc" if low else ""
+    yield Check("disk", "note" if low else "good", f"{free / 2**30:.1f} GiB free at {settings.store}", mend)
+
+
+def _ray(settings: RunnerSettings, environment: Mapping[str, str]) -> Iterator[Check]:
+    if settings.compute != "ray":
+        yield Check("ray", "good", "not used: steps run by compute `local`")
+        return
+    try:
+        found = version("ray")
+    except PackageNotFoundError:
+        yield Check("ray", "bad", "not installed", "pip install ray, or `compute: local`")
+        return
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST_RAY:
+        yield Check("ray", "bad", f"version {found} asks nobody for a token", "pip install 'ray>=2.52'")
+    elif settings.ray_address is None:
+        yield Check(
+            "ray", "good", f"version {found}; the runner starts one of its own, on loopback, behind a token"
+        )
+    else:
+        yield from _ray_elsewhere(settings.ray_address, found, environment)
+
+
+def _ray_elsewhere(address: str, found: str, environment: Mapping[str, str]) -> Iterator[Check]:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), CONNECT_S).close()
+    except (OSError, ValueError) as error:
+        yield Check(
+            "ray", "bad", f"nothing answers at {address}: {error}", "check `ray_address` and the firewall"
+        )
+        return
+    if not environment.get("RAY_AUTH_TOKEN") and not environment.get("RAY_AUTH_TOKEN_PATH"):
+        mend = "set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's token"
+        yield Check("ray", "note", f"{address} answers, and there is no token to show it", mend)
+        return
+    yield Check("ray", "good", f"{address} answers; version {found} here, which the cluster must have too")
+
+
+def _repository(parts: Parts, repository: WatchedRepo, settings: RunnerSettings) -> Iterator[Check]:
+    name = repository.policy.name
+    yield _secrets(repository, settings)
+    yield from _tried(f"{name} git", lambda: _git(parts, name))
+    if repository.forge is None:
+        said = f"there is no credential for {repository.policy.forge}: nothing can be told to commits"
+        yield Check(f"{name} token", "bad", said, "write `credential`: a token, or a GitHub App with its key")
+        return
+    try:
+        for finding in _findings(repository, settings):
+            if finding.name != "webhook" or repository.webhooks:
+                yield Check(f"{name} {finding.name}", finding.state, finding.found, finding.mend)
+    except FiatError as error:
+        yield Check(f"{name} {repository.policy.forge}", "bad", error.message, error.hint)
+
+
+def _secrets(repository: WatchedRepo, settings: RunnerSettings) -> Check:
+    """How webhooks are signed. That secrets are there and long enough is a matter of reading the settings."""
+    name, secrets = f"{repository.policy.name} secret", repository.webhook_secrets
+    if not repository.webhooks:
+        said = f"webhooks are not used: git is looked at every {settings.reconcile_s:g} s"
+        return Check(name, "good", said)
+    if any(len(set(secret)) < _FEW_CHARACTERS for secret in secrets):
+        mend = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
+        return Check(name, "bad", "a webhook secret can be guessed: it repeats a few characters", mend)
+    if len(secrets) > 1:
+        mend = "take the old one out once the forge signs with the new one"
+        return Check(name, "note", f"{len(secrets)} webhook secrets are taken, as while one is changed", mend)
+    return Check(name, "good", f"one webhook secret of {len(secrets[0])} characters")
+
+
+def _findings(repository: WatchedRepo, settings: RunnerSettings) -> Sequence[Finding]:
+    """What the forge says, with our webhook at either of its addresses."""
+    assert repository.forge is not None  # noqa: S101 - the caller looked
+    kind = repository.policy.forge
+    wanted = settings.url if repository.webhooks else ""
+    found: Sequence[Finding] = ()
+    for place in (f"/webhook/{kind}", "/webhook") if wanted else ("",):
+        made = load_plugin("forge", kind)(replace(repository.forge, hook_url=wanted + place))
+        found = found or cast(Forge, made).check()
+        now = found if place != "/webhook" else cast(Forge, made).check()
+        if not any(item.name == "webhook" and item.state == "bad" for item in now):
+            return now
+    return found
+
+
+def _git(parts: Parts, name: str) -> Iterator[Check]:
+    watched = parts.repos[name]
+    policy, check = watched.policy, f"{name} git"
+    heads = watched.mirror.heads(pulls=False)
+    refs = [ref for ref in heads if policy.watches(ref)]
+    if not refs:
+        patterns = ", ".join(policy.branches)
+        have = ", ".join(sorted(short_ref(ref) for ref in heads)[:5]) or "none"
+        yield Check(check, "bad", f"no branch fits `branches` ({patterns})", f"branches there: {have}")
+        return
+    first = next((ref for ref in refs if policy.protects(ref)), refs[0])
+    yield Check(check, "good", f"{len(refs)} watched, {short_ref(first)} is at {heads[first][:12]}")
+    if not any(policy.protects(ref) for ref in refs):
+        said = f"no watched branch fits `protected` ({', '.join(policy.protected)}): nothing is ever deployed"
+        yield Check(check, "note", said, "name the branch that deploys under `protected`")
+
+
+def _address(settings: RunnerSettings) -> Iterator[Check]:
+    url = settings.url or f"http://{settings.host}:{settings.port}"
+    parts = urlsplit(url)
+    if not settings.url:
+        yield Check(
+            "address", "note", "listen.url is not set: links in checks lead to this machine only", "set it"
+        )
+    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        said = f"{url} is not encrypted: tokens and pages can be read on the way"
+        yield Check(
+            "address",
+            "bad",
+            said,
+            "put a reverse proxy with TLS before the runner, and https:// into listen.url",
+        )
+    if settings.public_read:
+        said = "listen.public_read is on: logs and reports are for everybody who reaches the address"
+        yield Check("address", "note", said, "take it out unless that is meant")
+    policy = HttpPolicy(
+        allow_private_hosts=True, timeout_s=ANSWER_S, idle_timeout_s=ANSWER_S, max_bytes=1 << 20
+    )
+    try:
+        with HttpClient(policy).get(f"{url}/healthz") as answer:
+            status = answer.status
+    except (BrokenTransfer, EnvironmentFault) as error:
+        mend = "start it (`fiat runner`), then check the proxy, DNS and the firewall"
+        yield Check("address", "bad", f"{url}/healthz does not answer: {error}", mend)
+        return
+    if status != 200:
+        said = (
+            f"{url}/healthz answers {status}: something else is there, or the proxy does not find the runner"
+        )
+        yield Check(
+            "address", "bad", said, f"let the proxy pass everything on to {settings.host}:{settings.port}"
+        )
+    else:
+        yield Check("address", "good", f"{url}/healthz answers")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _placed(error: FiatError) -> str:
+    place = f"{error.where}: " if error.where else ""
+    key = f"{error.where.key}: " if error.where and error.where.key else ""
+    return f"{place}{key}{error.message}"
