@@ -9,7 +9,7 @@ from fiat.run.report import OutboxItem
 from fiat.store.store import Store
 
 BATCH = 50
-BURST = 10
+BURST = 20
 PACE_S = 1.0
 LONGEST_REST_S = 120.0
 LONGEST_WAIT_S = 900.0

@@ -220,7 +220,9 @@ class Splitter:
         if not kept:
             self._end(change, "pass", NO_CHANGE, reports)
             return
-        reports += self.telling.change(replace(change, state="split"), kept)
+        if any(run.state != "waiting" for run in kept):
+            # Else the commit stands as it was said to stand already: pending.
+            reports += self.telling.change(replace(change, state="split"), kept)
         self.store.changes.split(change.id, kept, reports, self.telling)
 
     def _end(self, change: Change, verdict: Verdict, reason: str, reports: Sequence[Addressed] = ()) -> None:
