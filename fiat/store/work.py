@@ -1,5 +1,6 @@
 """Scratch folders of steps under `work/`, and which of them belong to nobody any more."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -83,7 +84,7 @@ class WorkFolders:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder whatever modes its content has.
+    """Remove a folder whatever modes its content has and however deeply it is nested.
 
     Raises:
         OSError: something in it can't be removed.
@@ -106,7 +107,35 @@ def remove_tree(path: Path) -> None:
         else:
             path.unlink()
 
-    shutil.rmtree(path, onerror=mend)
+    try:
+        shutil.rmtree(path, onerror=mend)
+    except RecursionError:
+        _remove_deep(path)
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENAMETOOLONG):
+            raise
+        _remove_deep(path)
+
+
+def _remove_deep(top: Path) -> None:
+    """Remove a folder that is nested too deeply to descend: each folder in it is first moved right below the top."""
+    waiting = [top]
+    made = 0
+    while waiting:
+        folder = waiting.pop()
+        folder.chmod(stat.S_IRWXU)
+        for entry in list(folder.iterdir()):
+            if entry.is_symlink() or not entry.is_dir():
+                entry.unlink()
+            elif folder == top:
+                waiting.append(entry)
+            else:
+                entry.chmod(stat.S_IRWXU)
+                made += 1
+                waiting.append(entry.rename(top / f".deep-{os.getpid()}-{made}"))
+        if folder != top:
+            folder.rmdir()
+    top.rmdir()
 
 
 def _has_rested(home: Path) -> bool:

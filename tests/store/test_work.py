@@ -91,3 +91,22 @@ def test_a_tree_is_removed_by_an_ordinary_user_too() -> None:
         (top / "locked").chmod(0o500)
         subprocess.run([sys.executable, "-c", ORDINARY_USER, folder], check=True, timeout=30)
         assert not top.exists()
+
+
+def test_folders_nested_beyond_every_limit_are_removed(tmp_path: Path) -> None:
+    work = WorkFolders(tmp_path / ".fiat")
+    path = work.make("run", "a", 1)
+    code = (
+        "import os, sys\n"
+        "os.chdir(sys.argv[1])\n"
+        "for depth in range(3000):\n"
+        "    open('file', 'w').close(); os.mkdir('dddd')\n"
+        "    if depth == 1500: os.symlink('/etc/passwd', 'link')\n"
+        "    os.chdir('dddd')\n"
+        "os.chmod('../../dddd', 0)"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, str(path)], check=True)
+    work.remove("run", "a", 1)
+    assert not path.exists()
+    assert Path("/etc/passwd").exists()
+    work.close()
