@@ -121,7 +121,7 @@ class GithubForge:
 
     def _is_ours(self, comment: Mapping[str, Any]) -> bool:
         if self._http.app_id:
-            return id_of(comment, "performed_via_github_app.id") == self._http.app_id
+            return self._http.is_us(comment.get("performed_via_github_app"))
         kind, who = self._me = self._me or self._ask_who_we_are()
         return who is not None and field_of(comment, f"user.{kind}") == who
 

@@ -117,7 +117,8 @@ def _find(http: GithubHttp, check: Check, external: str) -> int | None:
     try:
         for page in http.pages(f"{path}?{query}"):
             for run in page:
-                if run.get("external_id") == external and isinstance(run.get("id"), int):
+                own = run.get("external_id") == external and http.is_us(run.get("app"))
+                if own and isinstance(run.get("id"), int):
                     return int(run["id"])
     except Refused as refusal:
         if refusal.status not in (404, 422):  # a fresh commit: creating it says the same, if it is so

@@ -74,6 +74,10 @@ class GithubHttp(ForgeHttp):
         self._off_s = off_s
         return super().call(method, path, body, show=self._signed())
 
+    def is_us(self, app: object) -> bool:
+        """Whether an App that GitHub names is ours; the operator may have given its number or its client id."""
+        return self.app_id != "" and self.app_id in (str(field_of(app, "id")), field_of(app, "client_id"))
+
     def _signed(self) -> Mapping[str, str]:
         # A minute back, for clocks that differ; GitHub refuses more than ten minutes ahead.
         now_s = int(self._now() + self._off_s)

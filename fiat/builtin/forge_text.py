@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Control characters, lone surrogates, and marks that turn the direction of what follows.
+_UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SPACE = re.compile(r"[\s\u2028\u2029]+")
 _ASTRAL = re.compile(r"[\U00010000-\U0010ffff]")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
@@ -14,7 +15,7 @@ CUT_NOTE = "\n\n*The rest is cut: it is on the page of the run.*\n"
 
 
 def one_line(text: str, limit: int) -> str:
-    """A text on one line of at most `limit` characters, without control characters."""
+    """A text on one line of at most `limit` characters, without control characters and turns of direction."""
     line = _SPACE.sub(" ", _UNFIT.sub(" ", text)).strip()
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
@@ -25,7 +26,7 @@ def without_astral(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """The text without what no forge stores: control characters and lone surrogates."""
+    """The text without what no forge stores or should show: control characters, lone surrogates, turns of direction."""
     return _UNFIT.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -50,7 +51,9 @@ def cut_markdown(text: str, limit: int, note: str = CUT_NOTE) -> str:
             break
         kept, tail = kept + 1, closing
     if not kept:
-        return text[: limit - len(note)] + note
+        head, only = lines[0][: limit - len(note)], _Open()
+        only.see(head)
+        return note if only.closing() else head + note
     return "\n".join(lines[:kept]) + "\n" + tail
 
 

@@ -166,6 +166,14 @@ def test_a_check_that_takes_two_weeks_is_replaced_before_github_gives_it_up(plac
     assert [run["conclusion"] for run in place.world.check_runs.values()] == [None, "success"]
 
 
+def test_a_check_run_of_another_app_is_left_alone(place: AppPlace) -> None:
+    place.forge().send(check("pending"), "")
+    (theirs,) = place.world.check_runs.values()
+    theirs["app"] = {"id": 78, "slug": "other"}
+    place.forge().send(check("success"), "")
+    assert [run["conclusion"] for run in place.world.check_runs.values()] == [None, "success"]
+
+
 def test_a_deleted_check_run_is_made_anew(place: AppPlace) -> None:
     forge = place.forge()
     memory = forge.send(check("pending"), "")
