@@ -5,6 +5,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from fiat.spec.model import Spec
+from fiat.spec.section import CRON_PATTERN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE: dict[str, Any] = {
@@ -27,6 +28,7 @@ _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
     "MetricItem": [{"type": "string"}],
     "Baseline": [{"const": "none"}],
     "SpanUse": [{"type": "string"}],
+    "Schedule": [{"type": "string", "pattern": CRON_PATTERN}],
     "Search": [{"type": "array", "minItems": 1}],
     "Apply": [{"enum": ["standardize", "min_max", "one_hot", "ordinal", "log1p"]}],
 }

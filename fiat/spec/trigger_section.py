@@ -1,10 +1,14 @@
 """The sections `triggers` and `concurrency`: what starts a run on a runner; the command line ignores them."""
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from fiat.spec.section import Cron, Duration, Flag, Section, Text
+from fiat.spec.cron import cron_fault
+from fiat.spec.section import Cron, Duration, Flag, Section, Text, fault
+
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9+_-]*(/[A-Za-z0-9+_-]+){0,2}")
 
 
 class Push(Section):
@@ -25,6 +29,30 @@ class PullRequest(Section):
     )
 
 
+class Schedule(Section):
+    """Runs at set times; a text is the same with UTC."""
+
+    cron: Cron = Field(
+        description="Minute, hour, day of the month, month and day of the week, such as `0 3 * * 1`."
+    )
+    timezone: Text = Field(default="UTC", description="IANA name of the time zone, such as `Europe/Berlin`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"cron": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Schedule":
+        if wrong := cron_fault(self.cron):
+            raise fault(wrong, key="cron")
+        if not _ZONE.fullmatch(self.timezone):
+            raise fault(
+                "expected the name of a time zone", key="timezone", hint="such as Europe/Berlin or UTC"
+            )
+        return self
+
+
 class NewData(Section):
     """Runs for data that changed."""
 
@@ -36,8 +64,8 @@ class Triggers(Section):
 
     push: Push | None = Field(default=None, description="Pushed commits.")
     pull_request: PullRequest | None = Field(default=None, description="Pull requests.")
-    schedule: Cron | None = Field(
-        default=None, description="Times in UTC, five cron fields such as `0 3 * * 1`."
+    schedule: Schedule | None = Field(
+        default=None, description="Set times: five cron fields such as `0 3 * * 1`, or with a time zone."
     )
     data: NewData | None = Field(default=None, description="Data that changed.")
     comment: Text | None = Field(
