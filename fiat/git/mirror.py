@@ -1,12 +1,12 @@
 """A bare mirror of our own of somebody else's repository: the only thing that git is ever asked about."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault, SpecErrors
 from fiat.git.entries import Blob, CommitText, Edit, read_commit, read_edits, read_tree
-from fiat.git.hardened import DEFAULT_PATH
+from fiat.git.hardened import DEFAULT_PATH, Surroundings
 from fiat.git.mirror_write import FETCH_TIMEOUT_S, HEADS, TAGS, fetch_into, tidy_up, told_heads
 from fiat.git.objects import ObjectReader, Unreadable, open_objects
 from fiat.git.place import Place
@@ -26,10 +26,19 @@ class Mirror:
         folder: the mirror's own; made at the first fetch.
         remote: where it is fetched from.
         path: where programs are found.
+        token: gives a fresh token before each conversation with the remote, for those that last an hour; left out:
+            the remote's own.
     """
 
-    def __init__(self, folder: Path, remote: Remote, *, path: str = DEFAULT_PATH) -> None:
-        self._place = Place(folder, remote, path)
+    def __init__(
+        self,
+        folder: Path,
+        remote: Remote,
+        *,
+        path: str = DEFAULT_PATH,
+        token: Callable[[], str] | None = None,
+    ) -> None:
+        self._place = Place(folder, remote, path, token)
 
     @property
     def folder(self) -> Path:
@@ -40,6 +49,10 @@ class Mirror:
     def remote(self) -> Remote:
         """Where it is fetched from."""
         return self._place.remote
+
+    def outside(self) -> Surroundings:
+        """What git is given for a command that concerns no repository."""
+        return self._place.here(inside=False)
 
     # What the remote has.
 

@@ -1,5 +1,6 @@
 """Where a mirror lies on disk, and how git is run there."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,12 +17,14 @@ class Place:
         folder: the mirror's own.
         remote: where it is fetched from.
         path: where programs are found.
+        token: gives a token that is fresh, asked for each time; None takes the remote's own.
         name: of the repository in it.
     """
 
     folder: Path
     remote: Remote
     path: str = DEFAULT_PATH
+    token: Callable[[], str] | None = None
     name: str = "git"
 
     @property
@@ -74,6 +77,8 @@ class Place:
         """
         remote = self.remote
         _ = remote.address
+        if self.token is not None:
+            remote = replace(remote, token=self.token())
         return Surroundings(
             self.make_home(),
             self.git_dir if inside else None,

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class GitServer:
         port: on 127.0.0.1.
         token: must come as the password of basic authentication; empty lets everybody in.
         fail: an HTTP status to answer everything with, 0 to serve; 1 hangs up, 2 cuts answers in half.
+        echo: failures repeat the credential that they were shown.
+        pause_s: how long every answer waits.
         redirect: where everything is sent, empty for nowhere.
         asked: every request so far.
     """
@@ -48,6 +51,8 @@ class GitServer:
     port: int = 0
     token: str = ""
     fail: int = 0
+    echo: bool = False
+    pause_s: float = 0.0
     redirect: str = ""
     asked: list[Asked] = field(default_factory=list)
 
@@ -122,10 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.served.asked.append(Asked(self.command, self.path, headers))
+        until = time.monotonic() + self.served.pause_s
+        while time.monotonic() < until and self.served.pause_s:
+            time.sleep(0.02)
         if self.served.fail == 1:
             self.close_connection = True
         elif self.served.fail >= 300:
-            self._plain(self.served.fail, {})
+            said = f"you said {headers.get('authorization')}".encode() if self.served.echo else b""
+            self._plain(self.served.fail, {"Content-Type": "text/plain"}, said)
         elif self.served.redirect:
             self._plain(302, {"Location": self.served.redirect + self.path})
         elif not self._known(headers):
