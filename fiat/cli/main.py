@@ -38,6 +38,7 @@ COMMANDS = {
     "down": Entry(MACHINE, "Stop the warm Ray."),
     "schema": Entry(MACHINE, "Print the JSON Schema of the spec language."),
     "doctor": Entry(MACHINE, "Check this machine and say how to mend it."),
+    "runner": Entry(SERVICE, "Watch repositories, run their specs, report to commits."),
     "ci": Entry(SERVICE, "Run a spec in a CI job, and tell the job and the pull request."),
     "trigger": Entry(SERVICE, "Let a runner run specs, and follow them."),
 }

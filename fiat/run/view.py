@@ -96,13 +96,11 @@ class RateLimit:
         repo: repository whose credential it is.
         limit: calls a window.
         remaining: calls left in this window.
-        reset_s: seconds until the next window begins.
     """
 
     repo: str
     limit: int
     remaining: int
-    reset_s: float
 
 
 @dataclass(frozen=True)

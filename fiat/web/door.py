@@ -57,6 +57,10 @@ class HookDoor(Protocol):
         """
         ...
 
+    def secrets_of(self, delivery: Delivery) -> tuple[str, ...] | None:
+        """The webhook secrets of the repository that a delivery is about; None when it is nobody's."""
+        ...
+
     def take(self, items: Sequence[Delivery]) -> list[TakenState]:
         """Write deliveries and what follows from them durably; returns when that is done.
 

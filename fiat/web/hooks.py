@@ -65,6 +65,7 @@ class Hooks:
             reader = self._reader(call)
             self._verify(reader, call)
             delivery = self._read(reader, call)
+            self._verify_owner(reader, call, delivery)
             state = self._hand_on(delivery)
         except Problem as problem:
             return problem.response()
@@ -83,6 +84,14 @@ class Hooks:
     def _verify(self, reader: HookReader, call: _Call) -> None:
         secrets = self._door.secrets_for(reader.name)
         if not secrets and self._settings.insecure:
+            return
+        if not reader.verify(call.headers, call.body, secrets):
+            raise self._unsigned(reader.name)
+
+    def _verify_owner(self, reader: HookReader, call: _Call, delivery: Delivery) -> None:
+        """Whoever knows the secret of one repository must not speak for another."""
+        secrets = self._door.secrets_of(delivery)
+        if secrets is None or (not secrets and self._settings.insecure):
             return
         if not reader.verify(call.headers, call.body, secrets):
             raise self._unsigned(reader.name)

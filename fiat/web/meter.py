@@ -181,8 +181,6 @@ class _Engine(Collector):
         yield _gauge("rate_limit_limit", "Calls that the forge allows in a window.", ("repo",), rows)
         rows = [(key, limit.remaining) for key, limit in limits]
         yield _gauge("rate_limit_remaining", "Calls left in this window.", ("repo",), rows)
-        waits = [(key, limit.reset_s) for key, limit in limits]
-        yield _gauge("rate_limit_reset_seconds", "Time to the next window.", ("repo",), waits)
 
 
 def _gauge(

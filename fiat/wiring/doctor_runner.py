@@ -2,31 +2,28 @@
 
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 from fiat.builtin.http_client import BrokenTransfer, HttpClient, HttpPolicy
 from fiat.builtin.sandbox_probe import probe_sandbox
-from fiat.engine.policy import short_ref
 from fiat.errors import EnvironmentFault, FiatError, SpecErrors
-from fiat.ports.forge import Finding, Forge
 from fiat.wiring.doctor import Check
+from fiat.wiring.doctor_repository import check_repository, tried
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.runner_parts import Parts, make_parts
 from fiat.wiring.runner_reading import read_runner_settings
-from fiat.wiring.runner_settings import RunnerSettings, WatchedRepo
+from fiat.wiring.runner_settings import RunnerSettings
 
 LOW_DISK_BYTES = 10 << 30
 OLDEST_RAY = (2, 52)
 CONNECT_S = 5.0
 ANSWER_S = 15.0
 MOST_LETTERS = 3
-_FEW_CHARACTERS = 8
 
 
 def check_runner(path: Path, environment: Mapping[str, str]) -> tuple[Check, ...]:
@@ -52,24 +49,19 @@ def _checks(settings: RunnerSettings, environment: Mapping[str, str]) -> Iterato
     )
     try:
         load_plugin("door", "web")
+    except FiatError as error:
+        yield Check("program", "bad", error.message, "pip install 'fiat-ml[runner]'")
+    try:
         parts = make_parts(settings)
     except FiatError as error:
-        yield Check("program", "bad", error.message, f"{error.hint}; or pip install 'fiat-ml[runner]'")
+        yield Check("program", "bad", error.message, error.hint)
         return
-    yield from _masked(parts, _tried("sandbox", lambda: _sandbox(settings)))
-    yield from _masked(parts, _tried("store", lambda: _store(parts)))
-    yield from _masked(parts, _tried("ray", lambda: _ray(settings, environment)))
+    yield from _masked(parts, tried("sandbox", lambda: _sandbox(settings, environment)))
+    yield from _masked(parts, tried("store", lambda: _store(parts)))
+    yield from _masked(parts, tried("ray", lambda: _ray(settings, environment)))
     for repository in settings.repositories:
-        yield from _masked(parts, _repository(parts, repository, settings))
-    yield from _masked(parts, _tried("address", lambda: _address(settings)))
-
-
-def _tried(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """What one look finds; a fault on the way is a finding too."""
-    try:
-        yield from look()
-    except FiatError as error:
-        yield Check(name, "bad", error.message, error.hint)
+        yield from _masked(parts, check_repository(parts, repository))
+    yield from _masked(parts, tried("address", lambda: _address(settings)))
 
 
 def _masked(parts: Parts, checks: Iterator[Check]) -> Iterator[Check]:
@@ -77,8 +69,8 @@ def _masked(parts: Parts, checks: Iterator[Check]) -> Iterator[Check]:
         yield replace(check, found=parts.mask(check.found), mend=parts.mask(check.mend))
 
 
-def _sandbox(settings: RunnerSettings) -> Iterator[Check]:
-    found = probe_sandbox()
+def _sandbox(settings: RunnerSettings, environment: Mapping[str, str]) -> Iterator[Check]:
+    found = probe_sandbox(environment)
     if settings.sandbox.kind == "none":
         said = "off: code of repositories runs with the runner's own rights, and every check says so"
         mend = "sandbox: {kind: bubblewrap}" + (f", after this: {found.mend}" if found.mend else "")
@@ -112,7 +104,7 @@ def _store(parts: Parts) -> Iterator[Check]:
                 "reports",
                 "bad",
                 said,
-                "mend the link below; then `fiat runner` sends them again at its start",
+                "mend the link below, then run the commit again: `/fiat run`",
             )
         if len(dead) > MOST_LETTERS:
             yield Check("reports", "bad", f"{len(dead) - MOST_LETTERS} more are given up")
@@ -161,69 +153,6 @@ def _ray_elsewhere(address: str, found: str, environment: Mapping[str, str]) -> 
         yield Check("ray", "note", f"{address} answers, and there is no token to show it", mend)
         return
     yield Check("ray", "good", f"{address} answers; version {found} here, which the cluster must have too")
-
-
-def _repository(parts: Parts, repository: WatchedRepo, settings: RunnerSettings) -> Iterator[Check]:
-    name = repository.policy.name
-    yield _secrets(repository, settings)
-    yield from _tried(f"{name} git", lambda: _git(parts, name))
-    if repository.forge is None:
-        said = f"there is no credential for {repository.policy.forge}: nothing can be told to commits"
-        yield Check(f"{name} token", "bad", said, "write `credential`: a token, or a GitHub App with its key")
-        return
-    try:
-        for finding in _findings(repository, settings):
-            if finding.name != "webhook" or repository.webhooks:
-                yield Check(f"{name} {finding.name}", finding.state, finding.found, finding.mend)
-    except FiatError as error:
-        yield Check(f"{name} {repository.policy.forge}", "bad", error.message, error.hint)
-
-
-def _secrets(repository: WatchedRepo, settings: RunnerSettings) -> Check:
-    """How webhooks are signed. That secrets are there and long enough is a matter of reading the settings."""
-    name, secrets = f"{repository.policy.name} secret", repository.webhook_secrets
-    if not repository.webhooks:
-        said = f"webhooks are not used: git is looked at every {settings.reconcile_s:g} s"
-        return Check(name, "good", said)
-    if any(len(set(secret)) < _FEW_CHARACTERS for secret in secrets):
-        mend = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
-        return Check(name, "bad", "a webhook secret can be guessed: it repeats a few characters", mend)
-    if len(secrets) > 1:
-        mend = "take the old one out once the forge signs with the new one"
-        return Check(name, "note", f"{len(secrets)} webhook secrets are taken, as while one is changed", mend)
-    return Check(name, "good", f"one webhook secret of {len(secrets[0])} characters")
-
-
-def _findings(repository: WatchedRepo, settings: RunnerSettings) -> Sequence[Finding]:
-    """What the forge says, with our webhook at either of its addresses."""
-    assert repository.forge is not None  # noqa: S101 - the caller looked
-    kind = repository.policy.forge
-    wanted = settings.url if repository.webhooks else ""
-    found: Sequence[Finding] = ()
-    for place in (f"/webhook/{kind}", "/webhook") if wanted else ("",):
-        made = load_plugin("forge", kind)(replace(repository.forge, hook_url=wanted + place))
-        found = found or cast(Forge, made).check()
-        now = found if place != "/webhook" else cast(Forge, made).check()
-        if not any(item.name == "webhook" and item.state == "bad" for item in now):
-            return now
-    return found
-
-
-def _git(parts: Parts, name: str) -> Iterator[Check]:
-    watched = parts.repos[name]
-    policy, check = watched.policy, f"{name} git"
-    heads = watched.mirror.heads(pulls=False)
-    refs = [ref for ref in heads if policy.watches(ref)]
-    if not refs:
-        patterns = ", ".join(policy.branches)
-        have = ", ".join(sorted(short_ref(ref) for ref in heads)[:5]) or "none"
-        yield Check(check, "bad", f"no branch fits `branches` ({patterns})", f"branches there: {have}")
-        return
-    first = next((ref for ref in refs if policy.protects(ref)), refs[0])
-    yield Check(check, "good", f"{len(refs)} watched, {short_ref(first)} is at {heads[first][:12]}")
-    if not any(policy.protects(ref) for ref in refs):
-        said = f"no watched branch fits `protected` ({', '.join(policy.protected)}): nothing is ever deployed"
-        yield Check(check, "note", said, "name the branch that deploys under `protected`")
 
 
 def _address(settings: RunnerSettings) -> Iterator[Check]:

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from urllib.parse import quote, urlsplit
 
 from fiat.engine.front import Front
+from fiat.engine.intake import find_repo
 from fiat.errors import FiatError, SpecError
 from fiat.ports.forge import Forge
 from fiat.ports.trigger import Trigger
@@ -72,6 +73,14 @@ class RunnerDoor:
             if repository.policy.forge == forge and repository.webhooks
             for secret in repository.webhook_secrets
         )
+
+    def secrets_of(self, delivery: Delivery) -> tuple[str, ...] | None:
+        """The webhook secrets of the repository that a delivery is about; None when nobody watches it."""
+        found = find_repo(delivery, [repository.policy for repository in self.settings.repositories])
+        repository = self._repo(found.name) if found is not None else None
+        if repository is None:
+            return None
+        return repository.webhook_secrets if repository.webhooks else ()
 
     def take(self, items: Sequence[Delivery]) -> list[TakenState]:
         """Write deliveries durably; see Front."""

@@ -5,23 +5,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import uvicorn
+from fiat.web.app import FiatApi
+from fiat.web.listener import GuardedConnection, make_server
 
 
 @contextmanager
-def served(app: Any, listener: socket.socket) -> Iterator[str]:
+def served(
+    app: FiatApi, listener: socket.socket, connection: type[GuardedConnection] = GuardedConnection
+) -> Iterator[str]:
     """Serve an app on a bound socket; gives the address. See `listening` for one."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=2,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
+    server = make_server(app, connection)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     until = time.monotonic() + 20
@@ -42,6 +36,7 @@ def listening() -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
+    listener.listen(128)  # whoever connects before the server runs waits
     return listener
 
 

@@ -58,6 +58,7 @@ class Stage:
     """Implements `FrontDoor`.
 
     Attributes:
+        owners: secrets by numeric id of a repository; of others nobody knows any.
         taken: deliveries, in order.
         fault: raised instead of taking one.
         queue: runs by id.
@@ -72,6 +73,7 @@ class Stage:
     secrets: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: dict.fromkeys(("github", "gitlab", "gitea", "forgejo"), (SECRET,))
     )
+    owners: dict[str, tuple[str, ...]] = field(default_factory=dict)
     repositories: tuple[str, ...] = REPOS
     taken: list[Delivery] = field(default_factory=list)
     fault: Exception | None = None
@@ -85,6 +87,9 @@ class Stage:
 
     def secrets_for(self, forge: str) -> tuple[str, ...]:
         return self.secrets.get(forge, ())
+
+    def secrets_of(self, delivery: Delivery) -> tuple[str, ...] | None:
+        return self.owners.get(delivery.repo_id)
 
     def take(self, items: Sequence[Delivery]) -> list[TakenState]:
         if self.fault is not None:
@@ -190,7 +195,7 @@ class Stage:
             verdicts={("acme/models", "pass"): 4},
             leases=1,
             workers=2,
-            rate_limits=(RateLimit("acme/models", 5000, 4987, 1200.0),),
+            rate_limits=(RateLimit("acme/models", 5000, 4987),),
         )
 
     def add(self, run_id: str, *, steps: Sequence[StepResult] = (), **changes: Any) -> QueuedRun:

@@ -116,6 +116,8 @@ def test_lists_are_narrowed_and_paged() -> None:
         "?spec=%0a",
         "?before=%00",
         "?before=none",
+        "?repository=a/b",
+        "?=1",
     ],
 )
 def test_odd_filters_are_refused(query: str) -> None:

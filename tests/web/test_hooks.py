@@ -141,6 +141,15 @@ def test_gitea_and_forgejo_are_told_from_github_whose_headers_they_send_too(forg
     assert [delivery.forge for delivery in stage.taken] == [forge]
 
 
+def test_the_secret_of_one_repository_does_not_speak_for_another() -> None:
+    other = "the secret of another repository"
+    stage = Stage(secrets={"github": (SECRET, other)}, owners={"123456": (other,)})
+    answer = ask(app_of(stage), "POST", "/webhook/github", content=BODY, headers=signed(BODY))
+    assert (answer.status_code, stage.taken) == (401, [])
+    answer = ask(app_of(stage), "POST", "/webhook/github", content=BODY, headers=signed(BODY, secret=other))
+    assert (answer.status_code, len(stage.taken)) == (202, 1)
+
+
 def test_gitlab_is_read_by_its_token() -> None:
     stage = Stage()
     said = {
