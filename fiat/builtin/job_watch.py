@@ -193,5 +193,7 @@ class Runner:
         except BlockingIOError:
             pass  # somebody outside the tree holds the pipe
         os.close(self._out_fd)
-        if left and not self._ending and not self._boxed:  # there the sandbox's own first process is among them
+        if (
+            left and not self._ending and not self._boxed
+        ):  # there the sandbox's own first process is among them
             self._log.note(f"{left} process{'es' * (left > 1)} that it left running killed")

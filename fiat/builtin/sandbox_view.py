@@ -117,10 +117,14 @@ def _link_targets(path: Path) -> Iterator[Path]:
     if path.is_symlink():
         yield from _file_behind(path)
         return
-    for folder, _, names in os.walk(path):
-        for name in names:
-            if os.path.islink(f"{folder}/{name}"):  # noqa: PTH114 (there may be very many)
-                yield from _file_behind(Path(folder, name))
+    waiting = [str(path)] if path.is_dir() else []
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    yield from _file_behind(Path(entry.path))
+                elif entry.is_dir():
+                    waiting.append(entry.path)
 
 
 def _file_behind(link: Path) -> Iterator[Path]:

@@ -186,6 +186,8 @@ def _written(params: Mapping[str, object], prepared: Prepared) -> tuple[Metric, 
     names = params.get("metric_outputs")
     for name in names if isinstance(names, (list, tuple)) else ():
         path = prepared.outputs[str(name)]
+        if not path.is_file():
+            raise FiatError(f"metrics output {name} is no file")
         if path.stat().st_size > METRICS_LIMIT_BYTES:
             raise FiatError(f"metrics file {name} is larger than {METRICS_LIMIT_BYTES >> 20} MiB")
         try:

@@ -106,12 +106,15 @@ def stray_output(outputs: Mapping[str, Path], work: Path, inputs: frozenset[str]
     for name, path in outputs.items():
         if path.parent.resolve() != work.resolve() / "out":
             return name
-        top = os.path.realpath(path)
-        for link in _links(path):
-            target = link.resolve()
-            own = not path.is_symlink() and target.is_relative_to(top)
-            if not own and f"{target.parent.name}{target.name}" not in inputs:
-                return name
+        top = path.parent.resolve() / path.name
+        try:
+            for link in _links(path):
+                target = link.resolve()
+                own = not path.is_symlink() and target.is_relative_to(top)
+                if not own and f"{target.parent.name}{target.name}" not in inputs:
+                    return name
+        except (OSError, RuntimeError):  # a circle of links, a path that is too long, a folder that it shut
+            return name
     return ""
 
 
@@ -119,10 +122,14 @@ def _links(path: Path) -> Iterator[Path]:
     if path.is_symlink():
         yield path
         return
-    for folder, folders, files in os.walk(path):
-        for name in (*folders, *files):
-            if os.path.islink(f"{folder}/{name}"):  # noqa: PTH114 (there may be very many)
-                yield Path(folder, name)
+    waiting = [str(path)] if path.is_dir() else []
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    yield Path(entry.path)
+                elif entry.is_dir():
+                    waiting.append(entry.path)
 
 
 def digests_of(store: Store, inputs: Mapping[str, str]) -> frozenset[str]:
