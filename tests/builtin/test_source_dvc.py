@@ -4,6 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,9 @@ import pytest
 from fiat.builtin.source_dvc import DvcSource
 from fiat.builtin.source_dvc_file import folder_md5
 from fiat.errors import EnvironmentFault, SpecError
+from fiat.ports.confinement import Confinement
 from fiat.ports.source import Fetched, SourceRequest
+from fiat.testing.source_suite import SourceSuite
 
 
 def run(cwd: Path, *argv: str) -> None:
@@ -61,6 +67,24 @@ def checkout(made: Path, tmp_path: Path) -> Path:
     (tmp_path / "repo" / "one.csv").unlink()
     shutil.rmtree(tmp_path / "repo" / "data")
     return tmp_path / "repo"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Path], str]]:
+    """Serves a folder over HTTP on this machine."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(folder: Path) -> str:
+        handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def fetch(root: Path, settings: dict[str, object], max_bytes: int = 10_000) -> Fetched:
@@ -177,3 +201,61 @@ def test_more_bytes_than_allowed_are_refused_before_they_are_pulled(checkout: Pa
 def test_our_digest_of_a_folder_is_that_of_dvc(made: Path) -> None:
     noted = (made / "repo" / "data.dvc").read_text("utf-8")
     assert folder_md5(made / "repo" / "data") in noted
+
+
+class TestConformance(SourceSuite):
+    """A `.dvc` file of the checkout, its remote in a folder that is granted."""
+
+    @pytest.fixture
+    def root(self, checkout: Path) -> Path:  # type: ignore[override]
+        return checkout
+
+    @pytest.fixture
+    def source(self) -> DvcSource:
+        return DvcSource()
+
+    @pytest.fixture
+    def settings(self) -> dict[str, object]:  # type: ignore[override]
+        return {"dvc": "data.dvc"}
+
+    @pytest.fixture
+    def outside(self, root: Path) -> list[dict[str, object]]:
+        (root / "link.dvc").symlink_to("/etc/passwd")
+        shutil.copytree(root, root.parent / "other")
+        (root / "kept").symlink_to("../other")
+        return [
+            {"dvc": "link.dvc"},
+            {"dvc": "kept/one.csv.dvc"},
+            {"dvc": "one.csv", "repo": "../repo"},
+            {"dvc": "one.csv.dvc", "remote": "other"},
+        ]
+
+    @pytest.fixture
+    def missing(self) -> dict[str, object]:
+        return {"dvc": "nowhere.dvc"}
+
+    @pytest.fixture
+    def grants(self, root: Path) -> Confinement:
+        return Confinement(confined=True, data_folders=(str(root.parent / "remote"),))
+
+
+def test_a_probe_tells_the_commit_of_an_open_revision_and_nothing_of_a_fixed_one(
+    checkout: Path, made: Path, serve: Callable[[Path], str]
+) -> None:
+    def probe(**settings: object) -> str:
+        folder = checkout.parent / "probed"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return DvcSource().probe(SourceRequest({"dvc": "one.csv", **settings}, checkout, folder, True, 1, {}))
+
+    run(checkout, "git", "branch", "-f", "main")
+    run(checkout, "git", "update-server-info")
+    url = serve(checkout / ".git")
+    head = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, check=True)
+    commit = head.stdout.decode().strip()
+    assert probe(repo=url) == probe(repo=url, rev="main") == commit
+    assert probe() == probe(repo=url, rev=commit) == ""
+    run(checkout, "git", "commit", "-q", "--allow-empty", "-m", "second")
+    run(checkout, "git", "branch", "-f", "main")
+    run(checkout, "git", "update-server-info")
+    assert probe(repo=url, rev="main") not in ("", commit)

@@ -1,13 +1,16 @@
 """Sources `path` and `glob`: files in a stable order with a digest of their content."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fiat.builtin.source_path import GlobSource, PathSource
 from fiat.errors import SpecError
+from fiat.ports.confinement import Confinement
 from fiat.ports.source import Fetched, SourceRequest
+from fiat.testing.source_suite import SourceSuite
 
 
 def fetch(root: Path, **settings: str) -> Fetched:
@@ -81,3 +84,65 @@ def test_what_is_not_there_is_told_with_the_nearest_name(checkout: Path) -> None
     (checkout / "empty").mkdir()
     with pytest.raises(SpecError, match="the folder empty holds no files"):
         fetch(checkout, path="empty")
+
+
+class GrantedFolder(SourceSuite):
+    """A folder beside the checkout, and one that is not granted."""
+
+    @pytest.fixture
+    def shared(self, tmp_path: Path) -> Path:
+        for name in ("shared", "secret"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "a.csv").write_text("x\n1\n")
+        return tmp_path / "shared"
+
+    @pytest.fixture
+    def grants(self, shared: Path) -> Confinement:  # type: ignore[override]
+        return Confinement(confined=True, data_folders=(str(shared),))
+
+    @pytest.fixture
+    def change(self, shared: Path) -> Callable[[], object]:  # type: ignore[override]
+        return lambda: (shared / "a.csv").write_text("x\n1\n2\n")
+
+
+class TestPathConformance(GrantedFolder):
+    @pytest.fixture
+    def source(self) -> PathSource:
+        return PathSource()
+
+    @pytest.fixture
+    def settings(self, shared: Path) -> dict[str, object]:  # type: ignore[override]
+        return {"path": str(shared)}
+
+    @pytest.fixture
+    def outside(self, root: Path) -> list[dict[str, object]]:
+        (root / "link").symlink_to("../secret")
+        return [{"path": str(root.parent / "secret")}, {"path": "../secret/a.csv"}, {"path": "link/a.csv"}]
+
+    @pytest.fixture
+    def missing(self) -> dict[str, object]:
+        return {"path": "nowhere"}
+
+
+class TestGlobConformance(GrantedFolder):
+    @pytest.fixture
+    def source(self) -> GlobSource:
+        return GlobSource()
+
+    @pytest.fixture
+    def settings(self, shared: Path) -> dict[str, object]:  # type: ignore[override]
+        return {"glob": f"{shared}/*.csv"}
+
+    @pytest.fixture
+    def outside(self, root: Path) -> list[dict[str, object]]:
+        (root / "link").symlink_to("../secret")
+        return [{"glob": str(root.parent / "secret/*")}, {"glob": "../secret/*.csv"}, {"glob": "link/*.csv"}]
+
+    @pytest.fixture
+    def missing(self) -> dict[str, object]:
+        return {"glob": "nowhere/*"}
+
+
+def test_what_is_in_the_checkout_changes_with_a_commit_and_needs_no_probe(checkout: Path) -> None:
+    for source, settings in ((PathSource(), {"path": "data"}), (GlobSource(), {"glob": "gone/*"})):
+        assert source.probe(SourceRequest(settings, checkout, checkout, False, 1, {})) == ""

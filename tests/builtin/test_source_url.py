@@ -5,7 +5,7 @@ import importlib.util
 import io
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import pytest
 
 from fiat.builtin.source_url import UrlSource
 from fiat.errors import SpecError
+from fiat.ports.confinement import Confinement
 from fiat.ports.source import Fetched, SourceRequest
+from fiat.testing.source_suite import SourceSuite
 
 _SPEC = importlib.util.spec_from_file_location("http_stage", Path(__file__).parent / "http_stage.py")
 assert _SPEC is not None
@@ -116,3 +118,48 @@ def test_a_name_from_the_address_never_leaves_the_folder(tmp_path: Path) -> None
             assert fetched.files[0].parent == own
             assert fetched.files[0].name.replace("_", "").replace(".", "").isalnum()
     assert [path.name for path in tmp_path.iterdir()] == ["inner"]
+
+
+class TestConformance(SourceSuite):
+    """Another name of this machine is not granted, although private hosts are."""
+
+    @pytest.fixture
+    def files(self) -> dict[str, bytes]:
+        return dict(FILES)
+
+    @pytest.fixture
+    def place(self, files: dict[str, bytes]) -> Iterator[str]:
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            body = files.get(handler.path)
+            reply(handler, body or b"", 200 if body else 404)
+
+        with stage(answer) as on:
+            yield f"{on.port}"
+
+    @pytest.fixture
+    def source(self) -> UrlSource:
+        return UrlSource()
+
+    @pytest.fixture
+    def settings(self, place: str) -> dict[str, object]:  # type: ignore[override]
+        return {"url": f"http://127.0.0.1:{place}/a.csv"}
+
+    @pytest.fixture
+    def outside(self, place: str) -> list[dict[str, object]]:  # type: ignore[override]
+        return [{"url": f"http://localhost:{place}/a.csv"}, {"url": f"http://127.0.0.2:{place}/a.csv"}]
+
+    @pytest.fixture
+    def missing(self, place: str) -> dict[str, object]:  # type: ignore[override]
+        return {"url": f"http://127.0.0.1:{place}/nowhere.csv"}
+
+    @pytest.fixture
+    def grants(self) -> Confinement:  # type: ignore[override]
+        return Confinement(confined=True, data_hosts=("127.0.0.1",))
+
+    @pytest.fixture
+    def private(self) -> bool:
+        return True
+
+    @pytest.fixture
+    def change(self, files: dict[str, bytes]) -> Callable[[], object]:  # type: ignore[override]
+        return lambda: files.update({"/a.csv": b"x\n9\n"})
