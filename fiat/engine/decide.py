@@ -234,6 +234,8 @@ class Decider:
     def _find_source(self, name: str, step: Step) -> tuple[Path, ...]:
         """The file or folder of that name, or the files that a pattern matches.
 
+        What DVC tracks need not be here: it is pulled, and such a step runs each time.
+
         Raises:
             SpecError: there is none, or it is not granted.
         """
@@ -247,6 +249,8 @@ class Decider:
             folder_files(path, root, policy, step.key)
         if path.exists():
             return (path,)
+        if step.volatile:
+            return ()
         raise SpecError(
             f"{name} of step {step.name} is not there", hint=f"looked for {path}; see {step.key} in the spec"
         )
