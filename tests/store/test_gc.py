@@ -2,12 +2,13 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fiat.run.model import Artifact, Release, Result, Run, StepResult
-from fiat.store.gc import GcReport
+from fiat.store.gc import GcReport, Heap, collect_garbage
 from fiat.store.store import Store, open_store
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
@@ -196,6 +197,43 @@ def test_while_another_process_uses_the_store_no_result_goes(tmp_path: Path) -> 
         alone = clean(store, keep_runs=1)
         assert (alone.in_use, alone.removed_runs, alone.removed_results) == (False, 0, 2)
         assert [store.artifacts.check(one.digest) for one in artifacts] == [False, False, True]
+
+
+def test_beside_another_process_a_result_is_hidden_for_a_day_and_then_goes(
+    reopen: Callable[[], Store],
+) -> None:
+    store, other = reopen(), reopen()
+    artifacts = [add_run(store, number) for number in range(3)]
+    step = StepResult("train", "call", "reused", fingerprint="digits-1")
+    assert other.results.find("digits-1") is not None
+    assert clean(store, keep_runs=1).removed_results == 0
+    assert [other.results.find(f"digits-{number}") is None for number in range(3)] == [True, True, False]
+    assert store.artifacts.check(artifacts[0].digest)
+    # Who had found it just before goes on with it.
+    other.runs.add(
+        Run("late", "wine", "", "", "", "", "", False, (), {}, "running", None, "", START, steps=(step,))
+    )
+    made_again = Result("digits-0", "train", "digits", "late", {"model": artifacts[2]}, {}, made_at=START)
+    with_clock = Heap(
+        store.root, store.database, store.artifacts, store.work, store._use, START + timedelta(days=2)
+    )
+    assert collect_garbage(with_clock, keep_runs=1, grace_s=-1e9).removed_results == 1
+    assert other.results.find("digits-1") is not None, "somebody needs it: it is found again"
+    assert store.artifacts.check(artifacts[1].digest)
+    assert not store.artifacts.check(artifacts[0].digest)
+    assert other.results.add(made_again) is made_again
+    assert other.results.find("digits-0") == made_again
+
+
+def test_a_hidden_result_that_is_made_again_is_found_again(reopen: Callable[[], Store]) -> None:
+    store, other = reopen(), reopen()
+    for number in range(2):
+        add_run(store, number)
+    clean(store, keep_runs=1)
+    assert other.results.find("digits-0") is None
+    again = Result("digits-0", "train", "digits", "digits-run-001", {}, {}, made_at=START)
+    assert other.results.add(again) is again
+    assert store.results.find("digits-0") == again
 
 
 def test_drafts_and_folders_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
