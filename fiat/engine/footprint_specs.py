@@ -64,7 +64,7 @@ def tree_of_commit(mirror: Mirror, commit: str, objects: ObjectReader) -> Tree:
     return Tree(mirror.files(commit), objects.link)
 
 
-def load_spec_at(
+def load_specs_at(
     mirror: Mirror,
     commit: str,
     paths: Sequence[str],
