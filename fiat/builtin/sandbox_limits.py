@@ -112,6 +112,11 @@ class DiskMeter:
         self._spent_s = 0.0
         self._next_at = 0.0
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is in the middle of a look."""
+        return self._walk is not None
+
     def look(self, pids: Iterable[int]) -> int:
         """Go on measuring for a moment.
 

@@ -54,12 +54,15 @@ class Probe(NamedTuple):
     program: str = ""
 
 
-def probe_sandbox(env: Mapping[str, str] | None = None, *, root: Path = Path("/")) -> Probe:
+def probe_sandbox(
+    env: Mapping[str, str] | None = None, *, root: Path = Path("/"), user: int | None = None
+) -> Probe:
     """Make a sandbox as jobs get it, around a program that does nothing.
 
     Args:
         env: where bubblewrap is looked for, by PATH; None is that of this process.
-        root: where /proc/sys is, for tests.
+        root: where settings of the kernel are read that may forbid it.
+        user: id of the user that runs jobs; None is that of this process.
     """
     program = shutil.which("bwrap", path=(os.environ if env is None else env).get("PATH", os.defpath))
     if program is None:
@@ -86,7 +89,8 @@ def probe_sandbox(env: Mapping[str, str] | None = None, *, root: Path = Path("/"
         return Probe(False, f"bubblewrap can't be run: {error}", _ELSE, program)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1].removeprefix("bwrap: ")
-        return Probe(False, f"bubblewrap can't make a sandbox: {said}", _mend(root, said), program)
+        mend = _mend(root, os.geteuid() if user is None else user, said)
+        return Probe(False, f"bubblewrap can't make a sandbox: {said}", mend, program)
     layers = ["seccomp"] if filter_program() else []
     layers += ["Landlock"] if landlock_version() else []
     more = f" with {' and '.join(layers)}" if layers else ""
@@ -103,14 +107,14 @@ def _version(program: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", done.stdout)))
 
 
-def _mend(root: Path, said: str) -> str:
+def _mend(root: Path, user: int, said: str) -> str:
     """What to do about a refusal: the first setting that is known to forbid it, else what the words suggest."""
     for name, refusing, mend in _SWITCHES:
         try:
             value = (root / name.lstrip("/")).read_text().strip()
         except OSError:
             continue
-        if value == refusing and (os.geteuid() != 0 or refusing == "0"):
+        if value == refusing and (user != 0 or refusing == "0"):
             return mend
     if any((root / name).exists() for name in (".dockerenv", "run/.containerenv")) or "proc" in said:
         return _CONTAINER
