@@ -63,6 +63,11 @@ class GiteaForge:
         return self._http.remaining
 
     @property
+    def git_token(self) -> str:
+        """The token itself; see the port."""
+        return self._repo.credential.token
+
+    @property
     def limit(self) -> int | None:
         """Requests of a window, where the forge counts them."""
         return self._http.limit

@@ -52,6 +52,12 @@ class GithubForge:
         return self._http.remaining
 
     @property
+    def git_token(self) -> str:
+        """The personal token, or the App's for this hour; see the port."""
+        with in_words("GitHub"):
+            return self._http.git_token()
+
+    @property
     def limit(self) -> int | None:
         """Requests an hour."""
         return self._http.limit

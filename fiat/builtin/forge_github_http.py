@@ -95,6 +95,10 @@ class GithubHttp(ForgeHttp):
         token = self._app_token() if self.app_id else self._repo.credential.token
         return _titled(sansio.create_headers("fiat", accept=_ACCEPT, oauth_token=token or None))
 
+    def git_token(self) -> str:
+        """What git shows as its password: installation tokens last an hour and are made anew in time."""
+        return self._app_token() if self.app_id else self._repo.credential.token
+
     def _app_token(self) -> str:
         if self._token and self._now() < self._until_s:
             return self._token

@@ -61,6 +61,11 @@ class GitlabForge:
         return self._http.remaining
 
     @property
+    def git_token(self) -> str:
+        """The token itself; see the port."""
+        return self._repo.credential.token
+
+    @property
     def limit(self) -> int | None:
         """Requests a minute."""
         return self._http.limit

@@ -12,7 +12,9 @@ from fiat.wiring.runner_reading import read_runner_settings
 
 
 def command(
-    config: Annotated[Path, typer.Option("--config", "-c", help="Settings file, such as runners/local.yaml.")],
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="Settings file, such as runners/local.yaml.")
+    ],
     insecure_dev: Annotated[
         bool, typer.Option("--insecure-dev", help="Take unsigned webhooks, on loopback only: for a trial.")
     ] = False,

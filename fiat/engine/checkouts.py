@@ -1,14 +1,15 @@
 """Commits laid out as folders: made at first use, shared by the runs of a commit, removed when nobody needs them."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fiat.engine.checkout import Checkout, GitState
-from fiat.git.layout import lay_out
-from fiat.git.mirror import Mirror
+from fiat.engine.watched import Watched
+from fiat.git.layout import lay_out, remove_layout
+from fiat.git.remote import Address, Remote, read_url
+from fiat.git.submodules import Submodules
 from fiat.store.faults import disk_faults
-from fiat.store.work import remove_tree
 
 
 class LaidOut(Checkout):
@@ -34,18 +35,19 @@ class Checkouts:
 
     folder: Path
 
-    def at(self, mirror: Mirror, repo: str, commit: str) -> Path:
+    def at(self, watched: Watched, commit: str) -> Path:
         """The folder of a commit, laid out now if it is not there.
 
         Raises:
             SpecError: the tree has something that is not laid out (see `git.layout`).
+            Waiting: a submodule can't be fetched now.
             EnvironmentFault: git or the disk refused.
         """
-        path = self.folder / repo.replace("/", "__") / commit
+        path = self.folder / watched.policy.name.replace("/", "__") / commit
         if not path.is_dir():
             with disk_faults(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            lay_out(mirror, commit, path)
+            lay_out(watched.mirror, commit, path, submodules=self._submodules(watched))
         with disk_faults(path):
             os.utime(path)
         return path
@@ -57,11 +59,24 @@ class Checkouts:
             How many were removed.
         """
         removed = 0
-        for path in self.folder.glob("*/*"):
+        for path in self.folder.glob("*__*/*"):
             try:
                 if now_s - path.stat().st_mtime > older_than_s:
-                    remove_tree(path)
+                    remove_layout(path)
                     removed += 1
             except FileNotFoundError:
                 continue
         return removed
+
+    def _submodules(self, watched: Watched) -> Submodules | None:
+        """Where submodules may come from: the host of their parent, with the same credential, when they are asked for."""
+        if not watched.policy.submodules:
+            return None
+        parent = watched.mirror.remote
+        own = read_url(parent.url, parent.protocols)
+
+        def remote(url: str, address: Address) -> Remote | None:
+            same = (address.protocol, address.host, address.port) == (own.protocol, own.host, own.port)
+            return replace(watched.mirror.remote, url=url) if same else None
+
+        return Submodules(self.folder / "submodules", remote)

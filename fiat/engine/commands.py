@@ -214,7 +214,7 @@ class Commands:
         paths = watched.mirror.spec_files(base, watched.policy.specs)
         names = tuple(
             read.path
-            for read in self.specs.cards(watched.mirror, watched.policy.name, base, paths)
+            for read in self.specs.cards(watched, base, paths)
             if read.loaded is not None
             and (triggers := read.loaded.spec.triggers) is not None
             and triggers.comment is not None

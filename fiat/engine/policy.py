@@ -36,7 +36,6 @@ class RepoPolicy:
         gate_checks: one check a gate beside the one a spec.
         priority: of its runs.
         submodules: fetch them.
-        lfs: fetch Git LFS objects.
     """
 
     name: str
@@ -59,7 +58,6 @@ class RepoPolicy:
     gate_checks: bool = False
     priority: int = 0
     submodules: bool = False
-    lfs: bool = False
 
     def watches(self, ref: str) -> bool:
         """Whether the head of this full ref name gets runs."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from fiat.engine.checkouts import Checkouts
+from fiat.engine.watched import Watched
 from fiat.errors import FiatError, SpecError, SpecErrors
-from fiat.git.mirror import Mirror
 from fiat.plan.fingerprint import digest_json
 from fiat.spec.files import read_spec_file
 from fiat.spec.load import LoadedSpec, load_spec
@@ -56,8 +56,7 @@ class SpecsAt:
 
     def read(
         self,
-        mirror: Mirror,
-        repo: str,
+        watched: Watched,
         commit: str,
         paths: Sequence[str],
         *,
@@ -71,19 +70,19 @@ class SpecsAt:
         """
         if not paths:
             return ()
-        root = self.checkouts.at(mirror, repo, commit)
+        root = self.checkouts.at(watched, commit)
         return tuple(read_spec(root, path, commit=commit, ref=ref, overrides=overrides) for path in paths)
 
-    def cards(self, mirror: Mirror, repo: str, commit: str, paths: Sequence[str]) -> tuple[Read, ...]:
+    def cards(self, watched: Watched, commit: str, paths: Sequence[str]) -> tuple[Read, ...]:
         """The same for all specs of a branch's head, for their triggers: read once for each content of their folders."""
         blobs: Mapping[str, str] | None = None
         found = []
         for path in paths:
             if blobs is None:
-                blobs = {name: blob.oid for name, blob in mirror.files(commit).items()}
-            key = f"{repo} {path} {_folder_digest(blobs, path)}"
+                blobs = {name: blob.oid for name, blob in watched.mirror.files(commit).items()}
+            key = f"{watched.policy.name} {path} {_folder_digest(blobs, path)}"
             if key not in self._seen:
-                self._seen[key] = self.read(mirror, repo, commit, [path], ref="")[0]
+                self._seen[key] = self.read(watched, commit, [path], ref="")[0]
             found.append(self._seen[key])
         return tuple(found)
 

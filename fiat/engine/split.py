@@ -86,7 +86,7 @@ class Splitter:
             if (self.now() - made_at).total_seconds() > MISSING_S:
                 return "the commit is not in the repository"
             raise Waiting(f"commit {change.commit[:SHORT]} is not in {change.repo} yet")
-        if change.pull:
+        if change.purpose == "pull_request":
             return ""
         if change.ref in gone or not mirror.on_branch(change.commit, change.ref):
             return f"the commit is not on {short_ref(change.ref)}"
@@ -131,16 +131,14 @@ class Splitter:
         return base
 
     def _read(self, watched: Watched, change: Change, at: str, paths: Sequence[str]) -> tuple[Read, ...]:
-        return self.specs.read(
-            watched.mirror, change.repo, at, paths, ref=ref_word(change), overrides=change.overrides
-        )
+        return self.specs.read(watched, at, paths, ref=ref_word(change), overrides=change.overrides)
 
     def _asked_for(self, watched: Watched, change: Change, at: str, paths: Sequence[str]) -> list[str]:
         """Spec files that are meant by the names or paths that somebody asked for."""
         by_name = {path: path for path in paths}
         unknown = [name for name in change.specs if name not in by_name]
         if unknown:
-            cards = self.specs.cards(watched.mirror, change.repo, at, paths)
+            cards = self.specs.cards(watched, at, paths)
             by_name |= {card.name: card.path for card in cards}
         missing = [name for name in change.specs if name not in by_name]
         if missing:

@@ -61,7 +61,7 @@ class Ticks:
 
     def _with_triggers(self, watched: Watched, commit: str) -> list[Read]:
         paths = watched.mirror.spec_files(commit, watched.policy.specs)
-        cards = self.specs.cards(watched.mirror, watched.policy.name, commit, paths)
+        cards = self.specs.cards(watched, commit, paths)
         return [
             card
             for card in cards

@@ -94,6 +94,7 @@ class Forge(Protocol):
         name: the entry point's name, `forge:` in the runner's settings.
         remaining: requests that are left in the forge's window, as it said last; None while it has not said.
         limit: requests that a window has.
+        git_token: what git may show as a password now; empty for none. Asking may raise as the methods do.
 
     Every method raises `Waiting` (rate limit, 5xx, timeout, lost reply, 404 on a fresh commit; with `retry_after_s` when
     the forge said so) or `Stalled` (credential refused, no permission, repository gone, the forge will never take it).
@@ -102,10 +103,19 @@ class Forge(Protocol):
     name: str
 
     @property
-    def remaining(self) -> int | None: ...
+    def remaining(self) -> int | None:
+        """Requests left."""
+        ...
 
     @property
-    def limit(self) -> int | None: ...
+    def limit(self) -> int | None:
+        """Requests of a window."""
+        ...
+
+    @property
+    def git_token(self) -> str:
+        """What git may show."""
+        ...
 
     def send(self, report: Report, memory: str) -> str:
         """Tell the forge; doing it twice is the same as once.

@@ -172,7 +172,8 @@ class Repository(Section):
         default=(), description="Folders of this machine that its specs may read."
     )
     dvc_remotes: dict[Text, dict[Text, Text]] = Field(
-        default_factory=dict, description="DVC remotes by name, in place of the repository's own; `*` for all others."
+        default_factory=dict,
+        description="DVC remotes by name, in place of the repository's own; `*` for all others.",
     )
     allow_private_hosts: Flag = Field(
         default=False, description="Whether data may come from private addresses."
@@ -189,7 +190,6 @@ class Repository(Section):
         default=0, description="Higher runs first."
     )
     submodules: Flag = Field(default=False, description="Fetch submodules too.")
-    lfs: Flag = Field(default=False, description="Fetch Git LFS objects too.")
 
 
 class Operator(Section):

@@ -40,6 +40,7 @@ class FakeForge:
         findings: what `check` tells.
         remaining: as in the port.
         limit: as in the port.
+        git_token: as in the port.
     """
 
     name = "fake"
@@ -58,6 +59,7 @@ class FakeForge:
         self.findings: tuple[Finding, ...] = (Finding("token", "good", "the fake takes any"),)
         self.remaining = remaining
         self.limit: int | None = None
+        self.git_token = ""
         self._faults: deque[tuple[FiatError, bool]] = deque()
         self._ids = itertools.count(1)
 

@@ -46,17 +46,17 @@ def errand_spec(run: QueuedRun, watched: Watched, checkouts: Checkouts) -> Erran
     """
     mirror = watched.mirror
     mirror.fetch([], [run.commit])
-    root = checkouts.at(mirror, run.repo, run.commit)
+    root = checkouts.at(watched, run.commit)
     base = _base_commit(run, watched)
     if run.fork:
         if not base:
             raise SpecError(f"the branch {short_ref(run.ref)} is not there")
-        theirs = checkouts.at(mirror, run.repo, base)
+        theirs = checkouts.at(watched, base)
         return ErrandSpec(_load(theirs, run), root)
     loaded = _load(root, run)
-    if not base or not (checkouts.at(mirror, run.repo, base) / run.spec_path).is_file():
+    if not base or not (checkouts.at(watched, base) / run.spec_path).is_file():
         return ErrandSpec(loaded, root)
-    read = read_spec(checkouts.at(mirror, run.repo, base), run.spec_path, commit=run.commit, ref=_ref(run))
+    read = read_spec(checkouts.at(watched, base), run.spec_path, commit=run.commit, ref=_ref(run))
     if read.loaded is None:
         return ErrandSpec(loaded, root)
     changed = _changes(read.loaded.config, loaded.config)
@@ -65,7 +65,7 @@ def errand_spec(run: QueuedRun, watched: Watched, checkouts: Checkouts) -> Erran
 
 def _base_commit(run: QueuedRun, watched: Watched) -> str:
     """Head of the branch that a pull request wants to go to; empty for other runs."""
-    if not run.pull:
+    if run.purpose != "pull_request":
         return ""
     base = watched.mirror.commit_of(run.ref)
     if not base:

@@ -36,7 +36,7 @@ from fiat.wiring.desk import utc_now
 from fiat.wiring.probing import probe_sources
 from fiat.wiring.processes import kill_process, process_alive, process_name
 from fiat.wiring.runner_door import RunnerDoor
-from fiat.wiring.runner_parts import Parts, make_triggers, new_id
+from fiat.wiring.runner_parts import Parts, make_parts, make_triggers, new_id
 from fiat.wiring.runner_teller import CommentLanguage
 from fiat.wiring.worker import URL_VARIABLE
 
@@ -82,7 +82,10 @@ class Runner:
     """
 
     def __init__(self, parts: Parts, environment: Mapping[str, str]) -> None:
+        # A forge object is for one thread at a time: each loop has its own.
         self._parts = parts
+        self._senders = make_parts(parts.settings)
+        self._doors = make_parts(parts.settings)
         self._environment = environment
         self._over = threading.Event()
         self._stores: list[Store] = []
@@ -177,7 +180,7 @@ class Runner:
             new_id=new_id,
             now=utc_now,
             wake=self.wake,
-            repos=parts.repos,
+            repos=self._doors.repos,
             asks=self._asks(store),
         )
         return RunnerDoor(
@@ -185,7 +188,7 @@ class Runner:
             store=self._store(),
             settings=parts.settings,
             triggers=make_triggers(),
-            forges=parts.forges,
+            forges=self._senders.forges,
             parts=self.parts,
             workers=self._living,
         )
@@ -236,7 +239,7 @@ class Runner:
 
     def _send_loop(self) -> Loop:
         parts, store = self._parts, self._store()
-        sender = Sender(store, parts.forges, parts.mask, time.monotonic, random.random)
+        sender = Sender(store, self._senders.forges, parts.mask, time.monotonic, random.random)
         seat = self._seat(store, "sender")
 
         def work() -> float:

@@ -4,9 +4,9 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -69,8 +69,7 @@ def make_parts(settings: RunnerSettings) -> Parts:
     return Parts(
         settings=settings,
         repos={
-            repository.policy.name: _watched(repository, settings.store)
-            for repository in settings.repositories
+            repository.policy.name: _watched(repository, settings) for repository in settings.repositories
         },
         checkouts=Checkouts(settings.store / "checkouts"),
         telling=Telling(make_teller(settings)),
@@ -90,21 +89,21 @@ def new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S%f}-{secrets.token_hex(3)}"
 
 
-def _watched(repository: WatchedRepo, store: Path) -> Watched:
-    policy = repository.policy
+def _watched(repository: WatchedRepo, settings: RunnerSettings) -> Watched:
+    policy, url = repository.policy, settings.url
     forge: Forge | None = None
-    token = ""
     if repository.forge is not None:
-        forge = cast(Forge, load_plugin("forge", policy.forge)(repository.forge))
-        token = repository.forge.credential.token
+        hook_url = f"{url}/webhook/{policy.forge}" if url else ""
+        forge = cast(Forge, load_plugin("forge", policy.forge)(replace(repository.forge, hook_url=hook_url)))
     over_web = urlsplit(repository.url).scheme in ("https", "http")
     remote = Remote(
         url=repository.url,
         user=_USERS.get(policy.forge, "fiat"),
-        token=token if over_web else "",
         protocols=frozenset(repository.protocols),
     )
-    return Watched(policy, Mirror(store / "mirrors" / policy.name.replace("/", "__"), remote), forge)
+    folder = settings.store / "mirrors" / policy.name.replace("/", "__")
+    token = partial(getattr, forge, "git_token") if forge is not None and over_web else None
+    return Watched(policy, Mirror(folder, remote, token=token), forge)
 
 
 def _logger(redactor: Redactor) -> Callable[[str], None]:

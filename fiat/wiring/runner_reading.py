@@ -188,7 +188,6 @@ class _Reading:
             gate_checks=given.gate_checks,
             priority=given.priority,
             submodules=given.submodules,
-            lfs=given.lfs,
         )
 
     def _credential(self, given: ForgeCredential, key: str) -> Credential:
