@@ -59,7 +59,8 @@ def _default(field: Schema) -> str:
 
 
 def _type(field: Schema) -> str:
-    choices = [choice for choice in field.get("anyOf", []) if choice != {"$ref": "#/$defs/Reference"}]
+    passed_over = ({"$ref": "#/$defs/Reference"}, {"type": "null"})
+    choices = [choice for choice in field.get("anyOf", []) if choice not in passed_over]
     if choices:
         return " or ".join(dict.fromkeys(_type(choice) for choice in choices))
     if "$ref" in field:

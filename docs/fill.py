@@ -1,8 +1,8 @@
 """Fill the tables and help texts of the documents from the program itself: `make docs`.
 
 A block `<!-- fields: Gate -->` ... `<!-- end -->` becomes the table of that section of the language, a block
-`<!-- help: run -->` the text of `fiat run --help`. A test compares,
-so a document can't fall behind.
+`<!-- settings: Listen -->` that of a section of a runner's settings (`Runner` is the whole), a block `<!-- help: run -->`
+the text of `fiat run --help`. A test compares, so a document can't fall behind.
 """
 
 import json
@@ -18,14 +18,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fields import Schema, table
 
+from fiat.spec.operator_section import operator_schema
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-BLOCK = re.compile(r"(<!-- (fields|help): ?([\w-]*) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (fields|settings|help): ?([\w-]*) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fill(text: str) -> str:
     """A document with every block made anew."""
-    makers: dict[str, Callable[[str], str]] = {"fields": _fields, "help": _help}
+    makers: dict[str, Callable[[str], str]] = {"fields": _fields, "settings": _settings, "help": _help}
 
     def replace(match: re.Match[str]) -> str:
         return match[1] + makers[match[2]](match[3]) + match[4]
@@ -54,6 +56,11 @@ def ask(*arguments: str) -> str:
 
 def _fields(name: str) -> str:
     return f"\n{table(schema(), name)}\n\n"
+
+
+def _settings(name: str) -> str:
+    section = "Spec" if name == "Runner" else name
+    return f"\n{table(operator_schema(), section)}\n\n"
 
 
 def _help(command: str) -> str:
