@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import fiat
@@ -18,6 +20,8 @@ from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity
 
 STARTING_S = 90.0
+# Older ones ask no client for a token. Source: Ray documentation, Token authentication: from Ray 2.52.0 on.
+FLOOR = (2, 52)
 _SHORT = 20
 _PROGRAM = "import sys; sys.path[:] = {path}; from fiat.builtin import ray_host; ray_host.main()"
 
@@ -87,8 +91,9 @@ def launch(
         socket_path: serve many clients there and live on; None serves the caller and dies with it.
 
     Raises:
-        EnvironmentFault: it does not start, or nothing answers at the address.
+        EnvironmentFault: it does not start, nothing answers at the address, or this Ray is too old.
     """
+    check_version()
     ours, theirs = socket.socketpair()
     options = {
         "temp_dir": str(temp_dir),
@@ -130,6 +135,27 @@ def launch(
     capacity, pid, keeper_pid, *rest = said
     write_owner(temp_dir, pid)
     return Launched(ours, child, capacity, pid, keeper_pid, rest[0] if rest else "")
+
+
+def check_version() -> None:
+    """Refuse a Ray that would let anybody on the machine in.
+
+    Raises:
+        EnvironmentFault: it is older than the floor, or missing.
+    """
+    try:
+        found = version("ray")
+    except PackageNotFoundError:
+        raise EnvironmentFault(
+            "Ray is not installed", hint="pip install ray; `compute: local` runs without it"
+        ) from None
+    numbers = re.match(r"(\d+)\.(\d+)", found)
+    if numbers is None or tuple(map(int, numbers.groups())) < FLOOR:
+        floor = ".".join(map(str, FLOOR))
+        raise EnvironmentFault(
+            f"Ray {found} is too old: it takes jobs from anybody who reaches its port",
+            hint=f"pip install 'ray>={floor}'; `compute: local` runs without Ray",
+        )
 
 
 def _last_lines(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Ray hosts, each test one of its own where it must die or must not be shared. Real Ray, one at a time."""
 
+import contextlib
 import json
 import os
 import signal
@@ -75,6 +76,48 @@ def test_every_port_of_ray_and_its_workers_is_on_loopback(ray_head: Path, tmp_pa
         address for address in addresses if not address.startswith(("127.0.0.1:", "::ffff:127.0.0.1:"))
     ]
     assert outside == []
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes(ray_head)]
+    assert not any(b"dashboard.py" in command for command in commands)
+    assert not any(address.endswith(":8265") for address in addresses)
+
+
+def test_user_code_runs_in_no_process_of_ray_itself(ray_head: Path, tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "assert 'ray' not in sys.modules\n"
+        "print(os.getppid(), os.getsid(0) == os.getpid(), sorted(os.environ), flush=True)"
+    )
+    jobs = Jobs(tmp_path)
+    job = jobs.python(code + "; import time; open('on', 'w'); time.sleep(60)")
+    compute = RayCompute(ray_head)
+    try:
+        compute.start([])
+        future = compute.submit(job)
+        wait_for(lambda: (tmp_path / "on").exists(), "it runs")
+        parent = int(jobs.log(job).split()[0])
+        line = Path(f"/proc/{parent}/cmdline").read_bytes()
+        assert b"supervisor.main" in line
+        assert Path(f"/proc/{parent}/comm").read_text().startswith("python")
+        assert " True ['CUDA_VISIBLE_DEVICES', 'PATH']" in jobs.log(job)
+        compute.cancel(job.id)
+        assert future.result(WAIT_S).state == "cancelled"
+    finally:
+        compute.close()
+
+
+@pytest.mark.parametrize("version", ["2.51.9", "1.13.0", "unknown"])
+def test_a_ray_that_asks_nobody_for_a_token_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    about = tmp_path / f"ray-{version}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ray\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    compute = RayCompute(tmp_path / "state", cpus=1, gpus=0)
+    with pytest.raises(EnvironmentFault, match=f"Ray {version} is too old") as caught:
+        compute.start([])
+    assert "ray>=2.52" in caught.value.hint
+    compute.close()
 
 
 def test_its_files_and_its_token_are_for_this_user_only(ray_head: Path) -> None:
@@ -137,7 +180,8 @@ def test_nothing_of_our_environment_reaches_any_process_of_ray(
         assert named(set(below), "raylet")
         assert len(below) >= 6
         for pid in below:
-            assert b"must not be seen" not in Path(f"/proc/{pid}/environ").read_bytes()
+            with contextlib.suppress(OSError):  # an idle worker may end meanwhile
+                assert b"must not be seen" not in Path(f"/proc/{pid}/environ").read_bytes()
     finally:
         compute.close()
     wait_for(lambda: not any(is_alive(pid) for pid in below), "all of Ray is gone", 5)
