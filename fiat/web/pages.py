@@ -59,6 +59,7 @@ class Pages:
             ("/runs/{run_id}/report", self.report),
             ("/changes/{change_id}", self.change),
             ("/assets/{name}", self.asset),
+            ("/favicon.ico", self.no_icon),
         ):
             router.add_api_route(path, route, response_class=Response)
         router.add_api_route("/runs/{run_id}/{act}", self.act, methods=["POST"], response_class=Response)
@@ -81,6 +82,10 @@ class Pages:
     def start(self) -> Response:
         """The list is the start."""
         return RedirectResponse("/runs", 307)
+
+    def no_icon(self) -> Response:
+        """Pages bring their icon along; browsers that show something else ask for one."""
+        return Response(status_code=204, headers={"Cache-Control": "public, max-age=86400"})
 
     def asset(self, name: str) -> Response:
         """A style sheet or script."""

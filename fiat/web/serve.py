@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 
-import uvicorn
-
 from fiat.web.app import create_app
+from fiat.web.listener import make_server
 from fiat.web.settings import WebSettings
 from fiat.wiring.desk import utc_now
 from fiat.wiring.runner import Runner, bind, session_key
 from fiat.wiring.runner_parts import make_parts
 from fiat.wiring.runner_settings import RunnerSettings
-
-_KEEP_ALIVE_S = 30
-_GRACE_S = 10
 
 
 def serve(settings: RunnerSettings, environment: Mapping[str, str]) -> None:
@@ -40,18 +36,7 @@ def serve(settings: RunnerSettings, environment: Mapping[str, str]) -> None:
     )
     parts = make_parts(settings)
     runner = Runner(parts, environment)
-    config = uvicorn.Config(
-        create_app(runner.door, web, utc_now),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-        h11_max_incomplete_event_size=64 << 10,
-        lifespan="off",
-    )
-    server = uvicorn.Server(config)
+    server = make_server(create_app(runner.door, web, utc_now))
     try:
         runner.start()
         parts.log(f"listening on {settings.url}")

@@ -20,6 +20,10 @@ import pytest
 TIMEOUT_S = 30.0
 
 
+class Moved(Exception):
+    """The page went to another one while it was asked."""
+
+
 class Browser:
     """One page of one browser.
 
@@ -39,6 +43,7 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """One command and its result."""
@@ -51,15 +56,21 @@ class Browser:
         while True:
             answer = self._next(until)
             if answer.get("id") == self._last:
+                if "navigated" in str(answer.get("error")) or "context" in str(answer.get("error")):
+                    raise Moved
                 assert "error" not in answer, answer
                 return dict(answer["result"])
             self.events.append((answer.get("method", ""), answer.get("params", {})))
 
     def open(self, url: str) -> None:
         """Go to a page and wait until it is there."""
-        before = len(self.events)
-        self.call("Page.navigate", url=url)
-        self.wait(lambda: any(name == "Page.loadEventFired" for name, _ in self.events[before:]))
+        loader = self.call("Page.navigate", url=url)["loaderId"]
+        loaded = ("Page.lifecycleEvent", "load", loader)
+        self.wait(
+            lambda: any(
+                (name, said.get("name"), said.get("loaderId")) == loaded for name, said in self.events
+            )
+        )
 
     def run(self, script: str) -> Any:
         """What an expression gives in the page."""
@@ -68,11 +79,16 @@ class Browser:
         return found["result"].get("value")
 
     def wait(self, condition: Callable[[], object]) -> None:
-        """Wait until something is so."""
+        """Wait until something is so, on this page or the next."""
         until = time.monotonic() + TIMEOUT_S
-        while not condition():
+        while True:
+            try:
+                if condition():
+                    return
+                self.run("1")  # so that events come in
+            except Moved:
+                pass
             assert time.monotonic() < until, "waited in vain"
-            self.run("1")
             time.sleep(0.02)
 
     def picture(self, path: Path, width: int = 1200, *, dark: bool = False) -> None:
