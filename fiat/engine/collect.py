@@ -193,7 +193,7 @@ def _written(params: Mapping[str, object], prepared: Prepared) -> tuple[Metric, 
         try:
             values = json.loads(path.read_text())
             pairs = [(str(key), float(value)) for key, value in values.items()]
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             raise FiatError(
                 f"output {name} is declared as metrics but is no JSON object of name to number"
             ) from None

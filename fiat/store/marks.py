@@ -1,10 +1,13 @@
 """Small things that a loop remembers over restarts (heads seen last, ticks of schedules): table `marks`."""
 
+import json
+
 from fiat.store.database import Database
 from fiat.store.rows import digest_text
 
 # PostgreSQL refuses long keys; names that strangers choose may be part of one.
 _KEY_CHARACTERS = 300
+_RUNS_KEPT = 50
 
 
 class Marks:
@@ -34,19 +37,21 @@ class Marks:
             )
 
     def generation(self, target: str, run: str) -> int:
-        """The number of a run's deploy to a target: one more than the last run's, and the same again for the same run."""
+        """The number of a run's deploy to a target: it grows from run to run, and a run keeps the one it got first."""
         key = _short(f"generation {target}")
         with self._database.write() as transaction:
             rows = transaction.execute("SELECT value FROM marks WHERE key = ?", (key,))
-            number, _, last = str(rows[0][0]).partition(" ") if rows else ("0", "", "")
-            if last == run:
-                return int(number)
+            given: dict[str, int] = json.loads(str(rows[0][0])) if rows else {}
+            if run in given:
+                return given[run]
+            number = max(given.values(), default=0) + 1
+            newest = dict(sorted({**given, run: number}.items(), key=lambda item: item[1])[-_RUNS_KEPT:])
             transaction.execute(
                 "INSERT INTO marks (key, value) VALUES (?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, f"{int(number) + 1} {run}"),
+                (key, json.dumps(newest)),
             )
-        return int(number) + 1
+        return number
 
     def drop(self, key: str) -> None:
         """Forget it."""

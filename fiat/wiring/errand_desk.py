@@ -118,9 +118,8 @@ class ErrandDesk(Desk):
         return self.policy.targets[step.name.removeprefix("deploy.")]
 
     def _generation(self, target: str) -> int:
-        return self.store.marks.generation(
-            f"{self.queued.repo}:{self.loaded.spec.name}:{target}", self.queued.id
-        )
+        """Of the place that models of this name have at the target, whatever spec they come of."""
+        return self.store.marks.generation(f"{self.queued.repo}:{target}:{self.model_name}", self.queued.id)
 
 
 def open_errand_desk(

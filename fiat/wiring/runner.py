@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ from fiat.wiring.runner_teller import CommentLanguage
 from fiat.wiring.worker import URL_VARIABLE
 
 _RESTART_S = 1.0
+_BUG_S = 10.0
 _IDLE_S = 0.5
 _KEEP_S = 1.0
 _LEAVE_S = 30.0
@@ -70,6 +72,10 @@ class Loop:
                 if self.state != str(error):
                     self.state = str(error)
                     self.log(f"{self.name}: {error}")
+            except Exception as error:
+                # A bug must not end the thread and leave a runner that looks alive.
+                pause_s, self.state = _BUG_S, f"a bug of Fiat: {type(error).__name__}"
+                self.log(f"{self.name}: a bug of Fiat; please report it\n{traceback.format_exc()}")
             self.wake.wait(pause_s)
 
 

@@ -4,6 +4,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -110,9 +111,11 @@ def _logger(redactor: Redactor) -> Callable[[str], None]:
     lock = threading.Lock()
 
     def log(text: str) -> None:
-        line = f"{utc_now():%Y-%m-%d %H:%M:%S} {visible(redactor.text(text))}\n"
-        with lock:
-            sys.stderr.write(line)
+        lines = [
+            f"{utc_now():%Y-%m-%d %H:%M:%S} {visible(line)}\n" for line in redactor.text(text).splitlines()
+        ]
+        with lock, suppress(OSError):  # a full disk or a closed pipe under the log must not end a loop
+            sys.stderr.write("".join(lines))
             sys.stderr.flush()
 
     return log
