@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
+from fiat.builtin.sandbox_probe import probe_sandbox
 from fiat.errors import FiatError
 from fiat.store.store import open_store
 from fiat.wiring.desk import utc_now
@@ -112,16 +113,5 @@ def _gpus() -> Check:
 
 
 def _sandbox() -> Check:
-    if shutil.which("bwrap") is None:
-        return Check("sandbox", "note", "bubblewrap is not installed", "install the package bubblewrap")
-    probe = ["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "/bin/true"]
-    done = subprocess.run(probe, capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return Check(
-            "sandbox",
-            "note",
-            f"bubblewrap can't make a sandbox: {said}",
-            "allow user namespaces (AppArmor profile)",
-        )
-    return Check("sandbox", "good", "bubblewrap works")
+    found = probe_sandbox()
+    return Check("sandbox", "good" if found.ok else "note", found.found, found.mend)
