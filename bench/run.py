@@ -16,9 +16,10 @@ import chain
 import small_files
 import start
 import training
+import webhook
 from stopwatch import Line, show
 
-PARTS = ("start", "chain", "files", "training")
+PARTS = ("start", "chain", "files", "training", "webhook")
 RESULTS = Path(__file__).parent.parent / "bench-results.json"
 
 
@@ -47,6 +48,8 @@ def measure(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]
         return chain.measure(folder, sizes=(20, 60) if quick else (100, 300), repeats=repeats)
     if part == "files":
         return small_files.measure(folder, count=2_000 if quick else 50_000, repeats=repeats)
+    if part == "webhook":
+        return webhook.measure(folder, count=2_000 if quick else 20_000, repeats=min(repeats, 3))
     return training.measure(folder, seconds=5 if quick else 60, repeats=min(repeats, 2))
 
 
