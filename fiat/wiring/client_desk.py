@@ -16,6 +16,7 @@ from fiat.wiring.ci_reporter import JobReporter
 from fiat.wiring.ci_words import command, harmless
 from fiat.wiring.client import Client, Outcome, Wish
 from fiat.wiring.client_link import open_link
+from fiat.wiring.client_show import FarReporter
 
 SPEC_FILE = "spec.yaml"
 _GIT_TIMEOUT_S = 20.0
@@ -107,7 +108,8 @@ def _listener(job: Job, *, json: bool) -> Callable[[], Reporter]:
     def listener() -> Reporter:
         if json:
             return SilentReporter()
-        return JobReporter(sys.stdout) if job.inside else PlainReporter(sys.stdout, verbose=True)
+        near = JobReporter(sys.stdout) if job.inside else PlainReporter(sys.stdout, verbose=True)
+        return FarReporter(near, sys.stdout)
 
     return listener
 

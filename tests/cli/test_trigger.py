@@ -78,6 +78,7 @@ def test_what_is_asked_for_is_submitted_and_followed_to_its_verdict(
     assert shown(done) == [*LINES, "the end"]
     assert "accuracy >= 0.9" in done.stdout
     assert f"{stage.url}/runs/r1" in done.stderr
+    assert "fiat report" not in done.stdout, "the store is not here"
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("warn", 0), ("fail", 1), ("error", 1)])
@@ -160,6 +161,7 @@ def test_an_answer_that_gets_lost_starts_no_second_run(stage: RunnerStage, tmp_p
     assert len(set(stage.keys)) == 2, "another wish has another key"
 
 
+@pytest.mark.slow
 def test_a_busy_runner_is_asked_again_when_it_says(stage: RunnerStage, tmp_path: Path) -> None:
     stage.runs["r1"] = over()
     stage.refuse = [(503, {"Retry-After": "1"}), (429, {}), (502, {"Retry-After": "x"})]

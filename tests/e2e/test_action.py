@@ -17,6 +17,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 from staged_runner import TOKEN, RunnerStage, StagedRun
 
+from tests.e2e.runner_stage import API_TOKEN, runner_stage
+
 ROOT = Path(__file__).parents[2]
 SPEC = """\
 fiat: 1
@@ -196,6 +198,26 @@ def test_with_a_runner_the_job_is_its_client(stage: ActionStage) -> None:
         assert "a runner decides itself" in stage.log
     finally:
         runner.down()
+
+
+@pytest.mark.slow
+def test_a_job_follows_a_real_runner(stage: ActionStage) -> None:
+    with runner_stage(stage.folder / "world") as world:
+        commit = world.commit(
+            {"spec.yaml": SPEC.replace("echo counted", "sleep 1; echo ${params.n} counted")}, "a spec"
+        )
+        world.push("main", tell=False)
+        world.start()
+        stage.env["GITHUB_SHA"] = commit
+        address = f"http://127.0.0.1:{world.port}"
+        stage.inputs |= {"runner": address, "runner-token": API_TOKEN, "overrides": "params.n=4"}
+        assert stage.step(1) == 0, stage.log
+    results = stage.results()
+    assert results["verdict"] == "pass"
+    assert json.loads(results["metrics"]) == {"rows": 4.0}
+    assert results["report"].endswith(f"/runs/{results['run']}")
+    assert "4 counted" in stage.log
+    assert "passed" in stage.summary()
 
 
 def test_what_can_not_be_installed_is_said(stage: ActionStage) -> None:
