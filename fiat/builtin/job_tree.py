@@ -75,6 +75,11 @@ def start_ticks(pid: int) -> int:
     return 0 if stat is None or stat[0] in "ZX" else int(stat[19])
 
 
+def count_threads(pids: Iterable[int]) -> int:
+    """How many threads processes have together; those that end meanwhile have none."""
+    return sum(int(stat[17]) for pid in pids if (stat := _stat(pid)))
+
+
 def memory_bytes(pids: Iterable[int], limit_bytes: int | None = None) -> int:
     """Memory that processes hold together.
 

@@ -12,6 +12,7 @@ from typing import Any
 from fiat.builtin import job_tree
 from fiat.builtin.job_death import size_text
 
+THREADS_EACH = 8
 _SLICE_S = 0.02
 _REST = 50  # looking at the disk takes at most a fiftieth of the time
 _OPEN_FILES = 65_536
@@ -59,6 +60,12 @@ class Usage:
         count = len(pids) - own
         if self._processes is not None and count > self._processes:
             return f"had {count} processes at a time, more than its limit of {self._processes}"
+        if self._processes is not None:
+            threads, most = job_tree.count_threads(pids), THREADS_EACH * self._processes
+            if threads > most:
+                return (
+                    f"had {threads} threads at a time, more than {THREADS_EACH} for each process of its limit"
+                )
         used = job_tree.memory_bytes(pids, self._memory_bytes)
         self.peak_bytes = max(self.peak_bytes, used)
         if self._memory_bytes is not None and used > self._memory_bytes:

@@ -13,9 +13,11 @@ from contextlib import suppress
 from typing import Any
 
 from fiat.builtin.sandbox_landlock import stay_inside
+from fiat.builtin.sandbox_limits import THREADS_EACH
 from fiat.builtin.sandbox_seccomp import filter_program
 
 _STARTING_S = 20.0
+_MARGIN = 64
 
 
 class Box:
@@ -55,14 +57,16 @@ class Box:
         """In the parent, when the child executes: let the command begin.
 
         Args:
-            processes: most processes in the sandbox; the kernel holds to it where the runner is not root.
+            processes: most processes in the sandbox, which the runner counts. The kernel counts threads, and only
+                where the runner is not root; it stops what grows faster than anybody can look.
         """
         for fd in self._theirs:
             os.close(fd)
         first = self._first_process()
         if first and processes is not None:
+            most = THREADS_EACH * processes + _MARGIN
             with suppress(OSError, ValueError):
-                resource.prlimit(first, resource.RLIMIT_NPROC, (processes, processes))
+                resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
         with suppress(OSError):
             os.write(self._go_fd, b"1")
         os.close(self._go_fd)

@@ -3,8 +3,12 @@
 The numbers are small, and so is the harm if a limit should fail: bombs here stop by themselves.
 """
 
+import os
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +23,7 @@ from fiat.testing.compute_jobs import FAMILY, WAIT_S, Jobs, wait_for
 sys.path.insert(0, str(Path(__file__).parent))
 from box_stage import Boxed, marked, need_sandbox
 
+ROOT = Path(__file__).parents[2]
 LIMITS = Sandbox(
     "bubblewrap",
     processes=40,
@@ -47,6 +52,14 @@ GREEDY = {
             "time.sleep(60)"
         ),
         r"had \d+ processes at a time, more than its limit of 40",
+    ),
+    "thread bomb": (
+        (
+            "import threading, time\n"
+            "for _ in range(600): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+            "time.sleep(60)"
+        ),
+        r"had \d+ threads at a time, more than 8 for each process of its limit",
     ),
     "memory": (
         "held = []\nfor _ in range(800): held.append(bytearray(b'x' * (1 << 20)))\nimport time; time.sleep(60)",
@@ -188,3 +201,62 @@ def test_greedy_steps_do_not_disturb_a_quiet_one(boxed: Boxed, tmp_path: Path) -
     for name in ("fork bomb", "endless output", "one large file"):
         assert run(boxed, jobs, GREEDY[name][0])[0].state == "failed"
     assert quiet.result(WAIT_S).state == "done"
+
+
+_AS_NOBODY = """
+import os, resource, sys
+sys.path.insert(0, sys.argv[1])
+from fiat.builtin.job_child import Supervisor
+from fiat.builtin.sandbox_probe import probe_sandbox
+from fiat.builtin.sandbox_system import system_options
+folder = sys.argv[2]
+options = system_options(network=False, gpus=(), shared_bytes=1 << 20, temp_bytes=1 << 20)
+code = '''
+import os, time
+for started in range(1000):
+    try:
+        if os.fork() == 0: os.read(0, 1); time.sleep(20); os._exit(0)
+    except BlockingIOError:
+        print("refused after", started, os.getuid(), flush=True); break
+time.sleep(60)
+'''
+supervisor = Supervisor()
+child = supervisor.start({
+    "argv": [sys.executable, "-I", "-S", "-c", code], "cwd": folder, "env": {}, "log": folder + "/log",
+    "limits": {"processes": 20},
+    "box": {"program": probe_sandbox().program, "options": [*options, "--bind", folder, folder]},
+})
+print(child.wait(30)["reason"])
+supervisor.close()
+"""
+
+
+def test_for_a_runner_that_is_not_root_the_kernel_itself_stops_a_fork_bomb(tmp_path: Path) -> None:
+    need_sandbox()
+    python = Path("/usr/bin/python3")
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o777)
+        drop = (
+            ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+        )
+        command = [*drop, str(python), "-I", "-S", "-c"]
+        able = [
+            *command,
+            f"import sys, os; sys.exit(sys.version_info < (3, 11) or not os.access({str(ROOT)!r}, 5))",
+        ]
+        if not python.exists() or subprocess.run(able, check=False).returncode:
+            pytest.skip("the system's Python is too old, or somebody else may not read this checkout")
+        done = subprocess.run(
+            [*command, _AS_NOBODY, str(ROOT), str(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd="/",
+        )
+        assert re.fullmatch(r"had \d+ processes at a time, more than its limit of 20\n", done.stdout), done
+        refused = re.search(r"refused after (\d+) 65534", (folder / "log").read_text())
+        # Whoever looks first: the runner, or the kernel at 8 * 20 + 64 threads.
+        assert refused is None or int(refused[1]) < 224
+    finally:
+        shutil.rmtree(folder)
