@@ -12,6 +12,7 @@ from fastapi.security import HTTPBearer
 
 from fiat.run.view import Access, Scope
 from fiat.web.door import FrontDoor
+from fiat.web.glances import Glances
 from fiat.web.meter import Meter
 from fiat.web.problems import Problem
 from fiat.web.session import Sessions
@@ -35,6 +36,7 @@ class Place:
         sessions: cookies.
         meter: counts.
         streams: seats for event streams.
+        glances: runs as followers see them.
         now: clock, aware UTC.
         wishes: what was asked for under which key.
     """
@@ -44,6 +46,7 @@ class Place:
     sessions: Sessions
     meter: Meter
     streams: Streams
+    glances: Glances
     now: Callable[[], datetime]
     wishes: Wishes = field(default_factory=Wishes)
 

@@ -164,7 +164,7 @@ def follow_run(
     places = {str(step): int(text)} if is_number else read_cursor(text)
     if places is None:
         raise Problem(422, "`offset` is no place in the events of a run", "take the `id` of an event")
-    follower = Follower(place.door, run_id, places, step or "", tail)
+    follower = Follower(place.glances, run_id, places, step or "", tail)
     return EventStream(follower, place.streams, access.name)
 
 

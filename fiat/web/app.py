@@ -1,5 +1,6 @@
 """Everything that the runner answers over HTTP, put together. Start here."""
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from importlib.metadata import version
@@ -19,6 +20,7 @@ from fiat.web.body import BodyReader
 from fiat.web.door import FrontDoor
 from fiat.web.frame import Frame
 from fiat.web.gate import Gate
+from fiat.web.glances import Glances
 from fiat.web.hooks import PATHS, Hooks
 from fiat.web.login_pages import LoginPages
 from fiat.web.meter import METRICS_TYPE, Meter, Stopwatch
@@ -55,7 +57,15 @@ def create_app(door: FrontDoor, settings: WebSettings, now: Callable[[], datetim
     """
     check_opening(settings, (text for trigger in door.triggers for text in door.secrets_for(trigger.name)))
     meter = Meter()
-    place = Place(door, settings, Sessions(settings, now), meter, Streams(settings, meter), now)
+    place = Place(
+        door=door,
+        settings=settings,
+        sessions=Sessions(settings, now),
+        meter=meter,
+        streams=Streams(settings, meter),
+        glances=Glances(door, settings.poll_s, time.monotonic),
+        now=now,
+    )
     app = FiatApi(
         title="Fiat runner",
         summary="Runs of specs, their logs, and what may be asked for.",
@@ -72,7 +82,7 @@ def create_app(door: FrontDoor, settings: WebSettings, now: Callable[[], datetim
     app.include_router(reading_routes(API))
     app.include_router(working_routes(API))
     for path, route in (("/healthz", _healthz), ("/readyz", _readyz), ("/metrics", _metrics)):
-        app.add_api_route(path, route, include_in_schema=False)
+        app.add_api_route(path, route, methods=["GET", "HEAD"], include_in_schema=False)
     frame = Frame(place.sessions)
     pages = Pages(place, frame)
     app.include_router(pages.routes())
@@ -146,5 +156,6 @@ def _metrics(request: Request) -> Response:
         raise Problem(
             status, "metrics need a token with the scope read", headers={"WWW-Authenticate": "Bearer"}
         )
-    page = place.meter.page(place.door.numbers(), place.door.repositories)
+    seen = [repo for repo in place.door.repositories if caller.access is None or caller.access.sees(repo)]
+    page = place.meter.page(place.door.numbers(), seen)
     return Response(page, media_type=METRICS_TYPE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fiat.run.model import StepResult
 from fiat.run.view import LogChunk, RunView
-from fiat.web.door import RunDoor
+from fiat.web.glances import Followed
 
 PIECE_BYTES = 32 << 10
 PIECES_A_LOOK = 8
@@ -58,7 +58,7 @@ class Follower:
 
     def __init__(
         self,
-        door: RunDoor,
+        door: Followed,
         run_id: str,
         places: Mapping[str, int],
         only: str = "",

@@ -223,7 +223,7 @@ class Pages:
             "step": step,
             "output": text,
             "cut_kib": (chunk.offset + 1023) // 1024 if chunk else 0,
-            "offset": chunk.next_offset if chunk else 0,
+            "offset": max(0, chunk.next_offset) if chunk else 0,
         }
 
 

@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Callable
 from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -31,8 +32,10 @@ class Sessions:
         self._seconds = round(settings.session.total_seconds())
         self._now = now
         self._https = settings.https
-        # The prefix makes browsers refuse a cookie of that name from any other host or over http.
-        self.cookie = "__Host-fiat" if settings.https else "fiat-session"
+        # The prefix makes browsers refuse a cookie of that name from any other host or over http. Cookies know no
+        # ports: without https two runners of one machine must not log each other out.
+        port = urlsplit(settings.url).port or 80
+        self.cookie = "__Host-fiat" if settings.https else f"fiat-{port}"
 
     def seal(self, token: str) -> str:
         """The `Set-Cookie` header that logs in."""

@@ -315,6 +315,7 @@ def test_health_is_public_and_its_details_are_not() -> None:
     stage = filled()
     app = app_of(stage)
     assert ask(app, "GET", "/healthz").json() == {"ok": True}
+    assert ask(app, "HEAD", "/healthz").status_code == 200
     assert ask(app, "GET", "/readyz", READ).json()["parts"] == {"store": "ok"}
     stage.healthy = False
     answer = ask(app, "GET", "/readyz")

@@ -10,6 +10,7 @@ from web_stage import Stage, filled
 from fiat.run.model import StepResult
 from fiat.run.view import LogChunk
 from fiat.web.follower import PIECE_BYTES, PIECES_A_LOOK, Follower, read_cursor, whole_characters
+from fiat.web.glances import MOST_RUNS, Glances
 
 
 def told(events: tuple[bytes, ...]) -> list[tuple[str, dict[str, Any], str]]:
@@ -132,6 +133,26 @@ def test_steps_that_appear_later_are_told_too() -> None:
     stage.add("r3", steps=(StepResult("train", "train", "running"),), state="running")
     stage.logs["r3", "train"] = b"now\n"
     assert names(follower.look().events) == ["log", "state"]
+
+
+def test_followers_of_one_run_share_a_look_that_is_fresh_enough() -> None:
+    stage = filled()
+    looks: list[str] = []
+    run = stage.run
+    stage.run = lambda run_id: (looks.append(run_id), run(run_id))[1]  # type: ignore[method-assign, func-returns-value]
+    times = [0.0]
+    glances = Glances(stage, 0.5, lambda: times[0])
+    followers = [Follower(glances, "r2", {}) for _ in range(10)]
+    for follower in followers:
+        assert names(follower.look().events) == ["state", "log"]
+    assert looks == ["r2"]
+    stage.queue["r2"] = replace(stage.queue["r2"], cancel="cancelled by boss")
+    times[0] = 0.6
+    assert [names(follower.look().events) for follower in followers] == [["state"]] * 10
+    assert looks == ["r2", "r2"]
+    for index in range(200):
+        glances.run(f"none{index}")
+    assert len(glances._seen) == MOST_RUNS
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from prometheus_client.parser import text_string_to_metric_families
 from web_stage import ADMIN, BLIND, CI, READ, app_of, ask, filled
 
+from fiat.run.queue import Depth
+from fiat.run.view import Numbers
+
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
@@ -36,6 +39,15 @@ def test_the_engines_numbers_are_told_of_known_repositories() -> None:
     assert not any("unknown/repo" in str(key) for key in found)
     events = {dict(labels)["event"] for name, labels in found if name == "fiat_deliveries"}
     assert events == {"push", "other"}
+
+
+def test_a_token_for_some_repositories_reads_no_numbers_of_others() -> None:
+    stage = filled()
+    text = ask(app_of(stage), "GET", "/metrics", CI).text
+    assert 'repo="acme/models"' in text
+    stage.numbers = lambda: Numbers(depths=(Depth("acme/vision", {"waiting": 2}),))  # type: ignore[method-assign]
+    assert 'repo="acme/vision"' in ask(app_of(stage), "GET", "/metrics", READ).text
+    assert 'repo="acme/vision"' not in ask(app_of(stage), "GET", "/metrics", CI).text
 
 
 def test_requests_are_measured_by_route_never_by_path() -> None:
