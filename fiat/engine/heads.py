@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fiat.engine.intake import pulled
+from fiat.engine.policy import TAGS
 from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
 from fiat.ports.forge import Pull
@@ -45,12 +46,28 @@ class Heads:
             Stalled: it refuses us.
         """
         heads = watched.mirror.heads(pulls=watched.forge is not None)
+        old_tags = self._old_tags(watched, heads)
         added = 0
         for ref, commit in heads.items():
-            if watched.policy.watches(ref):
+            if watched.policy.watches(ref) and old_tags.get(ref) != commit:
                 added += self._pushed(watched, ref, commit)
         pulls = {int(found[1]): commit for ref, commit in heads.items() if (found := _PULL.fullmatch(ref))}
         return added + self._pulls(watched, pulls)
+
+    def _old_tags(self, watched: Watched, heads: Mapping[str, str]) -> Mapping[str, str]:
+        """Watched tags that were there when the repository was first looked at: years of releases need no run."""
+        key = f"tags {watched.policy.name}"
+        known = self.store.marks.get(key)
+        if known is None:
+            tags = {
+                ref: commit
+                for ref, commit in heads.items()
+                if ref.startswith(TAGS) and watched.policy.watches(ref)
+            }
+            self.store.marks.set(key, json.dumps(tags))
+            return tags
+        found: dict[str, str] = json.loads(known)
+        return found
 
     def _pushed(self, watched: Watched, ref: str, commit: str) -> bool:
         repo = watched.policy.name

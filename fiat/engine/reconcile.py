@@ -1,18 +1,21 @@
 """The loop that makes what git says and what runs the same. Webhooks only make it look sooner.
 
-In order: what people asked for, heads, schedules and data, and then every new commit is split into runs. Each part is
+In order: what people asked for, every new commit is split into runs, then heads, schedules and data. Each part is
 idempotent: a kill anywhere, and the next round does the rest.
 """
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from fiat.engine.commands import Commands
 from fiat.engine.heads import Heads
 from fiat.engine.split import Splitter
 from fiat.engine.ticks import Ticks
 from fiat.engine.watched import Watched
-from fiat.errors import FiatError, SpecError, Stalled, Waiting
+from fiat.errors import Fenced, FiatError, Waiting
+from fiat.run.delivery import Delivery
 from fiat.run.queue import Change
 from fiat.store.store import Store
 
@@ -68,15 +71,18 @@ class Reconciler:
         """
         for key, delivery in self.store.deliveries.received(AT_ONCE):
             if still_ours():
-                self._guarded(f"delivery {key}", lambda key=key, told=delivery: self._deliver(key, told))  # type: ignore[misc]
+                self._guarded(f"delivery {key}", partial(self._deliver, key, delivery))
+        self._split_open(still_ours)
         for name, watched in self.repos.items():
             if still_ours() and self._is_time(name):
-                self._guarded(f"look {name}", lambda watched=watched: self._look(watched))  # type: ignore[misc]
-        opened = self.store.changes.open(AT_ONCE)
-        for change in opened:
-            if still_ours():
-                self._guarded(f"change {change.id}", lambda change=change: self._split(change))  # type: ignore[misc]
+                self._guarded(f"look {name}", partial(self._look, watched))
         return any(f"change {change.id}" not in self._pauses for change in self.store.changes.open(1))
+
+    def _split_open(self, still_ours: Callable[[], bool]) -> None:
+        """Before heads are looked at: what was told by webhooks should not wait for a slow forge."""
+        for change in self.store.changes.open(AT_ONCE):
+            if still_ours():
+                self._guarded(f"change {change.id}", partial(self._split, change))
 
     def paused(self) -> Mapping[str, str]:
         """What is tried again later, with the reason: for people and `/readyz`."""
@@ -95,11 +101,26 @@ class Reconciler:
         self.heads.look(watched)
         self.ticks.look(watched)
 
-    def _deliver(self, key: str, delivery: object) -> None:
-        self.store.deliveries.done(key, self.commands.do(delivery))  # type: ignore[arg-type]
+    def _deliver(self, key: int, delivery: Delivery) -> None:
+        try:
+            said = self.commands.do(delivery)
+        except Waiting:
+            raise
+        except FiatError as error:
+            # Sent again by somebody, it is taken again.
+            self.store.deliveries.failed(key, str(error))
+            raise
+        self.store.deliveries.done(key, said)
 
     def _split(self, change: Change) -> None:
-        self.splitter.split(change)
+        try:
+            self.splitter.split(change)
+        except Fenced:
+            raise
+        except FiatError as error:
+            if self.splitter.is_old(change):
+                self.splitter.give_up(change, str(error))
+            raise
 
     def _guarded(self, name: str, work: Callable[[], None]) -> None:
         """Do a part unless it rests; what fails rests, longer each time, and stops nothing else."""
@@ -108,14 +129,20 @@ class Reconciler:
             return
         try:
             work()
-        except (Waiting, Stalled, SpecError, FiatError) as error:
-            pause = self._pauses.setdefault(name, _Pause())
-            pause.failures += 1
-            asked_s = error.retry_after_s if isinstance(error, Waiting) else None
-            wait_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(pause.failures - 1, 9))
-            pause.until_s = self.clock() + max(asked_s or 0.0, wait_s)
-            if pause.reason != str(error):
-                pause.reason = str(error)
-                self.log(f"{name}: {error}")
+        except FiatError as error:
+            self._rest(name, str(error), error.retry_after_s if isinstance(error, Waiting) else None)
+        except Exception as error:
+            # A bug that one commit brings out must not keep all others waiting.
+            self._rest(name, f"a bug of Fiat; please report it: {type(error).__name__}: {error}", None)
+            self.log(traceback.format_exc())
         else:
             self._pauses.pop(name, None)
+
+    def _rest(self, name: str, reason: str, asked_s: float | None) -> None:
+        pause = self._pauses.setdefault(name, _Pause())
+        pause.failures += 1
+        wait_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(pause.failures - 1, 9))
+        pause.until_s = self.clock() + max(asked_s or 0.0, wait_s)
+        if pause.reason != reason:
+            pause.reason = reason
+            self.log(f"{name}: {reason}")

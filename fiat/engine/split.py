@@ -20,6 +20,7 @@ from fiat.store.store import Store
 _JUDGED = frozenset({"pass", "warn"})
 _NARROWING: Mapping[str, Narrowing] = {"push": "push", "pull_request": "pull_request"}
 MISSING_S = 600.0
+GIVE_UP_S = 24 * 3600.0
 SHORT = 10
 NO_CHANGE = "no change"
 # A forge takes some hundred statuses an hour: of very many untouched specs only the check of the whole commit tells.
@@ -71,6 +72,14 @@ class Splitter:
         for read in _named_apart(reads):
             runs.extend(self._runs_of(watched, change, read))
         self._queue(change, runs)
+
+    def is_old(self, change: Change) -> bool:
+        """Whether a change has been tried for so long that its commit should no longer be left pending."""
+        return (self.now() - (change.made_at or self.now())).total_seconds() > GIVE_UP_S
+
+    def give_up(self, change: Change, reason: str) -> None:
+        """End a change that could not be split for too long."""
+        self._end(change, "error", f"given up: {reason}")
 
     def _fetch(self, watched: Watched, change: Change) -> str:
         """Get the commit into the mirror; gives a reason when it is not, or no longer, what it was told to be."""

@@ -86,6 +86,13 @@ class RunLimits(Section):
     )
 
 
+class Keep(Section):
+    """What is remembered; the rest is collected once a day. Releases and what they need always stay."""
+
+    runs: Whole = Field(default=200, description="Newest runs of each spec.")
+    days: Whole = Field(default=90, description="Runs younger than this, in days.")
+
+
 class ApiToken(Section):
     """A bearer token of the API."""
 
@@ -215,6 +222,7 @@ class Operator(Section):
     )
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings, description="How steps are shut off.")
     limits: RunLimits = Field(default_factory=RunLimits, description="What a run may use.")
+    keep: Keep = Field(default_factory=Keep, description="What is remembered.")
     secrets: dict[Variable, SecretPlace] = Field(default_factory=dict, description="Secrets by name.")
     secrets_folder: Text | None = Field(
         default=None, description="Folder with one file a secret, named like it."

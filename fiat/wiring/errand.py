@@ -10,7 +10,7 @@ from fiat.engine.checkouts import Checkouts
 from fiat.engine.policy import short_ref
 from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
-from fiat.errors import Fenced, FiatError, Interrupted, SpecError, SpecErrors, Stalled
+from fiat.errors import Fenced, FiatError, Interrupted, SpecError, SpecErrors, Stalled, Waiting
 from fiat.run.model import Run, Verdict
 from fiat.run.queue import Lease, QueuedRun
 from fiat.store.store import Store
@@ -23,6 +23,7 @@ from fiat.wiring.told import told_of
 
 LEAVING = "the runner is stopping"
 _BEATS_A_LEASE = 6
+_PAUSE_S, _LONGEST_PAUSE_S, _LOOK_S = 1.0, 60.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -165,13 +166,27 @@ class Errand:
             self._finish_badly("error", stop.message)
 
     def _try_again(self, error: FiatError) -> None:
-        """The machine is at fault: the run waits for the next claim, unless that was so too often."""
+        """The machine is at fault: the run waits for the next claim, unless that was so too often.
+
+        What only needs patience (git or a disk that does not answer) is given back without counting. The claim is held for
+        a while first, so that the same fault is not met again at once.
+        """
         queued, tools = self._queued, self._tools
         tools.log(f"run {queued.id}: {error}")
+        asked_s = error.retry_after_s if isinstance(error, Waiting) else None
+        self._pause(min(_LONGEST_PAUSE_S, asked_s or _PAUSE_S * 2.0 ** min(queued.attempt, 6)))
         self._over.set()
+        if isinstance(error, Waiting):
+            tools.store.queue.give_back(queued.id, queued.fence, error.message)
+            return
         for lease in tools.store.queue.leases():
             if (lease.run, lease.fence) == (queued.id, queued.fence):
                 self._expire(lease, str(error))
+
+    def _pause(self, seconds: float) -> None:
+        give_up_s = time.monotonic() + seconds
+        while time.monotonic() < give_up_s and not self._why_stop():
+            time.sleep(_LOOK_S)
 
     def _expire(self, lease: Lease, reason: str) -> None:
         limit = self._tools.settings.limits.attempts

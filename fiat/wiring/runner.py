@@ -32,6 +32,7 @@ from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
 from fiat.engine.ticks import Ticks
 from fiat.errors import EnvironmentFault, FiatError
+from fiat.store.locks import HeldLock
 from fiat.store.store import Store
 from fiat.wiring.desk import utc_now
 from fiat.wiring.probing import probe_sources
@@ -46,7 +47,7 @@ _BUG_S = 10.0
 _IDLE_S = 0.5
 _KEEP_S = 1.0
 _LEAVE_S = 30.0
-_SWEEP_EVERY_S = 3600.0
+_CLEAN_FIRST_S, _CLEAN_EVERY_S, _CLEAN_LOOK_S = 3600.0, 86400.0, 5.0
 _CHECKOUTS_KEPT_S = 7 * 86400.0
 
 
@@ -101,7 +102,10 @@ class Runner:
         self._born_s = [0.0] * parts.settings.workers
         self._name = process_name(os.getpid())
         self._reconciler: Reconciler | None = None
+        self._own_ray = parts.settings.compute == "ray" and parts.settings.ray_address is None
         self.door = self._make_door()
+        # Several runners of one folder share one Ray: the last one takes it down.
+        self._use = HeldLock(parts.settings.store / "runner.lock")
 
     def start(self) -> None:
         """Check the sandbox, warm Ray up, start workers and loops.
@@ -119,16 +123,16 @@ class Runner:
                 )
         else:
             self._parts.log("the sandbox is off: code of repositories runs with this account's rights")
-        if settings.compute == "ray" and settings.ray_address is None:
+        if self._own_ray:
             ray_up.up(settings.store, env=self._environment)
-        self._loops = [self._reconcile_loop(), self._send_loop(), self._keep_loop()]
+        self._loops = [self._reconcile_loop(), self._send_loop(), self._keep_loop(), self._clean_loop()]
         for loop in self._loops:
             thread = threading.Thread(target=loop.run, args=(self._over,), name=loop.name, daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Let workers give back what they do, end the loops; Ray stays warm unless it is ours alone."""
+        """Let workers give back what they do, end the loops, take Ray down unless others use it."""
         self._over.set()
         for loop in self._loops:
             loop.wake.set()
@@ -149,8 +153,10 @@ class Runner:
         self.door.front.close()
         for store in self._stores:
             store.close()
-        if self._parts.settings.compute == "ray" and self._parts.settings.ray_address is None:
-            ray_up.down(self._parts.settings.store)
+        with self._use.alone() as nobody_else:
+            if nobody_else and self._own_ray:
+                ray_up.down(self._parts.settings.store)
+        self._use.close()
 
     def wake(self, repo: str) -> None:
         """There may be something to do: look at this repository, send, claim."""
@@ -227,18 +233,13 @@ class Runner:
             log=parts.log,
         )
         seat = self._seat(store, "reconciler")
-        swept_s = time.monotonic()
 
         def work() -> float:
-            nonlocal swept_s
             if not seat.ours():
                 return _IDLE_S
             more = reconciler.tick(seat.ours)
             self._loops[1].wake.set()
             self._ring()
-            if time.monotonic() - swept_s > _SWEEP_EVERY_S:
-                swept_s = time.monotonic()
-                parts.checkouts.sweep(_CHECKOUTS_KEPT_S, time.time())
             return 0.0 if more else _IDLE_S
 
         return Loop("reconciler", work, parts.log)
@@ -271,6 +272,22 @@ class Runner:
             return _KEEP_S
 
         return Loop("keeper", work, parts.log)
+
+    def _clean_loop(self) -> Loop:
+        """Once a day: forget what is no longer kept. The first time after an hour, not in the rush of a start."""
+        parts, store = self._parts, self._store()
+        seat = self._seat(store, "cleaner")
+        due_s = time.monotonic() + _CLEAN_FIRST_S
+
+        def work() -> float:
+            nonlocal due_s
+            if seat.ours() and time.monotonic() >= due_s:
+                due_s = time.monotonic() + _CLEAN_EVERY_S
+                parts.checkouts.sweep(_CHECKOUTS_KEPT_S, time.time())
+                store.gc(keep_runs=parts.settings.keep_runs, keep_days=parts.settings.keep_days)
+            return _CLEAN_LOOK_S
+
+        return Loop("cleaner", work, parts.log)
 
     # The workers.
 

@@ -89,6 +89,8 @@ class _Reading:
                 lease_s=duration_s(given.lease),
             ),
             sandbox=given.sandbox,
+            keep_runs=given.keep.runs,
+            keep_days=float(given.keep.days),
             secrets=secrets,
             tokens=tokens,
             repositories=repositories,

@@ -66,6 +66,8 @@ class RunnerSettings:
         reconcile_s: between two looks at git.
         limits: what a run may use.
         sandbox: how steps are shut off.
+        keep_runs: newest runs of each spec that are remembered.
+        keep_days: younger runs are remembered too.
         secrets: name to value.
         tokens: of the API.
         repositories: what is watched.
@@ -86,6 +88,8 @@ class RunnerSettings:
     reconcile_s: float
     limits: RunPolicy
     sandbox: SandboxSettings
+    keep_runs: int
+    keep_days: float
     secrets: Mapping[str, str] = field(repr=False)
     tokens: tuple[Token, ...]
     repositories: tuple[WatchedRepo, ...]
