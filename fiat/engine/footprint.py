@@ -50,6 +50,7 @@ def affected(
     cache: Path | None = None,
     specs_at: str = "",
     narrowed_by: Narrowing = "",
+    triggers_at: str = "",
 ) -> tuple[Touched, ...]:
     """Which specs a commit touches, compared with an earlier commit.
 
@@ -64,6 +65,8 @@ def affected(
         cache: folder for a file that remembers footprints; damaged or lost, it is made anew.
         specs_at: the commit that the specs themselves are read from, for strangers' commits; left out: `commit`.
         narrowed_by: a section of `triggers` whose `paths` decide as well.
+        triggers_at: the commit whose specs say that; for pull requests their base, so that nobody's pull request is told
+            "no change" by its own words. Left out: the specs as they are read.
 
     Returns:
         One for each spec, in their order.
@@ -80,7 +83,8 @@ def affected(
     with mirror.objects() as objects:
         after = tree_of_commit(mirror, commit, objects)
         specs_tree = tree_of_commit(mirror, specs_at, objects) if specs_at else after
-        judge = _Judge(kept, specs_tree, after, objects, observed, narrowed_by)
+        asked = tree_of_commit(mirror, triggers_at, objects) if triggers_at else specs_tree
+        judge = _Judge(kept, (specs_tree, after, asked), objects, observed, narrowed_by)
         views = {name: (EarlierTree(after, found), Changed(found)) for name, found in edits.items()}
         judged = tuple(judge.judge(path, views.get(befores.get(path, ""))) for path in specs)
     kept.save()
@@ -93,16 +97,15 @@ class _Judge:
     def __init__(
         self,
         kept: Kept,
-        specs: Tree,
-        after: Tree,
+        trees: tuple[Tree, Tree, Tree],
         objects: ObjectReader,
         observed: Callable[[str], Collection[str]],
         narrowed_by: Narrowing,
     ) -> None:
         self._kept = kept
-        self._specs = specs
-        self._after = after
-        self._tracer = Tracer(specs, after, objects)
+        self._specs, self._after, self._asked = trees
+        self._tracer = Tracer(self._specs, self._after, objects)
+        self._asked_tracer = Tracer(self._asked, self._asked, objects)
         self._observed = observed
         self._narrowed_by = narrowed_by
 
@@ -112,16 +115,17 @@ class _Judge:
             return Touched(path, "", True, "there is no earlier commit to compare with")
         before, changed = view
         found = self._footprint(path)
+        triggers = self._triggers(path, found)
         because = self._because(path, found, before, changed)
         name = found.name
         if not because:
-            return Touched(path, name, False, UNTOUCHED, found.triggers)
-        section = found.triggers.get(self._narrowed_by)
+            return Touched(path, name, False, UNTOUCHED, triggers)
+        section = triggers.get(self._narrowed_by)
         paths = section.get("paths") if isinstance(section, Mapping) else None
         if paths and not any(is_code(each, text) for each in changed.paths for text in paths):
             why = f"no file under triggers.{self._narrowed_by}.paths changed"
-            return Touched(path, name, False, why, found.triggers)
-        return Touched(path, name, True, because, found.triggers)
+            return Touched(path, name, False, why, triggers)
+        return Touched(path, name, True, because, triggers)
 
     def _footprint(self, path: str) -> Footprint:
         """Remembered, if all that was looked at is still so; else found now."""
@@ -135,6 +139,17 @@ class _Judge:
             found = self._tracer.find(path)
         self._kept.add(path, found)
         return found
+
+    def _triggers(self, path: str, found: Footprint) -> Mapping[str, object]:
+        """What its section `triggers` says where it counts."""
+        if self._asked is self._specs:
+            return found.triggers
+        for known in self._kept.of(path):
+            if _still(self._asked, known.spec):
+                return known.triggers
+        asked = self._asked_tracer.find(path)
+        self._kept.add(path, asked)
+        return asked.triggers
 
     def _because(self, path: str, found: Footprint, before: EarlierTree, changed: Changed) -> str:
         """Why it is touched; empty when it is not."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fiat.errors import SpecError
-from fiat.git.words import forms_of
 
 SAFE_PROTOCOLS = frozenset({"https", "ssh"})
 MAX_URL_CHARS = 2000
@@ -69,8 +68,8 @@ class Remote:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every form of the token that must not be shown."""
-        return forms_of(f"{self.user}:{self.token}") + forms_of(self.token) if self.token else ()
+        """What must not be shown, in no form."""
+        return (self.token,) if self.token else ()
 
     def config(self) -> Mapping[str, str]:
         """Settings of git to reach it; the token goes to this host alone."""

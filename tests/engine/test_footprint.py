@@ -246,6 +246,27 @@ def test_paths_under_triggers_narrow_and_never_widen(two: tuple[Project, str]) -
     assert project.touched(after, last, narrowed_by="push") == {}
 
 
+def test_a_pull_request_is_not_told_no_change_by_its_own_triggers(
+    two: tuple[Project, str], tmp_path: Path
+) -> None:
+    project, _ = two
+    spec = CALL.format(name="one", data="rows.csv") + "triggers: {pull_request: {paths: ['PATH/**']}}\n"
+    base = project.commit({"specs/one/spec.yaml": spec.replace("PATH", "specs")})
+    head = project.commit({"specs/one/spec.yaml": spec.replace("PATH", "nowhere"), "shared/layers.py": "1"})
+    by = {"narrowed_by": "pull_request", "cache": tmp_path / "cache"}
+    assert set(project.touched(base, head, **by)) == {"two"}
+    for _ in range(2):
+        judged = project.judge(base, head, triggers_at=base, **by)
+        assert [each.touched for each in judged] == [True, True]
+        assert judged[0].triggers["pull_request"] == {
+            "branches": [],
+            "paths": ["specs/**"],
+            "forks": "approval",
+        }
+    new = project.commit({"new/spec.yaml": spec.replace("PATH", "nowhere").replace("one", "new")})
+    assert set(project.touched(head, new, triggers_at=base, **by)) == {"new"}
+
+
 def test_a_spec_that_does_not_load_has_its_folder(two: tuple[Project, str]) -> None:
     project, _ = two
     first = project.commit({"specs/one/spec.yaml": "fiat: 1\nname: [\n"})

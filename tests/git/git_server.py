@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,6 +40,7 @@ class GitServer:
         folder: where they lie.
         port: on 127.0.0.1.
         token: must come as the password of basic authentication; empty lets everybody in.
+        knows: tells good passwords instead, where there are several.
         fail: an HTTP status to answer everything with, 0 to serve; 1 hangs up, 2 cuts answers in half.
         echo: failures repeat the credential that they were shown.
         pause_s: how long every answer waits.
@@ -50,6 +51,7 @@ class GitServer:
     folder: Path
     port: int = 0
     token: str = ""
+    knows: Callable[[str], bool] | None = None
     fail: int = 0
     echo: bool = False
     pause_s: float = 0.0
@@ -143,13 +145,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._run(headers, body)
 
     def _known(self, headers: dict[str, str]) -> bool:
-        if not self.served.token:
+        if not self.served.token and self.served.knows is None:
             return True
         try:
             shown = base64.b64decode(headers.get("authorization", "").removeprefix("Basic ")).decode()
         except ValueError:
             return False
-        return shown.partition(":")[2] == self.served.token
+        password = shown.partition(":")[2]
+        return self.served.knows(password) if self.served.knows else password == self.served.token
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

@@ -4,7 +4,7 @@ import pytest
 
 from fiat.git.names import fault_of_path, is_dot_git
 from fiat.git.patterns import any_of
-from fiat.git.words import forms_of, in_one_line, show_path
+from fiat.git.words import in_one_line, show_path
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_patterns_of_paths(pattern: str, matching: list[str], other: list[str]) 
 
 def test_hostile_words_become_one_printable_line_without_secrets() -> None:
     secret = "tok/en+1"
-    text = f"fatal: \x1b[31mno\x1b[0m\r\n remote: {secret} \u202e bG\0\n\n" + "".join(forms_of(secret))
-    line = in_one_line(text, forms_of(secret))
+    text = f"fatal: \x1b[31mno\x1b[0m\r\n remote: {secret} \u202e bG\0\n\ntok%2Fen%2B1 dG9rL2VuKzE="
+    line = in_one_line(text, [secret])
     assert line.isprintable()
-    assert line.startswith("fatal: ?[31mno?[0m; remote: *** ? bG?; ***")
+    assert line.startswith("fatal: ?[31mno?[0m; remote: *** ? bG?; *** ***")
     for form in (secret, "tok%2Fen%2B1", "dG9rL2VuKzE"):
         assert form not in line
     assert len(in_one_line("x" * 10_000)) <= 400
