@@ -78,18 +78,28 @@ def shut_off(step: Step, places: Places, policy: SandboxPolicy | None) -> Sandbo
     )
     if policy.kind == "none" and step.limits.sandbox != "bubblewrap":
         return limited
-    # The store may lie in the checkout, and laid out checkouts lie in the store: the longer path decides.
-    hidden = (places.store.root, *(places.root / name for name in _HIDDEN))
     refused = step.network and not policy.network
     return replace(
         limited,
         kind="bubblewrap",
         read_only=(places.root, *policy.read_only),
         inputs=(places.work / "in",),
-        hidden=tuple(dict.fromkeys(path.absolute() for path in hidden)),
+        hidden=_hidden(places),
         network=step.network and policy.network,
         notes=("the spec asks for the network, which is not granted here",) if refused else (),
     )
+
+
+def _hidden(places: Places) -> tuple[Path, ...]:
+    """The store, under the name that it has in the checkout too, and what git knows.
+
+    The store may lie in the checkout, and laid out checkouts lie in the store: the longer path decides.
+    """
+    store, root = places.store.root.absolute(), places.root
+    hidden = [store, *(root / name for name in _HIDDEN)]
+    if store.resolve().is_relative_to(root.resolve()) and store.resolve() != root.resolve():
+        hidden.append(root / store.resolve().relative_to(root.resolve()))
+    return tuple(dict.fromkeys(hidden))
 
 
 def stray_output(outputs: Mapping[str, Path], work: Path, inputs: frozenset[str]) -> str:

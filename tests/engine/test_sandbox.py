@@ -133,3 +133,13 @@ class TestStrayOutputs:
         assert stray_output({"o": out / "o"}, places.work, inputs) == ""
         (out / "o" / "not given").symlink_to(store.artifacts.object_path(other.digest))
         assert stray_output({"o": out / "o"}, places.work, inputs) == "o"
+
+
+def test_a_store_in_the_checkout_is_hidden_under_both_of_its_names(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with open_store(tmp_path / "real/state", now=lambda: datetime.now(UTC)) as store:
+        places = Places(store, tmp_path / "link", tmp_path / "real/state/work/run/a.1")
+        found = shut_off(step(), places, SandboxPolicy())
+    assert found is not None
+    assert {tmp_path / "link/state", tmp_path / "real/state"} <= set(found.hidden)
