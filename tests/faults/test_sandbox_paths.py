@@ -112,3 +112,9 @@ def test_a_spec_at_a_desk_may_ask_for_the_sandbox_and_then_gets_it_or_an_error(
     ) as caught:
         desk.apply(desk.new_run(), SilentReporter(), compute="local")
     assert "install the package bubblewrap" in caught.value.hint
+    ran = machine.home / "ran"
+    spec = machine.spec(f'  a: {{run: "touch {ran}; id -u > {{out.o}}", out: {{o: file}}, code: []}}\n')
+    runner = guard(machine.desk(spec), SandboxPolicy())
+    with pytest.raises(EnvironmentFault, match="no sandbox can be made"):
+        runner.apply(runner.new_run(), SilentReporter(), compute="local")
+    assert not ran.exists()
