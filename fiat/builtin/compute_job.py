@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -103,7 +104,7 @@ class Workbench:
             return JobResult("failed", f"no sandbox can be made: {probe.found}", mend=probe.mend)
         try:
             view = self._view(job, sandbox, command.env, gpus)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             return JobResult("failed", f"its sandbox could not be laid out: {error}", mend=_UNMADE)
         try:
             request["box"] = {"program": probe.program, "options": list(view.options)}
@@ -127,11 +128,12 @@ class Workbench:
         with self._lock:
             if self._probe is None or not self._probe.ok:
                 self._probe = probe_sandbox(self._env)
-                self._python = python_paths()
             return self._probe
 
     def _view(self, job: Job, sandbox: Sandbox, env: Mapping[str, str], gpus: tuple[str, ...]) -> View:
         limits = (sandbox.memory_bytes, job.resources.memory_bytes)
+        with self._lock:
+            self._python = self._python or python_paths()
         return make_view(
             sandbox,
             work_dir=job.work_dir,

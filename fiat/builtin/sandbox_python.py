@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.machinery import all_suffixes
@@ -12,6 +13,7 @@ from pathlib import Path
 import fiat
 
 _SYSTEM = ("/usr",)
+_ASKING_S = 60.0
 _MODULES = tuple(all_suffixes())
 
 
@@ -20,6 +22,10 @@ def python_paths() -> tuple[Path, ...]:
 
     Of packages that are installed from a working tree only the packages themselves: never the folder around them,
     which may be somebody's home.
+
+    Raises:
+        OSError: the interpreter can't be run.
+        subprocess.SubprocessError: it fails.
     """
     prefixes = (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)
     folders = {path for prefix in prefixes for path in (Path(prefix), Path(prefix).resolve())}
@@ -49,15 +55,26 @@ def _links(program: Path) -> Iterator[Path]:
 def _elsewhere() -> Iterator[Path]:
     """Packages and modules outside the interpreter's own folders."""
     yield Path(fiat.__file__).parent
-    for distribution in distributions():
+    path = _own_path()
+    for distribution in distributions(path=path):
         if _is_editable(distribution):
             for name in (distribution.read_text("top_level.txt") or "").split():
                 yield from _places(name)
-    ours = {Path(folder).resolve() for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
-    for folder in map(Path, sys.path):
-        # What a variable of ours put there is no business of the job's, whose environment has no such variable.
-        if folder.is_absolute() and folder.is_dir() and folder.resolve() not in ours:
-            yield from _modules_in(folder)
+    for folder in path:
+        if Path(folder).is_dir():
+            yield from _modules_in(Path(folder))
+
+
+def _own_path() -> list[str]:
+    """Where a fresh interpreter looks for modules.
+
+    Ours may have more: the folder of a script or the one that somebody stood in, and what a variable named. These are
+    no business of a job's, which has neither.
+    """
+    ask = [sys.executable, "-I", "-c", "import json, sys; print(json.dumps(sys.path))"]
+    done = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=_ASKING_S, env={})
+    said = json.loads(done.stdout.splitlines()[-1])
+    return [str(folder) for folder in said if os.path.isabs(str(folder))]  # noqa: PTH117 (finders' names are among them)
 
 
 def _is_editable(distribution: Distribution) -> bool:

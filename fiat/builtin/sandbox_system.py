@@ -1,31 +1,34 @@
 """The system that a sandboxed job sees: programs and libraries read-only, a few settings, its own /proc, /dev and /tmp."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 HOST_NAME = "sandbox"
 _ROOTS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _STORES = ("/nix/store", "/gnu/store")  # where some systems keep all libraries
-_SETTINGS = (
-    "alternatives",
-    "ca-certificates",
-    "crypto-policies",
-    "fonts",
+# Of /etc a job gets copies of files and sees folders, each where it is there: a mount for every file would take long.
+_FILES = (
     "ld.so.cache",
     "ld.so.conf",
-    "ld.so.conf.d",
     "localtime",
     "mime.types",
-    "pki/ca-trust/extracted",
     "pki/tls/cert.pem",
-    "pki/tls/certs",
     "pki/tls/openssl.cnf",
     "protocols",
     "services",
     "ssl/cert.pem",
-    "ssl/certs",
     "ssl/openssl.cnf",
     "timezone",
+)
+_FOLDERS = (
+    "alternatives",
+    "crypto-policies",
+    "fonts",
+    "pki/ca-trust/extracted",
+    "pki/tls/certs",
+    "ssl/certs",
 )
 # What the kernel shows of the whole machine there. /proc/sys may be written by the machine's root, which a job of a
 # runner that is started as root still is for the kernel.
@@ -34,14 +37,16 @@ _PROC_FILES = (
     "kcore",
     "keys",
     "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
     "latency_stats",
     "sched_debug",
     "sysrq-trigger",
     "timer_list",
 )
-_PROC_PAGES = ("kpagecgroup", "kpagecount", "kpageflags")
 _PROC_FOLDERS = ("acpi", "asound", "scsi")
-_PROC_READ_ONLY = ("bus", "fs", "irq", "sys")
+_PROC_READ_ONLY = ("fs", "sys")  # bubblewrap itself sees to "bus" and "irq"
 _GPU_FOLDERS = ("/sys/bus/pci", "/sys/devices", "/sys/module")
 _GPU_DEVICES = ("nvidia*", "nvidia-caps/*")
 
@@ -64,7 +69,7 @@ def system_options(*, network: bool, gpus: Sequence[str], shared_bytes: int, tem
             options += ["--symlink", str(root.readlink()), str(root)]
         elif root.is_dir():
             options += ["--ro-bind", str(root), str(root)]
-    for path in (*_STORES, *(f"/etc/{name}" for name in _SETTINGS), "/sys/devices/system"):
+    for path in (*_STORES, "/sys/devices/system"):
         options += ["--ro-bind-try", path, path]
     options += ["--proc", "/proc", *_covers(), "--dev", "/dev", *(_devices() if gpus else [])]
     options += ["--size", str(shared_bytes), "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108 (in the sandbox)
@@ -73,8 +78,8 @@ def system_options(*, network: bool, gpus: Sequence[str], shared_bytes: int, tem
 
 
 def _covers() -> Iterator[str]:
-    for name in (*_PROC_FILES, *_PROC_PAGES):
-        if Path(f"/proc/{name}").exists():
+    for name in _PROC_FILES:
+        if os.access(f"/proc/{name}", os.R_OK) or os.access(f"/proc/{name}", os.W_OK):
             yield from ("--ro-bind", "/dev/null", f"/proc/{name}")
     for name in _PROC_FOLDERS:
         if Path(f"/proc/{name}").is_dir():
@@ -94,16 +99,15 @@ def _devices() -> Iterator[str]:
 
 
 def write_settings(folder: Path, env: Mapping[str, str], *, network: bool) -> Iterator[str]:
-    """Make the files of /etc that a job has its own of, and give the options that put them there.
+    """Make the /etc of a job, and give the options that put it there.
 
     Args:
-        folder: where to make them; exists.
+        folder: where to make it; exists.
         env: the job's environment.
         network: whether names are to be looked up as the machine does.
     """
-    home = env.get("HOME", "/")
     files = {
-        "passwd": f"nobody:x:65534:65534:nobody:{home}:/bin/sh\n",
+        "passwd": f"nobody:x:65534:65534:nobody:{env.get('HOME', '/')}:/bin/sh\n",
         "group": "nogroup:x:65534:\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "hosts": f"127.0.0.1 localhost {HOST_NAME}\n::1 localhost\n",
@@ -113,7 +117,17 @@ def write_settings(folder: Path, env: Mapping[str, str], *, network: bool) -> It
         files["resolv.conf"] = _read("/etc/resolv.conf")
     for name, text in files.items():
         (folder / name).write_text(text)
-        yield from ("--ro-bind", str(folder / name), f"/etc/{name}")
+    for name in _FILES:
+        with suppress(OSError):
+            content = Path(f"/etc/{name}").read_bytes()
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+    seen = [name for name in _FOLDERS if Path(f"/etc/{name}").is_dir()]
+    for name in seen:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    yield from ("--ro-bind", str(folder), "/etc")
+    for name in seen:
+        yield from ("--ro-bind", f"/etc/{name}", f"/etc/{name}")
 
 
 def _read(path: str) -> str:

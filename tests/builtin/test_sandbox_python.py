@@ -81,6 +81,18 @@ def test_a_path_from_a_variable_of_ours_is_not_the_job_s(tmp_path: Path) -> None
     assert seen_by(python, PYTHONPATH=str(tmp_path / "mine")) == seen_by(python)
 
 
+def test_what_lies_beside_a_script_of_ours_or_where_we_stand_is_not_the_job_s(tmp_path: Path) -> None:
+    (tmp_path / "diary.py").touch()
+    script = tmp_path / "run.py"
+    script.write_text(_ASK)
+    python = Path(sys.executable)
+    for start in ([str(script)], ["-m", "run"]):
+        done = subprocess.run(
+            [python, *start, str(ROOT)], capture_output=True, text=True, check=True, cwd=tmp_path, env={}
+        )
+        assert [Path(line) for line in done.stdout.splitlines()] == seen_by(python)
+
+
 def test_a_program_behind_links_is_seen_at_each_of_its_names(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "py").symlink_to(sys.executable)
