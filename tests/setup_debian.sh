@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Debian packages that some tests use: a PostgreSQL server, unshare and mount, a browser for pictures of reports,
-# strace to let system calls fail, a C compiler to make a wrong clock, bubblewrap for the sandbox of steps.
+# strace to let system calls fail, a C compiler to make a wrong clock, bubblewrap for the sandbox of steps,
+# systemd-analyze to check the unit.
 # Installs what is missing, as root; at a desk without them those tests are skipped and say so.
 set -euo pipefail
 wanted=()
@@ -11,6 +12,7 @@ command -v chromium >/dev/null || wanted+=(chromium)
 command -v strace >/dev/null || wanted+=(strace)
 command -v cc >/dev/null || wanted+=(gcc libc6-dev)
 command -v bwrap >/dev/null || wanted+=(bubblewrap)
+command -v systemd-analyze >/dev/null || wanted+=(systemd)
 if [ "${#wanted[@]}" -eq 0 ]; then
   exit 0
 fi

@@ -35,12 +35,15 @@ class Asks:
         """Queue a change as a further one of its commit, or under a serial of its own that is taken once.
 
         Returns:
-            The change as it was written.
+            The change as it was written, or as it was written before under that serial.
         """
         number = self.store.changes.next_serial(change) if serial is None else serial
         change = replace(change, serial=number)
-        self.store.changes.add(change, self.telling.change(change))
-        return change
+        if self.store.changes.add(change, self.telling.change(change)):
+            return change
+        known = self.store.changes.of_commit(change.repo, change.commit)
+        same = [one for one in known if (one.purpose, one.ref, one.pull, one.serial) == _key(change)]
+        return same[0] if same else change
 
     def let_go(self, repo: str, pull: int, commit: str, who: str) -> int:
         """Let the held runs of that very commit go, and say that they wait for a worker now."""
@@ -138,3 +141,7 @@ class Asks:
             overrides=(),
             specs=(),
         )
+
+
+def _key(change: Change) -> tuple[str, str, int, int]:
+    return change.purpose, change.ref, change.pull, change.serial

@@ -1,5 +1,6 @@
 """What doors ask of a runner: take deliveries, show runs, do what people want. Thread-safe."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -91,8 +92,10 @@ class Front:
         self.wake("")
         return "cancelling" if run.state == "running" else "cancelled"
 
-    def submit(self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str) -> Change:
-        """Ask for runs of a branch, tag or commit.
+    def submit(
+        self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str, key: str = ""
+    ) -> Change:
+        """Ask for runs of a branch, tag or commit; the same key of the same person is done once.
 
         Raises:
             SpecError: no such repository, branch or commit.
@@ -102,7 +105,8 @@ class Front:
         if _is_commit(ref) and self.store.changes.of_commit(repo, ref):
             # Again, for the purpose that it had: a pull request's commit is on no watched branch.
             known = self.asks.commit_change(watched, ref, f"asked for by {who}")
-            change = self.asks.add(replace(known, specs=tuple(specs), overrides=tuple(overrides)))
+            again = replace(known, specs=tuple(specs), overrides=tuple(overrides))
+            change = self.asks.add(again, _serial(who, key))
             self.wake(repo)
             return change
         full, commit = self._resolve(watched, ref)
@@ -117,7 +121,7 @@ class Front:
             cause=f"asked for by {who}",
             made_at=self.now(),
         )
-        change = self.asks.add(change)
+        change = self.asks.add(change, _serial(who, key))
         self.wake(repo)
         return change
 
@@ -172,6 +176,14 @@ class Front:
         raise SpecError(
             f"{watched.policy.name} has no branch, tag or commit {ref[:100]}", hint="is it pushed?"
         )
+
+
+def _serial(who: str, key: str) -> int | None:
+    """A serial for one wish of one person, far above those that are counted; None without a key."""
+    if not key:
+        return None
+    digest = hashlib.sha256(f"{who}\n{key}".encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:6], "big") | 1 << 48
 
 
 def _is_commit(text: str) -> bool:

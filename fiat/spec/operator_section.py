@@ -52,6 +52,12 @@ class Listen(Section):
     url: Text | None = Field(
         default=None, description="Public address, for links in checks; left out: the above."
     )
+    allowed_hosts: tuple[Text, ...] = Field(
+        default=(), description="Further names that pages and API may be reached by, beside that of `url`."
+    )
+    public_metrics: Flag = Field(
+        default=False, description="`/metrics` needs no token; counts on loopback only."
+    )
     public_read: Flag = Field(default=False, description="Pages and reading calls answer without a token.")
     max_body: Size = Field(default="25MiB", description="Largest body of a webhook.")
 

@@ -24,6 +24,8 @@ from fiat.store.rows import write_time
 from fiat.store.settling import Tell, find_change, settle_change, stop_run
 
 _SHORT = 10
+# Serials from here on were not counted but chosen by whoever asked, so that asking twice is the same as once.
+OWN_SERIALS = 1 << 20
 
 
 class Changes:
@@ -167,7 +169,7 @@ class Changes:
             for one in self.of_commit(change.repo, change.commit)
             if (one.purpose, one.ref, one.pull) == (change.purpose, change.ref, change.pull)
         ]
-        return max(serials, default=-1) + 1
+        return max((serial for serial in serials if serial < OWN_SERIALS), default=-1) + 1
 
     def settle(self, change_id: str, tell: Tell) -> Change | None:
         """End a change whose runs are all over, should that have been missed."""

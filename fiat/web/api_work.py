@@ -57,10 +57,11 @@ def trigger_runs(
     """Start runs of a branch, tag or commit, scope `trigger`."""
     check_repo(place, access, asked.repo)
 
-    def submit() -> Change:
-        return place.door.submit(asked.repo, asked.ref, asked.specs, asked.overrides, access.name)
-
     key = f"{idempotency_key} {asked.model_dump_json()}" if idempotency_key else ""
+
+    def submit() -> Change:
+        return place.door.submit(asked.repo, asked.ref, asked.specs, asked.overrides, access.name, key)
+
     change = place.wishes.once(access.name, key, submit)
     return change_answer(change, place.settings.url)
 

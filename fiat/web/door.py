@@ -131,8 +131,13 @@ class WorkDoor(Protocol):
         """End a run: `cancelled` (it had not begun), `cancelling` (its worker is told), `over` (it was done)."""
         ...
 
-    def submit(self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str) -> Change:
-        """Ask for runs of a branch, tag or commit; no specs means those that it touches."""
+    def submit(
+        self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str, key: str = ""
+    ) -> Change:
+        """Ask for runs of a branch, tag or commit; no specs means those that it touches.
+
+        The same `key` of the same person gives the change that it gave before, also after a restart.
+        """
         ...
 
     def approve(self, repo: str, pull: int, commit: str, who: str) -> int:

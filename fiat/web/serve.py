@@ -30,7 +30,9 @@ def serve(settings: RunnerSettings, environment: Mapping[str, str]) -> None:
         url=settings.url,
         key=session_key(settings.store),
         host=settings.host,
+        allowed_hosts=settings.allowed_hosts,
         public_read=settings.public_read,
+        public_metrics=settings.public_metrics,
         insecure=settings.insecure,
         max_body_bytes=settings.max_body_bytes,
     )

@@ -248,6 +248,8 @@ class Runner:
         parts, store = self._parts, self._store()
         sender = Sender(store, self._senders.forges, parts.mask, time.monotonic, random.random)
         seat = self._seat(store, "sender")
+        # What was given up may have been mended since: a start tries it once more.
+        store.outbox.revive()
 
         def work() -> float:
             return min(sender.tick(seat.ours), _IDLE_S) if seat.ours() else _IDLE_S

@@ -1,6 +1,7 @@
 """What a running runner shows and does for its doors: the front's verbs, pages, numbers, and whose token that is."""
 
 import hmac
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,7 +130,7 @@ class RunnerDoor:
         )
 
     def log(self, run_id: str, step: str, offset: int, limit: int) -> LogChunk | None:
-        """A piece of a step's log."""
+        """A piece of a step's log; a negative offset counts from its end."""
         record = self._record(run_id)
         found = next((item for item in record.steps if item.name == step), None) if record else None
         if record is None or found is None:
@@ -138,12 +139,14 @@ class RunnerDoor:
         over = found.state not in ("running", "waiting") or record.state != "running"
         try:
             with path.open("rb") as file:
-                file.seek(offset)
+                size_bytes = file.seek(0, os.SEEK_END)
+                start = offset if offset >= 0 else max(0, size_bytes + offset)
+                file.seek(start)
                 data = file.read(limit)
                 ended = over and not file.read(1)
         except OSError:
-            return LogChunk(b"", offset, over)
-        return LogChunk(data, offset, ended)
+            return LogChunk(b"", max(0, offset), over)
+        return LogChunk(data, start, ended)
 
     def report_html(self, run_id: str) -> str | None:
         """The full report page of a run that is over."""
@@ -186,9 +189,11 @@ class RunnerDoor:
         """End a run."""
         return self.front.cancel(run_id, who)
 
-    def submit(self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str) -> Change:
+    def submit(
+        self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str, key: str = ""
+    ) -> Change:
         """Ask for runs."""
-        return self.front.submit(repo, ref, specs, overrides, who)
+        return self.front.submit(repo, ref, specs, overrides, who, key)
 
     def approve(self, repo: str, pull: int, commit: str, who: str) -> int:
         """Let held runs go."""

@@ -56,7 +56,9 @@ class RunnerSettings:
         host: address to listen on.
         port: TCP port, 0 for a free one.
         url: public address without a slash at its end; empty until the port is known.
+        allowed_hosts: further names that pages and API may be reached by.
         public_read: reading needs no token.
+        public_metrics: `/metrics` needs no token, on loopback.
         max_body_bytes: of a webhook.
         store: folder.
         database_url: PostgreSQL, None for SQLite.
@@ -78,7 +80,9 @@ class RunnerSettings:
     host: str
     port: int
     url: str
+    allowed_hosts: tuple[str, ...]
     public_read: bool
+    public_metrics: bool
     max_body_bytes: int
     store: Path
     database_url: str | None = field(repr=False)

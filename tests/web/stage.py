@@ -160,7 +160,9 @@ class Stage:
         state = self.queue[run_id].state
         return "over" if state == "done" else "cancelling" if state == "running" else "cancelled"
 
-    def submit(self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str) -> Change:
+    def submit(
+        self, repo: str, ref: str, specs: Sequence[str], overrides: Sequence[str], who: str, key: str = ""
+    ) -> Change:
         if ref == "nowhere":
             raise SpecError("there is no branch, tag or commit nowhere", hint="push it")
         self.asked.append(("submit", repo, ref, tuple(specs), tuple(overrides), who))
