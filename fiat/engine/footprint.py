@@ -4,7 +4,8 @@ Footprints are remembered in a file by what was looked at to find them, so that 
 changed and no more.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,9 @@ from fiat.git.mirror import Mirror
 from fiat.git.objects import ObjectReader
 from fiat.git.tree import EarlierTree, Files, Tree
 
+_MODULES_AHEAD = 4
+_BLOBS_AHEAD = 4096
+_AHEAD_LIMIT_BYTES = 16 << 10
 UNTOUCHED = "nothing that it reads changed"
 Narrowing = Literal["push", "pull_request", ""]
 
@@ -86,6 +90,7 @@ def affected(
         asked = tree_of_commit(mirror, triggers_at, objects) if triggers_at else specs_tree
         judge = _Judge(kept, (specs_tree, after, asked), objects, observed, narrowed_by)
         views = {name: (EarlierTree(after, found), Changed(found)) for name, found in edits.items()}
+        judge.prepare(path for path in specs if befores.get(path, "") in views)
         judged = tuple(judge.judge(path, views.get(befores.get(path, ""))) for path in specs)
     kept.save()
     return judged
@@ -106,8 +111,21 @@ class _Judge:
         self._specs, self._after, self._asked = trees
         self._tracer = Tracer(self._specs, self._after, objects)
         self._asked_tracer = Tracer(self._asked, self._asked, objects)
+        self._objects = objects
         self._observed = observed
         self._narrowed_by = narrowed_by
+
+    def prepare(self, paths: Iterable[str]) -> None:
+        """Read together what is surely read: specs of which nothing is remembered, and the modules beside them."""
+        entries = []
+        for path in paths:
+            if not self._kept.of(path):
+                folder = posixpath.dirname(path)
+                modules = [each for each in self._after.below(folder) if each.endswith(".py")]
+                beside = [each for each in modules if posixpath.dirname(each) == folder][:_MODULES_AHEAD]
+                entries += [self._specs.get(path), *(self._after.get(each) for each in beside)]
+        oids = [entry.oid for entry in entries if entry is not None and entry.is_file]
+        self._objects.keep(oids[:_BLOBS_AHEAD], _AHEAD_LIMIT_BYTES)
 
     def judge(self, path: str, view: tuple[EarlierTree, Changed] | None) -> Touched:
         """One spec; `view` is its earlier commit."""

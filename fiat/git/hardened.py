@@ -45,6 +45,7 @@ _CONFIG = {
     "fetch.recurseSubmodules": "false",
     "fetch.writeCommitGraph": "false",
     "gc.auto": "0",
+    "gc.cruftPacks": "true",
     "http.cookieFile": "",
     "http.followRedirects": "false",
     "http.lowSpeedLimit": "1000",

@@ -101,9 +101,10 @@ class Writer:
     def _write_entries(self, objects: ObjectReader, entries: Mapping[str, Blob]) -> None:
         for path, blob in entries.items():
             self._make_folder(path if blob.is_submodule else path.rpartition("/")[0])
-        for path, blob in entries.items():
-            if not blob.is_link and not blob.is_submodule:
-                self._write_file(objects, path, blob)
+        plain = {path: blob for path, blob in entries.items() if not blob.is_link and not blob.is_submodule}
+        objects.expect(blob.oid for blob in plain.values())
+        for path, blob in plain.items():
+            self._write_file(objects, path, blob)
         for path, blob in entries.items():
             if blob.is_link:
                 (self._place / path).symlink_to(objects.link(blob.oid))

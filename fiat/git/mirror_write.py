@@ -67,7 +67,7 @@ def tidy_up(place: Place, keep: Collection[str], *, timeout_s: float) -> None:
         around = place.here()
         for arguments, text in (
             (["update-ref", "--stdin"], given),
-            (["gc", "--quiet", f"--prune={KEPT_UNREACHABLE}"], b""),
+            (["gc", "--quiet", "--force", f"--prune={KEPT_UNREACHABLE}"], b""),
         ):
             said = run_git(arguments, around, given=text, timeout_s=timeout_s, keep=(lock,))
             if said.code:

@@ -3,8 +3,9 @@
 import os
 import selectors
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 from fiat.errors import EnvironmentFault, SpecError
@@ -13,6 +14,7 @@ from fiat.git.refs import check_oid
 
 LONGEST_TARGET_BYTES = 4096
 _CHUNK_BYTES = 1 << 20
+_WINDOW = 128
 
 
 class Unreadable(EnvironmentFault):
@@ -45,6 +47,24 @@ class ObjectReader:
         self._ready = selectors.DefaultSelector()
         self._ready.register(self._answer, selectors.EVENT_READ)
         self._rest = b""
+        self._ahead: deque[str] = deque()
+        self._asked: deque[str] = deque()
+        self._kept: dict[str, bytes] = {}
+
+    def expect(self, oids: Iterable[str]) -> None:
+        """Say which objects are read next, in this order: git is asked for some of them ahead.
+
+        Until the last of them was read, nothing else can be.
+        """
+        self._ahead.extend(check_oid(oid) for oid in oids)
+
+    def keep(self, oids: Collection[str], limit_bytes: int) -> None:
+        """Read blobs ahead and keep those that are not larger; each is given once by `read`."""
+        wanted = [oid for oid in dict.fromkeys(oids) if oid not in self._kept]
+        self.expect(wanted)
+        for oid in wanted:
+            with suppress(TooLarge):
+                self._kept[oid] = self.read(oid, limit_bytes)
 
     def read(self, oid: str, limit_bytes: int, *, kind: str = "blob") -> bytes:
         """The content of an object.
@@ -55,6 +75,11 @@ class ObjectReader:
             EnvironmentFault: git does not answer.
             SpecError: it is of another kind.
         """
+        if oid in self._kept and kind == "blob":
+            content = self._kept.pop(oid)
+            if len(content) > limit_bytes:
+                raise TooLarge(len(content))
+            return content
         size = self._begin(oid, kind)
         if size > limit_bytes:
             self._pass(size)
@@ -99,11 +124,12 @@ class ObjectReader:
         self._ready.close()
 
     def _begin(self, oid: str, kind: str) -> int:
-        try:
-            self._ask.write(f"{check_oid(oid)}\n".encode())
-            self._ask.flush()
-        except BrokenPipeError:
-            raise _gone() from None
+        if not self._asked and not self._ahead:
+            self._ahead.append(check_oid(oid))
+        if len(self._asked) <= _WINDOW // 2:
+            self._ask_for_more()
+        if self._asked.popleft() != oid:
+            raise ValueError("objects are read in another order than was said")
         words = self._line().split(b" ")
         if len(words) != 3:
             raise Unreadable(
@@ -114,6 +140,16 @@ class ObjectReader:
             self._pass(size)
             raise SpecError(f"{oid} is a {found}, not a {kind}")
         return size
+
+    def _ask_for_more(self) -> None:
+        """Send requests; so few that they fit into the pipe while git waits for us to read."""
+        more = [self._ahead.popleft() for _ in range(min(len(self._ahead), _WINDOW - len(self._asked)))]
+        try:
+            self._ask.write("".join(f"{oid}\n" for oid in more).encode())
+            self._ask.flush()
+        except BrokenPipeError:
+            raise _gone() from None
+        self._asked.extend(more)
 
     def _pass(self, size: int) -> None:
         for _ in self._take(size):

@@ -69,7 +69,8 @@ class Remote:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not be shown, in no form."""
-        return (self.token,) if self.token else ()
+        proxy = urlsplit(self.proxy).password if self.proxy else ""
+        return tuple(secret for secret in (self.token, proxy) if secret)
 
     def config(self) -> Mapping[str, str]:
         """Settings of git to reach it; the token goes to this host alone."""

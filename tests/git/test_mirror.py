@@ -199,6 +199,30 @@ def test_files_are_listed_with_their_modes_and_read(mirror: Mirror, upstream: Re
         assert objects.link(files["link"].oid) == "data.txt"
 
 
+def test_many_objects_are_asked_for_ahead_and_come_in_order(mirror: Mirror, upstream: Repository) -> None:
+    upstream.write({f"{number:03}": f"{number} " * (number * 50) for number in range(400)})
+    commit = upstream.commit({"large": "x" * 300_000})
+    mirror.fetch()
+    blobs = mirror.files(commit)
+    with mirror.objects() as objects:
+        objects.expect(blob.oid for blob in blobs.values())
+        for path, blob in blobs.items():
+            if path == "large":
+                with pytest.raises(TooLarge):
+                    objects.read(blob.oid, 250_000)
+            else:
+                assert objects.read(blob.oid, 250_000).decode() == f"{int(path)} " * (int(path) * 50)
+        objects.keep([blob.oid for blob in blobs.values()], 1000)
+        assert objects.read(blobs["001"].oid, 1000) == b"1 " * 50
+        assert objects.read(blobs["001"].oid, 1000) == b"1 " * 50
+        assert len(objects.read(blobs["large"].oid, 300_000)) == 300_000
+        with pytest.raises(TooLarge):
+            objects.read(blobs["002"].oid, 10)
+        objects.expect([blobs["300"].oid, blobs["301"].oid])
+        with pytest.raises(ValueError, match="another order"):
+            objects.read(blobs["301"].oid, 100)
+
+
 def test_a_commit_says_who_and_why_in_hostile_words(mirror: Mirror, upstream: Repository) -> None:
     upstream.commit({"a": "1"})
     first = upstream.git("rev-parse", "HEAD")

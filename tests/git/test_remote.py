@@ -82,6 +82,7 @@ def test_the_token_goes_to_its_own_host_and_shows_nowhere() -> None:
     assert "s3cret" not in repr(remote)
     assert "s3cret" not in str(remote.variables())
     assert remote.secrets == ("s3cret-token",)
+    assert Remote("https://git.example/a", proxy="http://me:pr0xy-word@proxy:3128").secrets == ("pr0xy-word",)
     assert not any("extraHeader" in key for key in Remote("ssh://git.example/a", token="x").config())
 
 
