@@ -13,7 +13,7 @@ from fiat.store.faults import newer_version
 from fiat.store.schema import Schema
 
 CONNECT_TIMEOUT_S = 10
-BUSY_TIMEOUT_S = 30
+BUSY_TIMEOUT_S = 30.0
 # A server that a broken network hides is given up after this time instead of hours.
 _NETWORK = {
     "keepalives": 1,
@@ -24,10 +24,10 @@ _NETWORK = {
 }
 # A process that was frozen in the middle of a transaction would keep every other one waiting: the server ends it.
 # What a server's settings could take from a commit's promise is put right.
-_SESSION = f"""
+_SESSION = """
     SET search_path TO fiat;
-    SET lock_timeout TO '{BUSY_TIMEOUT_S}s';
-    SET idle_in_transaction_session_timeout TO '{BUSY_TIMEOUT_S}s';
+    SET lock_timeout TO '{timeout_ms}ms';
+    SET idle_in_transaction_session_timeout TO '{timeout_ms}ms';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 # One writer at a time, as on SQLite: what a transaction read stays true until it commits. The number only has
@@ -46,15 +46,18 @@ class PostgresServer:
     Args:
         url: `postgresql://user@host/database`.
         schema: the tables it must have.
+        busy_timeout_s: how long to wait for another process's transaction, and how long the server waits for the next
+            word of a process within one.
 
     Raises:
         EnvironmentFault: psycopg is missing, the server can't be reached, its database is not UTF8, or the
             store there is of a newer version.
     """
 
-    def __init__(self, url: str, schema: Schema) -> None:
+    def __init__(self, url: str, schema: Schema, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.place = _without_password(url)
         self._url = url
+        self._session = _SESSION.format(timeout_ms=int(busy_timeout_s * 1000))
         self._driver = _load_driver()
         self._in_transaction = False
         self._connection = self._connect()
@@ -128,7 +131,7 @@ class PostgresServer:
                 client_encoding="utf8",
                 **_NETWORK,
             )
-            connection.execute(_SESSION)
+            connection.execute(self._session)
         except self._driver.Error as error:
             raise EnvironmentFault(
                 f"no connection to the store {self.place}: {_first_line(error)}",
