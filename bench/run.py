@@ -12,21 +12,28 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import affected
 import chain
+import claims
+import first_step
+import pages
+import resident
 import small_files
 import start
 import training
 import webhook
 from stopwatch import Line, show
 
-PARTS = ("start", "chain", "files", "training", "webhook")
+SPEC_PARTS = ("start", "chain", "files", "training")
+RUNNER_PARTS = ("webhook", "affected", "claims", "pages", "first-step", "resident")
+PARTS = (*SPEC_PARTS, *RUNNER_PARTS)
 RESULTS = Path(__file__).parent.parent / "bench-results.json"
 
 
 def main() -> None:
     """Read the arguments, measure, show."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats: a minute or two")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats: three minutes")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     parser.add_argument("--repeats", type=int, default=0, help="takes of each measurement; the median counts")
     options = parser.parse_args()
@@ -42,15 +49,30 @@ def main() -> None:
 
 def measure(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]:
     """The lines of one part."""
+    if part in RUNNER_PARTS:
+        return measure_runner(part, folder, quick=quick, repeats=repeats)
     if part == "start":
         return start.measure(folder, repeats=repeats)
     if part == "chain":
         return chain.measure(folder, sizes=(20, 60) if quick else (100, 300), repeats=repeats)
     if part == "files":
         return small_files.measure(folder, count=2_000 if quick else 50_000, repeats=repeats)
-    if part == "webhook":
-        return webhook.measure(folder, count=2_000 if quick else 20_000, repeats=min(repeats, 3))
     return training.measure(folder, seconds=5 if quick else 60, repeats=min(repeats, 2))
+
+
+def measure_runner(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]:
+    """The lines of one part about the runner."""
+    if part == "webhook":
+        return webhook.measure(folder, count=1_000 if quick else 10_000, repeats=min(repeats, 3))
+    if part == "affected":
+        return affected.measure(folder, count=1_000, repeats=repeats)
+    if part == "claims":
+        return claims.measure(folder, count=10_000, claims=100 if quick else 300, repeats=min(repeats, 3))
+    if part == "pages":
+        return pages.measure(folder, count=100_000 if quick else 1_000_000, takes=20 if quick else 100)
+    if part == "first-step":
+        return first_step.measure(folder, pushes=3 if quick else 10)
+    return resident.measure(folder, deliveries=500 if quick else 2_000, runs=10 if quick else 100)
 
 
 def document(lines: list[Line], *, quick: bool) -> dict[str, object]:

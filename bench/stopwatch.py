@@ -24,7 +24,7 @@ class Line:
         peer_name: who the peer is.
         most_ratio: limit for `ours / peer`; None for no limit.
         most: limit for `ours`; None for no limit.
-        unit: `s`, or empty for a plain number.
+        unit: `s`, `MiB`, or empty for a plain number.
     """
 
     what: str
@@ -120,6 +120,10 @@ def show(lines: Sequence[Line]) -> str:
 
 
 def _text(value: float, unit: str) -> str:
+    if unit == "MiB":
+        return f"{value:.0f} MiB"
     if unit != "s":
         return f"{value:.2f}"
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+    if value >= 1:
+        return f"{value:.2f} s"
+    return f"{value * 1000:.0f} ms" if value >= 0.01 else f"{value * 1000:.2g} ms"
