@@ -1,7 +1,7 @@
 """A commit that wants attention becomes runs: one for each spec that it touches, and a word about the others."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from fiat.errors import SpecError, Waiting
 from fiat.run.model import Verdict
 from fiat.run.queue import Change, QueuedRun
 from fiat.run.report import Addressed
+from fiat.spec.model import Spec
 from fiat.store.store import Store
 
 _JUDGED = frozenset({"pass", "warn"})
@@ -48,6 +49,7 @@ class Splitter:
     footprints: Path
     new_id: Callable[[], str]
     now: Callable[[], datetime]
+    _seen_reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def split(self, change: Change) -> None:
         """Fetch the commit, see what it is and touches, and queue its runs, in one transaction.
@@ -67,7 +69,7 @@ class Splitter:
         try:
             reads = self._specs(watched, change)
         except SpecError as error:
-            self._end(change, "error", error.message)
+            self._end(change, "fail", str(error).partition("\n")[0])
             return
         for read in _named_apart(reads):
             runs.extend(self._runs_of(watched, change, read))
@@ -100,13 +102,10 @@ class Splitter:
         if change.ref in gone or not mirror.on_branch(change.commit, change.ref):
             return f"the commit is not on {short_ref(change.ref)}"
         head = mirror.commit_of(change.ref)
-        if change.purpose == "push" and head != change.commit and self._newer_waits(change, head):
+        if change.purpose == "push" and head != change.commit:
+            # Whether its webhook came late or the branch moved on meanwhile: the head has a change of its own, or gets one.
             return f"superseded by {head[:SHORT]}"
         return ""
-
-    def _newer_waits(self, change: Change, head: str) -> bool:
-        latest = self.store.changes.latest(change.repo, change.purpose, change.ref, 0)
-        return latest is not None and latest.id > change.id and latest.commit == head
 
     def _specs(self, watched: Watched, change: Change) -> list[Read]:
         """Specs of the change; those that it does not touch are not loaded."""
@@ -125,6 +124,7 @@ class Splitter:
             cache=self.footprints,
             specs_at=at if change.fork else "",
             narrowed_by=_NARROWING.get(change.purpose, ""),
+            triggers_at=self._base(watched, change),
         )
         reads = self._read(watched, change, at, [item.path for item in judged if item.touched])
         quiet = [Read(item.path, known_name=item.name) for item in judged if not item.touched]
@@ -138,6 +138,18 @@ class Splitter:
         if not base:
             raise SpecError(f"the branch {short_ref(change.ref)} is not there")
         return base
+
+    def _base(self, watched: Watched, change: Change) -> str:
+        """Head of the branch that a pull request wants to go to: its specs say what pull requests start."""
+        return watched.mirror.commit_of(change.ref) if change.purpose == "pull_request" else ""
+
+    def _trigger_spec(self, watched: Watched, change: Change, read: Read) -> Spec | None:
+        """The base branch's spec of a pull request; None where there is none: then its own says what starts it."""
+        base = self._base(watched, change)
+        if not base or change.fork or read.path not in watched.mirror.files(base):
+            return None
+        (theirs,) = self._read(watched, change, base, [read.path])
+        return theirs.loaded.spec if theirs.loaded is not None else None
 
     def _read(self, watched: Watched, change: Change, at: str, paths: Sequence[str]) -> tuple[Read, ...]:
         return self.specs.read(watched, at, paths, ref=ref_word(change), overrides=change.overrides)
@@ -157,22 +169,29 @@ class Splitter:
     def _befores(self, watched: Watched, change: Change, paths: Sequence[str]) -> dict[str, str]:
         """The commit that each spec is compared with; a spec without one runs."""
         if change.purpose == "pull_request":
-            base = watched.mirror.commit_of(change.ref)
+            base = self._base(watched, change)
             common = watched.mirror.merge_base(change.commit, base) if base else ""
             return dict.fromkeys(paths, common) if common else {}
-        judged = self.store.queue.last_judged(change.repo, change.purpose, change.ref)
-        return {path: last.commit for path in paths if (last := judged.get(path)) and last.verdict in _JUDGED}
+        # Only a good end counts. Of a run that goes on, or broke, nobody knows what it does or did to a target: going
+        # back to the commit before it must run, though nothing differs from what was judged last.
+        last = self.store.queue.last_runs(change.repo, change.purpose, change.ref)
+        return {path: run.commit for path in paths if (run := last.get(path)) and run.verdict in _JUDGED}
 
     def _observed(self, spec: str) -> tuple[str, ...]:
         """Files that the last run of a spec was seen to read beyond what reading its code tells."""
         recent = self.store.runs.newest(spec=spec, limit=1)
         if not recent:
             return ()
-        found: set[str] = set()
-        for step in self.store.runs.find(recent[0].id).steps:
-            result = self.store.results.find(step.fingerprint) if step.fingerprint else None
-            found.update(result.observed if result is not None else ())
-        return tuple(sorted(found))
+        run_id, state = recent[0].id, recent[0].state
+        if run_id not in self._seen_reads:
+            found: set[str] = set()
+            for step in self.store.runs.find(run_id).steps:
+                result = self.store.results.find(step.fingerprint) if step.fingerprint else None
+                found.update(result.observed if result is not None else ())
+            if state != "done":
+                return tuple(sorted(found))
+            self._seen_reads[run_id] = tuple(sorted(found))
+        return self._seen_reads[run_id]
 
     def _runs_of(
         self, watched: Watched, change: Change, read: Read
@@ -185,7 +204,7 @@ class Splitter:
         if read.loaded is None:
             return [(replace(over, verdict="pass", reason=NO_CHANGE), ())]
         spec = read.loaded.spec
-        if not wanted(spec, change):
+        if not wanted(self._trigger_spec(watched, change, read) or spec, change):
             return []
         group, supersede = group_of(spec, change)
         run = replace(run, group=group, supersede=supersede)

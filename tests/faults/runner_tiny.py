@@ -4,6 +4,7 @@ The chain's steps write into a ledger outside of the store whenever they are exe
 twice; and a trigger of the database itself writes down each result that is committed.
 """
 
+import fcntl
 import sqlite3
 import time
 import uuid
@@ -21,10 +22,10 @@ import psycopg
 from onnx import TensorProto, helper
 
 from fiat.store.store import Store, open_store
+from tests.e2e.repo_stage import FINAL, MONA
 from tests.e2e.runner_stage import Answer, RunnerStage, runner_stage
 
 UMBRELLA, CHAIN, MODEL = "fiat/push", "fiat/push/chain", "fiat/push/scale"
-FINAL = ("success", "failure", "error")
 STEPS = ("one", "two", "three")
 _WITNESS = ("CREATE TABLE witness (fingerprint TEXT, run TEXT, step TEXT)",)
 _SQLITE_TRIGGERS = tuple(
@@ -76,7 +77,7 @@ class TinyRunner:
 
     # What is pushed.
 
-    def chain(self, salt: object, *, sleep_s: float = 0.05, name: str = "chain", more: str = "") -> str:
+    def chain(self, salt: object, *, sleep_s: float = 0.05, name: str = "chain", code: str = "") -> str:
         """Text of a spec of three steps, each made of the one before; whose `salt` makes all of it new."""
         lines = ["fiat: 1", f"name: {name}", f"params: {{salt: {salt}}}", "steps:"]
         before = ""
@@ -86,9 +87,10 @@ class TinyRunner:
             noted = f"echo {step} {salt} $FIAT_RUN >> {self.ledger}"
             made = f"cat {{{before}.o}} > {{out.o}}; " if before else ""
             command = f"{taken}; {noted}; sleep {sleep_s}; {made}echo {step} {salt} >> {{out.o}}"
-            lines += [f"  {step}:", f'    run: "{command}"', "    out: {o: file}", "    code: []"]
+            lines += [f"  {step}:", f'    run: "{command}"', "    out: {o: file}"]
+            lines += [f'    code: ["{code}"]' if code else "    code: []"]
             before = step
-        return "\n".join(lines) + "\n" + more
+        return "\n".join(lines) + "\n"
 
     def scale(self, by: int) -> dict[str, str]:
         """A spec that deploys the model that multiplies by a number, and what it needs."""
@@ -122,7 +124,7 @@ class TinyRunner:
         stage = self.stage
         before = stage.remote_head(branch)
         commit = stage.commit(files, f"for {branch}")
-        stage.run_git("push", "-q", "--force", stage.git.url("acme/models"), f"HEAD:refs/heads/{branch}")
+        stage.run_git("push", "-q", "--force", stage.address, f"HEAD:refs/heads/{branch}")
         pushed = Pushed(commit, branch, before)
         self.pushed.append(pushed)
         if tell:
@@ -143,19 +145,8 @@ class TinyRunner:
 
     def answer_to(self, pushed: Pushed) -> Answer:
         """The runner's answer to the webhook of a push."""
-        body = {
-            "ref": f"refs/heads/{pushed.branch}",
-            "before": pushed.before,
-            "after": pushed.commit,
-            "created": pushed.before == "0" * 40,
-            "deleted": pushed.commit == "0" * 40,
-            "forced": False,
-            "repository": self.stage.repository,
-            "sender": {"id": 7, "login": "mona"},
-            "pusher": {"name": "mona"},
-            "commits": [],
-        }
-        return self.stage.tell("push", body, delivery=pushed.delivery)
+        event, body = self.stage.place.push(f"refs/heads/{pushed.branch}", pushed.commit, pushed.before, MONA)
+        return self.stage.tell(event, body, delivery=pushed.delivery)
 
     # What came of it.
 
@@ -176,6 +167,37 @@ class TinyRunner:
             return all(self.is_final(commit) and commit not in open_ones for commit in commits)
 
         self.stage.wait(over, f"{[commit[:8] for commit in commits]} to be over", timeout_s)
+
+    def wait_executed(self, step: str, salt: str, timeout_s: float = 60.0) -> None:
+        """Wait until a step of a chain has begun."""
+        self.stage.wait(lambda: self.executions()[step, salt], f"{step} of {salt} to begin", timeout_s)
+
+    def looks(self) -> int:
+        """How often git was asked for something over HTTP."""
+        return sum("info/refs" in asked.path for asked in list(self.stage.git.asked))
+
+    def look(self, *, since: int | None = None) -> None:
+        """Wait until the runner has looked at git, twice more or since it was asked so often, and has split what it saw."""
+        wanted = (self.looks() if since is None else since) + 2
+        self.stage.wait(lambda: self.looks() >= wanted, "a look at git", 30)
+        still = "SELECT id FROM changes WHERE state = 'new'"
+        self.stage.wait(lambda: not self.execute(still), "every change to be split", 30)
+
+    def phase_of(self, commit: str) -> str:
+        """The phase of the newest run of a commit, empty while there is none."""
+        rows = self.execute(
+            f"SELECT phase FROM queue WHERE commit_id = '{commit}' AND state = 'running' ORDER BY id DESC"
+        )
+        return str(rows[0][0]) if rows else ""
+
+    @contextmanager
+    def target_held(self) -> Iterator[None]:
+        """Hold the lock of the deployed model, as another deploy would: who deploys now waits in the middle of it."""
+        shelf = self.stage.shelf / "models" / ".scale"
+        shelf.mkdir(parents=True, exist_ok=True)
+        with (shelf / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the runner's database."""
@@ -226,14 +248,18 @@ class TinyRunner:
 
     def check_database(self) -> None:
         """Each acknowledged push made one change; a commit has at most one run of a spec; no result came twice."""
-        if not self.database_url:
-            assert self.execute("PRAGMA integrity_check") == [("ok",)]
+        self.check_ends()
         changes = Counter(row[0] for row in self.execute("SELECT commit_id FROM changes"))
         for pushed in self.told:
             assert changes[pushed.commit] == 1, f"{pushed} made {changes[pushed.commit]} changes"
         assert max(changes.values(), default=0) <= 1, changes
         runs = Counter(self.execute("SELECT commit_id, spec FROM queue"))
         assert max(runs.values(), default=0) <= 1, runs
+
+    def check_ends(self) -> None:
+        """Nothing is open in the database, and no result was committed twice."""
+        if not self.database_url:
+            assert self.execute("PRAGMA integrity_check") == [("ok",)]
         assert self.execute("SELECT id, state FROM queue WHERE state <> 'done'") == []
         assert self.execute("SELECT id, state FROM changes WHERE state <> 'done'") == []
         assert self.execute("SELECT id FROM runs WHERE state = 'running'") == []
@@ -282,7 +308,7 @@ def tiny_runner(
     """A world with such a runner, not started yet. Its code runs without a sandbox, so that it can write the ledger."""
     with runner_stage(folder, workers=workers, flavour=flavour) as stage:
         stage.settings["sandbox"] = {"kind": "none"}
-        stage.settings["repositories"][0]["branches"] = ["*"]
+        stage.entry["branches"] = ["*"]
         stage.settings.update(settings)
         if database_url:
             stage.environment["DATABASE_URL"] = database_url
@@ -301,8 +327,3 @@ def scaling_model(factor: int) -> bytes:
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     return bytes(made.SerializeToString())
-
-
-def runs_of(tiny: TinyRunner, commit: str) -> list[dict[str, Any]]:
-    """Runs of a commit as the API has them, the newest first."""
-    return [run for run in tiny.stage.runs() if run["commit"] == commit]

@@ -18,7 +18,7 @@ __all__ = ["postgres"]  # the fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SEED = int(os.environ.get("FIAT_KILL_SEED", "31"))
-IN_FLIGHT = 4
+IN_FLIGHT = 6
 BRANCHES = ("main", "release", "next")
 
 
@@ -87,7 +87,7 @@ def end(process: psutil.Process) -> None:
 
 def kill_and_see(tiny: TinyRunner, kills: int, seed: int, factors: tuple[int, ...] = ()) -> None:
     """Push and kill, then let it end and look at every promise."""
-    print(f"seed {seed}: FIAT_KILL_SEED={seed} repeats it")
+    print(f"FIAT_KILL_SEED={SEED} repeats this")
     killer = Killer(tiny, random.Random(seed), factors)
     stage = tiny.stage
     for branch in BRANCHES:
@@ -116,7 +116,9 @@ def kill_and_see(tiny: TinyRunner, kills: int, seed: int, factors: tuple[int, ..
     assert {"main", "worker"} <= set(killer.kills)
 
 
-def test_seventy_kills_on_sqlite_lose_nothing_double_nothing_and_leave_the_right_model(tmp_path: Path) -> None:
+def test_seventy_kills_on_sqlite_lose_nothing_double_nothing_and_leave_the_right_model(
+    tmp_path: Path,
+) -> None:
     with tiny_runner(tmp_path, limits={"attempts": 60}) as tiny:
         tiny.watch_results()
         tiny.add_models(1, 2)

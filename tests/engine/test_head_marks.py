@@ -1,0 +1,64 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fiat.engine.head_marks import HeadMarks
+from fiat.run.queue import Change
+from fiat.store.store import Store, open_store
+
+MAIN = "refs/heads/main"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "state", now=lambda: datetime.now(UTC)) as opened:
+        yield opened
+
+
+def told(store: Store, number: int, commit: str, ref: str = MAIN, serial: int = 0) -> None:
+    change = Change(id=f"{number:04}", repo="acme/models", commit=commit, purpose="push", ref=ref, serial=serial)
+    assert store.changes.add(change)
+
+
+def test_a_head_without_a_change_needs_one_and_one_with_a_change_does_not(store: Store) -> None:
+    marks = HeadMarks(store)
+    assert not marks.has_change("acme/models", MAIN, "a" * 40, "")
+    told(store, 1, "a" * 40, ref="refs/heads/other")
+    assert not marks.has_change("acme/models", MAIN, "a" * 40, "")
+    told(store, 2, "a" * 40)
+    assert marks.has_change("acme/models", MAIN, "a" * 40, "")
+
+
+def test_a_webhook_that_came_late_asks_for_nothing_more(store: Store) -> None:
+    marks = HeadMarks(store)
+    told(store, 1, "a" * 40)
+    told(store, 2, "c" * 40)
+    told(store, 3, "b" * 40)
+    assert marks.has_change("acme/models", MAIN, "c" * 40, "a" * 40)
+
+
+def test_a_branch_that_was_set_back_needs_a_change_more_and_then_has_it(store: Store) -> None:
+    marks = HeadMarks(store)
+    told(store, 1, "a" * 40)
+    told(store, 2, "b" * 40)
+    marks.note_one("acme/models", MAIN, "b" * 40)
+    before = marks.of("acme/models")[MAIN]
+    assert not marks.has_change("acme/models", MAIN, "a" * 40, before)
+    told(store, 3, "a" * 40, serial=1)
+    assert marks.has_change("acme/models", MAIN, "a" * 40, before)
+
+
+def test_a_head_is_not_compared_with_one_that_was_forgotten(store: Store) -> None:
+    told(store, 1, "a" * 40)
+    assert not HeadMarks(store).has_change("acme/models", MAIN, "a" * 40, "f" * 40)
+
+
+def test_heads_of_a_repository_are_remembered_by_ref(store: Store) -> None:
+    marks = HeadMarks(store)
+    marks.note("acme/models", {MAIN: "a" * 40, "refs/heads/" + "x" * 4000: "b" * 40})
+    marks.note_one("acme/models", MAIN, "c" * 40)
+    assert marks.of("acme/models")[MAIN] == "c" * 40
+    assert len(marks.of("acme/models")) == 2
+    assert marks.of("acme/other") == {}
