@@ -9,10 +9,11 @@ from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError
 from fiat.ports.forge import Pull
-from fiat.run.queue import Change
+from fiat.run.queue import Change, check_word
 from fiat.store.store import Store
 
 SHORT = 10
+_BY_ITSELF = ("push", "pull_request")
 
 
 @dataclass
@@ -120,16 +121,29 @@ class Asks:
             made_at=self.now(),
         )
 
-    def commit_change(self, watched: Watched, commit: str, cause: str) -> Change:
-        """A change like the last one of a commit.
+    def last_change(self, repo: str, commit: str, word: str = "") -> Change | None:
+        """The last change of a commit that came by itself, by a push or a pull request; None when it had none.
+
+        One that a person, a clock or new data brought is no example: a rollback deploys though the branch has moved on.
+
+        Args:
+            repo: the repository's name.
+            commit: full hash.
+            word: only one that speaks in this check, see `check_word`; left out: any.
+        """
+        known = self.store.changes.of_commit(repo, commit)
+        own = [one for one in known if one.purpose in _BY_ITSELF and word in ("", check_word(one))]
+        return own[-1] if own else None
+
+    def commit_change(self, watched: Watched, commit: str, cause: str, word: str = "") -> Change:
+        """A change like the last one of a commit, see `last_change`.
 
         Raises:
             SpecError: the commit had no run yet.
         """
-        known = self.store.changes.of_commit(watched.policy.name, commit)
-        if not known:
+        last = self.last_change(watched.policy.name, commit, word)
+        if last is None:
             raise SpecError(f"commit {commit[:10]} had no run yet")
-        last = known[-1]
         return replace(
             last,
             id=self.new_id(),

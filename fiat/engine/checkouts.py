@@ -52,6 +52,21 @@ class Checkouts:
             os.utime(path)
         return path
 
+    def begin(self, boot: str) -> None:
+        """Remove what was laid out before the machine was started: a layout is whole, but not durable over a power cut.
+
+        Args:
+            boot: names this start of the machine.
+        """
+        mark = self.folder / "boot"
+        with disk_faults(mark):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if mark.exists() and mark.read_text() == boot:
+                return
+            for path in self.folder.glob("*__*/*"):
+                remove_layout(path)
+            mark.write_text(boot)
+
     def sweep(self, older_than_s: float, now_s: float) -> int:
         """Remove folders that nobody has used for so long.
 

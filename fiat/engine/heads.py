@@ -2,16 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from fiat.engine.intake import pulled
+from fiat.engine.asks import Asks
 from fiat.engine.policy import TAGS
-from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
 from fiat.ports.forge import Pull
-from fiat.run.delivery import PullChanged
 from fiat.run.queue import Change
 from fiat.store.store import Store
 
@@ -25,21 +22,14 @@ class Heads:
 
     Attributes:
         store: with the changes.
-        telling: words for forges.
-        new_id: gives the id of a change.
-        now: the clock, aware UTC.
+        asks: adds what is missing.
     """
 
     store: Store
-    telling: Telling
-    new_id: Callable[[], str]
-    now: Callable[[], datetime]
+    asks: Asks
 
-    def look(self, watched: Watched) -> int:
+    def look(self, watched: Watched) -> None:
         """Ask git for its heads (no API call) and add what is missing.
-
-        Returns:
-            How many changes were added.
 
         Raises:
             Waiting: the server can't be reached.
@@ -47,12 +37,11 @@ class Heads:
         """
         heads = watched.mirror.heads(pulls=watched.forge is not None)
         old_tags = self._old_tags(watched, heads)
-        added = 0
         for ref, commit in heads.items():
             if watched.policy.watches(ref) and old_tags.get(ref) != commit:
-                added += self._pushed(watched, ref, commit)
+                self._pushed(watched, ref, commit)
         pulls = {int(found[1]): commit for ref, commit in heads.items() if (found := _PULL.fullmatch(ref))}
-        return added + self._pulls(watched, pulls)
+        self._pulls(watched, pulls)
 
     def _old_tags(self, watched: Watched, heads: Mapping[str, str]) -> Mapping[str, str]:
         """Watched tags that were there when the repository was first looked at: years of releases need no run."""
@@ -69,46 +58,43 @@ class Heads:
         found: dict[str, str] = json.loads(known)
         return found
 
-    def _pushed(self, watched: Watched, ref: str, commit: str) -> bool:
+    def _pushed(self, watched: Watched, ref: str, commit: str) -> None:
         repo = watched.policy.name
         latest = self.store.changes.latest(repo, "push", ref, 0)
         if latest is not None and latest.commit == commit:
-            return False
-        return self._add(
+            return
+        self.asks.add(
             Change(
-                id=self.new_id(),
+                id=self.asks.new_id(),
                 repo=repo,
                 commit=commit,
                 purpose="push",
                 ref=ref,
                 cause="found in git",
-                made_at=self.now(),
+                made_at=self.asks.now(),
             )
         )
 
-    def _pulls(self, watched: Watched, heads: Mapping[int, str]) -> int:
+    def _pulls(self, watched: Watched, heads: Mapping[int, str]) -> None:
         """Changes of open pull requests; the forge is asked only when a head is another than last time."""
         if watched.forge is None:
-            return 0
+            return
         key = f"pulls {watched.policy.name}"
         now = json.dumps({str(number): commit for number, commit in sorted(heads.items())})
         if (self.store.marks.get(key) or "{}") == now:
-            return 0
+            return
         pulls = watched.forge.pulls()
-        added = sum(self._pull(watched, pull) for pull in pulls)
+        for pull in pulls:
+            self._pull(watched, pull)
         self._close(watched, pulls)
         # Marked last: after a kill in between we look again.
         self.store.marks.set(key, now)
-        return added
 
-    def _pull(self, watched: Watched, pull: Pull) -> bool:
+    def _pull(self, watched: Watched, pull: Pull) -> None:
         latest = self.store.changes.latest(watched.policy.name, "pull_request", pull.base_ref, pull.number)
         if latest is not None and latest.commit == pull.commit:
-            return False
-        happening = PullChanged(
-            pull.number, "updated", pull.commit, pull.head_ref, pull.base_ref, pull.fork, pull.head_repo_id
-        )
-        return self._add(pulled(watched.policy, happening, "", self.new_id(), self.now()))
+            return
+        self.asks.add(self.asks.pull_change(watched, pull, f"pull request {pull.number}"))
 
     def _close(self, watched: Watched, still_open: Sequence[Pull]) -> None:
         """What waits for approval in a pull request that was closed waits no longer."""
@@ -116,8 +102,4 @@ class Heads:
         held = self.store.queue.newest(repo=watched.policy.name, state="held", limit=_HELD_LOOKED_AT)
         for run in held:
             if run.pull and run.pull not in numbers:
-                self.store.queue.cancel(run.id, "the pull request was closed", self.telling)
-
-    def _add(self, change: Change) -> bool:
-        change = replace(change, serial=self.store.changes.next_serial(change))
-        return self.store.changes.add(change, self.telling.change(change))
+                self.store.queue.cancel(run.id, "the pull request was closed", self.asks.telling)

@@ -1,6 +1,6 @@
 """What a delivery asks for: pure, so that the web may ask before it answers. Git decides later whether it is true."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,14 +59,14 @@ def asked(
                 )
         elif isinstance(happening, Pulled):
             if happening.action in _WANTS_RUN and happening.commit:
-                changes.append(pulled(repo, happening, delivery.sender_name, new_id(), now))
+                changes.append(_pulled(repo, happening, delivery.sender_name, new_id(), now))
             later = later or happening.action == "closed"
         elif isinstance(happening, Commented | Rerequested):
             later = True
     return Asked(repo, tuple(changes), later)
 
 
-def pulled(repo: RepoPolicy, happening: Pulled, by: str, change_id: str, now: datetime) -> Change:
+def _pulled(repo: RepoPolicy, happening: Pulled, by: str, change_id: str, now: datetime) -> Change:
     """The change of a pull request's head."""
     return Change(
         id=change_id,
@@ -93,8 +93,3 @@ def find_repo(delivery: Delivery, repositories: Sequence[RepoPolicy]) -> RepoPol
         elif repo.name.lower() == delivery.repo_name.lower():
             return repo
     return None
-
-
-def by_name(repositories: Sequence[RepoPolicy]) -> Mapping[str, RepoPolicy]:
-    """Repositories by their names."""
-    return {repo.name: repo for repo in repositories}

@@ -84,10 +84,6 @@ class Reconciler:
             if still_ours():
                 self._guarded(f"change {change.id}", partial(self._split, change))
 
-    def paused(self) -> Mapping[str, str]:
-        """What is tried again later, with the reason: for people and `/readyz`."""
-        return {name: pause.reason for name, pause in self._pauses.items()}
-
     def hint(self, repo: str) -> None:
         """Look at this repository in the next round."""
         self._looked_s.pop(repo, None)

@@ -1,18 +1,18 @@
-"""The specs of a commit: loaded from its laid out folder, remembered by the content of their own folders."""
+"""The specs of a commit, read from git's objects; for their triggers remembered by the content of their folders."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from fiat.engine.checkouts import Checkouts
+from fiat.engine.footprint_specs import load_specs_at
 from fiat.engine.watched import Watched
-from fiat.errors import FiatError, SpecError, SpecErrors
+from fiat.errors import SpecError, SpecErrors
+from fiat.git.objects import TooLarge
 from fiat.plan.fingerprint import digest_json
-from fiat.spec.files import read_spec_file
-from fiat.spec.load import LoadedSpec, load_spec
+from fiat.spec.load import LoadedSpec
 from fiat.spec.section import NAME_PATTERN
-from fiat.spec.yaml_events import parse
+from fiat.spec.yaml_events import MAX_BYTES, parse
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,14 @@ class Read:
 
     Attributes:
         path: relative to the top of the repository.
-        loaded: the spec; None when it is wrong.
+        loaded: the spec; None when it is wrong, or was not asked for.
         errors: what is wrong with it, each with its place.
-        root: the laid out commit that it was read from.
         known_name: its name where it was not loaded.
     """
 
     path: str
     loaded: LoadedSpec | None = None
     errors: tuple[SpecError, ...] = ()
-    root: Path = Path()
     known_name: str = ""
 
     @property
@@ -45,66 +43,48 @@ class Read:
 
 @dataclass
 class SpecsAt:
-    """Reads specs at commits.
+    """Reads specs at commits."""
 
-    Attributes:
-        checkouts: where commits are laid out.
-    """
-
-    checkouts: Checkouts
     _seen: dict[str, Read] = field(default_factory=dict)
 
     def read(
-        self,
-        watched: Watched,
-        commit: str,
-        paths: Sequence[str],
-        *,
-        ref: str,
-        overrides: Sequence[str] = (),
+        self, watched: Watched, commit: str, paths: Sequence[str], *, ref: str, overrides: Sequence[str] = ()
     ) -> tuple[Read, ...]:
         """Load spec files of a commit, with the same words for `${commit}` and `${ref}` as a run has.
 
         Raises:
-            EnvironmentFault: git or the disk refused; a faulty spec is no exception.
+            EnvironmentFault: git refused; a faulty spec is no exception.
         """
         if not paths:
             return ()
-        root = self.checkouts.at(watched, commit)
-        return tuple(read_spec(root, path, commit=commit, ref=ref, overrides=overrides) for path in paths)
+        builtins = {"commit": commit, "ref": ref or commit}
+        found = load_specs_at(watched.mirror, commit, paths, builtins=builtins, overrides=overrides)
+        return tuple(_read(watched, commit, path, found[path]) for path in paths)
 
     def cards(self, watched: Watched, commit: str, paths: Sequence[str]) -> tuple[Read, ...]:
         """The same for all specs of a branch's head, for their triggers: read once for each content of their folders."""
-        blobs: Mapping[str, str] | None = None
-        found = []
-        for path in paths:
-            if blobs is None:
-                blobs = {name: blob.oid for name, blob in watched.mirror.files(commit).items()}
-            key = f"{watched.policy.name} {path} {_folder_digest(blobs, path)}"
-            if key not in self._seen:
-                self._seen[key] = self.read(watched, commit, [path], ref="")[0]
-            found.append(self._seen[key])
-        return tuple(found)
+        blobs = {name: blob.oid for name, blob in watched.mirror.files(commit).items()} if paths else {}
+        keys = {path: f"{watched.policy.name} {path} {_folder_digest(blobs, path)}" for path in paths}
+        new = [path for path in paths if keys[path] not in self._seen]
+        for read in self.read(watched, commit, new, ref=""):
+            self._seen[keys[read.path]] = read
+        return tuple(self._seen[keys[path]] for path in paths)
 
 
-def read_spec(root: Path, path: str, *, commit: str, ref: str, overrides: Sequence[str] = ()) -> Read:
-    """Load one spec file of a laid out commit."""
-    try:
-        builtins = {"commit": commit, "ref": ref or commit}
-        loaded = load_spec(root / path, root=root, overrides=tuple(overrides), builtins=builtins)
-    except SpecErrors as errors:
-        return Read(path, None, tuple(errors.errors), root, _name_in(root, path))
-    except FiatError as error:
-        wrong = SpecError(error.message, hint=error.hint, where=error.where)
-        return Read(path, None, (wrong,), root, _name_in(root, path))
-    return Read(path, loaded, (), root)
+def _read(watched: Watched, commit: str, path: str, found: LoadedSpec | SpecErrors) -> Read:
+    if isinstance(found, SpecErrors):
+        return Read(path, None, tuple(found.errors), _name_in(watched, commit, path))
+    return Read(path, found)
 
 
-def _name_in(root: Path, path: str) -> str:
+def _name_in(watched: Watched, commit: str, path: str) -> str:
     """The name that a faulty spec gives itself, so that its check is the one that people know; empty without one."""
+    blob = watched.mirror.files(commit).get(path)
+    if blob is None:
+        return ""
     try:
-        tree = parse(*read_spec_file(root / path, root=root))
-    except SpecError:
+        tree = parse(watched.mirror.read(blob.oid, MAX_BYTES), path)
+    except (SpecError, TooLarge):
         return ""
     node = tree.value.get("name") if isinstance(tree.value, dict) else None
     name = node.value if node is not None else None

@@ -1,10 +1,8 @@
 """A watched repository with what the engine reaches it by."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fiat.engine.policy import RepoPolicy
-from fiat.errors import Stalled
 from fiat.git.mirror import Mirror
 from fiat.ports.forge import Forge
 
@@ -22,14 +20,3 @@ class Watched:
     policy: RepoPolicy
     mirror: Mirror
     forge: Forge | None
-
-
-def watched_by_name(repos: Mapping[str, Watched], name: str) -> Watched:
-    """The repository of that name.
-
-    Raises:
-        Stalled: the operator has taken it out of the settings.
-    """
-    if name not in repos:
-        raise Stalled(f"{name} is no longer watched", hint="put it back under `repositories`")
-    return repos[name]

@@ -135,11 +135,6 @@ class Mirror:
         with self.objects() as reader:
             return read_commit(reader.read(check_oid(commit), COMMIT_LIMIT_BYTES, kind="commit"))
 
-    def tree_of(self, commit: str) -> str:
-        """Name of a commit's tree: the same for commits with the same files."""
-        name = f"{check_oid(commit)}^{{tree}}"
-        return self._must(commit, "rev-parse", "--verify", "--end-of-options", name).decode().strip()
-
     def files(self, commit: str) -> Mapping[str, Blob]:
         """Every file, symlink and submodule of a commit by its path. Paths are hostile text."""
         return read_tree(self._must(commit, "ls-tree", "-r", "-z", "--full-tree", check_oid(commit)))

@@ -6,7 +6,8 @@ from fiat.web.app import create_app
 from fiat.web.listener import make_server
 from fiat.web.settings import WebSettings
 from fiat.wiring.desk import utc_now
-from fiat.wiring.runner import Runner, bind, session_key
+from fiat.wiring.runner import Runner
+from fiat.wiring.runner_listen import bind, session_key
 from fiat.wiring.runner_parts import make_parts
 from fiat.wiring.runner_settings import RunnerSettings
 

@@ -8,12 +8,11 @@ from pydantic import ValidationError
 
 from fiat.engine.checkouts import Checkouts
 from fiat.engine.policy import short_ref
-from fiat.engine.specs_at import read_spec
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError, SpecErrors
 from fiat.run.queue import QueuedRun
 from fiat.spec.coherence import find_contradictions
-from fiat.spec.load import LoadedSpec, digest
+from fiat.spec.load import LoadedSpec, digest, load_spec
 from fiat.spec.model import Spec
 
 # What a pull request may say but not yet decide: it is judged by what is in force where it wants to go.
@@ -51,16 +50,18 @@ def errand_spec(run: QueuedRun, watched: Watched, checkouts: Checkouts) -> Erran
     if run.fork:
         if not base:
             raise SpecError(f"the branch {short_ref(run.ref)} is not there")
-        theirs = checkouts.at(watched, base)
-        return ErrandSpec(_load(theirs, run), root)
+        return ErrandSpec(_load(checkouts.at(watched, base), run), root)
     loaded = _load(root, run)
     if not base or not (checkouts.at(watched, base) / run.spec_path).is_file():
         return ErrandSpec(loaded, root)
-    read = read_spec(checkouts.at(watched, base), run.spec_path, commit=run.commit, ref=_ref(run))
-    if read.loaded is None:
-        return ErrandSpec(loaded, root)
-    changed = _changes(read.loaded.config, loaded.config)
-    return ErrandSpec(_in_force(loaded, read.loaded, run), root, changed)
+    try:
+        theirs = _load(checkouts.at(watched, base), run)
+    except SpecErrors:
+        return ErrandSpec(
+            loaded, root
+        )  # what is in force is broken: there is nothing to judge by but its own
+    changed = _changes(theirs.config, loaded.config)
+    return ErrandSpec(_in_force(loaded, theirs, run), root, changed)
 
 
 def _base_commit(run: QueuedRun, watched: Watched) -> str:
@@ -79,10 +80,8 @@ def _ref(run: QueuedRun) -> str:
 
 
 def _load(root: Path, run: QueuedRun) -> LoadedSpec:
-    read = read_spec(root, run.spec_path, commit=run.commit, ref=_ref(run), overrides=run.overrides)
-    if read.loaded is None:
-        raise SpecErrors(list(read.errors))
-    return read.loaded
+    builtins = {"commit": run.commit, "ref": _ref(run)}
+    return load_spec(root / run.spec_path, root=root, overrides=run.overrides, builtins=builtins)
 
 
 def _changes(

@@ -6,19 +6,12 @@ and tried again, and stops none of the others.
 
 import os
 import random
-import secrets
-import socket
-import subprocess
-import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 
 from fiat.builtin import ray_up
+from fiat.builtin.ray_state import boot_id
 from fiat.builtin.sandbox_probe import probe_sandbox
 from fiat.engine.asks import Asks
 from fiat.engine.commands import Commands
@@ -32,15 +25,17 @@ from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
 from fiat.engine.ticks import Ticks
 from fiat.errors import EnvironmentFault, FiatError
+from fiat.store.file_system import check_place
 from fiat.store.locks import HeldLock
 from fiat.store.store import Store
 from fiat.wiring.desk import utc_now
 from fiat.wiring.probing import probe_sources
 from fiat.wiring.processes import kill_process, process_alive, process_name
 from fiat.wiring.runner_door import RunnerDoor
+from fiat.wiring.runner_loop import Loop
 from fiat.wiring.runner_parts import Parts, make_parts, make_triggers, new_id
 from fiat.wiring.runner_teller import CommentLanguage
-from fiat.wiring.worker import URL_VARIABLE
+from fiat.wiring.runner_workers import Workers
 
 _RESTART_S = 1.0
 _BUG_S = 10.0
@@ -49,35 +44,6 @@ _KEEP_S = 1.0
 _LEAVE_S = 30.0
 _CLEAN_FIRST_S, _CLEAN_EVERY_S, _CLEAN_LOOK_S = 3600.0, 86400.0, 5.0
 _CHECKOUTS_KEPT_S = 7 * 86400.0
-
-
-@dataclass
-class Loop:
-    """A thread that does something again and again, and how it is."""
-
-    name: str
-    work: Callable[[], float]
-    log: Callable[[str], None]
-    wake: threading.Event = field(default_factory=threading.Event)
-    state: str = "ok"
-
-    def run(self, over: threading.Event) -> None:
-        """Until `over`; a fault is said once and tried again."""
-        while not over.is_set():
-            self.wake.clear()
-            try:
-                pause_s = self.work()
-                self.state = "ok"
-            except FiatError as error:
-                pause_s = _RESTART_S
-                if self.state != str(error):
-                    self.state = str(error)
-                    self.log(f"{self.name}: {error}")
-            except Exception as error:
-                # A bug must not end the thread and leave a runner that looks alive.
-                pause_s, self.state = _BUG_S, f"a bug of Fiat: {type(error).__name__}"
-                self.log(f"{self.name}: a bug of Fiat; please report it\n{traceback.format_exc()}")
-            self.wake.wait(pause_s)
 
 
 class Runner:
@@ -98,8 +64,7 @@ class Runner:
         self._stores: list[Store] = []
         self._loops: list[Loop] = []
         self._threads: list[threading.Thread] = []
-        self._workers: list[subprocess.Popen[bytes] | None] = [None] * parts.settings.workers
-        self._born_s = [0.0] * parts.settings.workers
+        self._workers = Workers(parts.settings, environment, parts.log)
         self._name = process_name(os.getpid())
         self._reconciler: Reconciler | None = None
         self._own_ray = parts.settings.compute == "ray" and parts.settings.ray_address is None
@@ -123,6 +88,9 @@ class Runner:
                 )
         else:
             self._parts.log("the sandbox is off: code of repositories runs with this account's rights")
+        if settings.database_url is None:
+            check_place(settings.store)
+        self._parts.checkouts.begin(boot_id())
         if self._own_ray:
             ray_up.up(settings.store, env=self._environment)
         self._loops = [self._reconcile_loop(), self._send_loop(), self._keep_loop(), self._clean_loop()]
@@ -136,18 +104,7 @@ class Runner:
         self._over.set()
         for loop in self._loops:
             loop.wake.set()
-        for worker in self._workers:
-            if worker is not None and worker.stdin is not None:
-                with suppress(OSError):
-                    worker.stdin.close()
-        give_up_s = time.monotonic() + _LEAVE_S
-        for worker in self._workers:
-            if worker is not None:
-                try:
-                    worker.wait(max(0.1, give_up_s - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    worker.kill()
-                    worker.wait()
+        self._workers.stop()
         for thread in self._threads:
             thread.join(_LEAVE_S)
         self.door.front.close()
@@ -164,12 +121,12 @@ class Runner:
             self._reconciler.hint(repo)
         for loop in self._loops:
             loop.wake.set()
-        self._ring()
+        self._workers.ring()
 
     def parts(self) -> Mapping[str, str]:
         """Each part and how it is."""
         found = {loop.name: loop.state for loop in self._loops}
-        living = self._living()
+        living = self._workers.count()
         wanted = self._parts.settings.workers
         found["workers"] = "ok" if living == wanted else f"{living} of {wanted} run"
         return found
@@ -202,7 +159,7 @@ class Runner:
             triggers=make_triggers(),
             forges=self._senders.forges,
             parts=self.parts,
-            workers=self._living,
+            workers=self._workers.count,
         )
 
     def _asks(self, store: Store) -> Asks:
@@ -216,7 +173,7 @@ class Runner:
 
     def _reconcile_loop(self) -> Loop:
         parts, store = self._parts, self._store()
-        specs = SpecsAt(parts.checkouts)
+        specs = SpecsAt()
         asks = self._asks(store)
         splitter = Splitter(
             store, parts.repos, specs, parts.telling, parts.settings.store / "footprints", new_id, utc_now
@@ -224,7 +181,7 @@ class Runner:
         reconciler = self._reconciler = Reconciler(
             store=store,
             repos=parts.repos,
-            heads=Heads(store, parts.telling, new_id, utc_now),
+            heads=Heads(store, asks),
             commands=Commands(store, parts.repos, specs, asks, CommentLanguage()),
             ticks=Ticks(store, specs, asks, probe_sources(parts), new_id, utc_now),
             splitter=splitter,
@@ -239,7 +196,7 @@ class Runner:
                 return _IDLE_S
             more = reconciler.tick(seat.ours)
             self._loops[1].wake.set()
-            self._ring()
+            self._workers.ring()
             return 0.0 if more else _IDLE_S
 
         return Loop("reconciler", work, parts.log)
@@ -269,8 +226,14 @@ class Runner:
         )
 
         def work() -> float:
-            self._keep_workers()
-            keeper.tick()
+            if not self._over.is_set():
+                self._workers.keep()
+            try:
+                keeper.tick()
+            except FiatError:
+                # Nobody got at the store for half a minute: is one of ours frozen in the middle of a write?
+                self._workers.end_frozen(store.blockers())
+                raise
             return _KEEP_S
 
         return Loop("keeper", work, parts.log)
@@ -290,74 +253,3 @@ class Runner:
             return _CLEAN_LOOK_S
 
         return Loop("cleaner", work, parts.log)
-
-    # The workers.
-
-    def _keep_workers(self) -> None:
-        """Start workers that are missing, one that died at once not more often than every other second."""
-        for index, worker in enumerate(self._workers):
-            if self._over.is_set():
-                return
-            if worker is not None and worker.poll() is None:
-                continue
-            if worker is not None:
-                self._parts.log(f"worker {worker.pid} ended ({worker.returncode}); starting another")
-            if time.monotonic() - self._born_s[index] < 2 * _RESTART_S:
-                continue
-            self._born_s[index] = time.monotonic()
-            self._workers[index] = self._spawn()
-
-    def _spawn(self) -> "subprocess.Popen[bytes]":
-        settings = self._parts.settings
-        words = [sys.executable, "-m", "fiat.wiring.worker", str(settings.path.absolute())]
-        if settings.insecure:
-            words.append("--insecure-dev")
-        return subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            bufsize=0,
-            env={**self._environment, URL_VARIABLE: settings.url},
-            start_new_session=True,
-        )
-
-    def _ring(self) -> None:
-        for worker in self._workers:
-            if worker is not None and worker.stdin is not None and worker.poll() is None:
-                with suppress(OSError, ValueError):
-                    os.set_blocking(worker.stdin.fileno(), False)
-                    worker.stdin.write(b"\n")
-
-    def _living(self) -> int:
-        return sum(worker is not None and worker.poll() is None for worker in self._workers)
-
-
-def session_key(store: Path) -> bytes:
-    """The key that signs sessions of the pages: made once, kept in a file that only this account reads."""
-    path = store / "session.key"
-    store.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes()
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        EnvironmentFault: the address is taken or not ours.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise EnvironmentFault(
-            f"can't listen on {host}:{port}: {error.strerror}", hint="set listen.port to a free one"
-        ) from None
-    listener.listen(1024)
-    return listener
