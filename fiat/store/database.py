@@ -105,8 +105,8 @@ class Database:
             Fenced: the guard refused.
         """
         with self._lock:
-            self._backend.begin()
             try:
+                self._backend.begin()
                 transaction = Transaction(self._backend)
                 if guarded and self._guard is not None:
                     self._guard(transaction)
