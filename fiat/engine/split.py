@@ -23,6 +23,7 @@ _NARROWING: Mapping[str, Narrowing] = {"push": "push", "pull_request": "pull_req
 MISSING_S = 600.0
 GIVE_UP_S = 24 * 3600.0
 SHORT = 10
+_SUBJECT_CHARACTERS = 100
 NO_CHANGE = "no change"
 # A forge takes some hundred statuses an hour: of very many untouched specs only the check of the whole commit tells.
 QUIET_ABOVE = 30
@@ -65,6 +66,9 @@ class Splitter:
         if reason := self._fetch(watched, change):
             self._end(change, "error", reason)
             return
+        change = replace(
+            change, cause=_with_subject(change.cause, watched.mirror.about(change.commit).message)
+        )
         runs: list[tuple[QueuedRun, tuple[SpecError, ...]]] = []
         try:
             reads = self._specs(watched, change)
@@ -255,6 +259,12 @@ class Splitter:
         done = replace(change, state="done", verdict=verdict, reason=reason)
         told = [*reports, *self.telling.change(done)]
         self.store.changes.split(change.id, (), told, self.telling, verdict=verdict, reason=reason)
+
+
+def _with_subject(cause: str, message: str) -> str:
+    """Who or what started it, with the first line of the commit's message: display text of strangers."""
+    subject = message.strip().partition("\n")[0].strip()
+    return f"{cause}: {subject[:_SUBJECT_CHARACTERS]}" if subject else cause
 
 
 def _named_apart(reads: Sequence[Read]) -> list[Read]:

@@ -25,6 +25,7 @@ from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
 from fiat.engine.ticks import Ticks
 from fiat.errors import EnvironmentFault, FiatError
+from fiat.run.queue import QueueState
 from fiat.store.file_system import check_place
 from fiat.store.locks import HeldLock
 from fiat.store.store import Store
@@ -44,6 +45,7 @@ _KEEP_S = 1.0
 _LEAVE_S = 30.0
 _CLEAN_FIRST_S, _CLEAN_EVERY_S, _CLEAN_LOOK_S = 3600.0, 86400.0, 5.0
 _CHECKOUTS_KEPT_S = 7 * 86400.0
+_OPEN: tuple[QueueState, ...] = ("held", "waiting", "running")
 
 
 class Runner:
@@ -59,6 +61,7 @@ class Runner:
         self._parts = parts
         self._senders = make_parts(parts.settings)
         self._doors = make_parts(parts.settings)
+        self._cleaners = make_parts(parts.settings)
         self._environment = environment
         self._over = threading.Event()
         self._stores: list[Store] = []
@@ -201,6 +204,15 @@ class Runner:
 
         return Loop("reconciler", work, parts.log)
 
+    def _tidy_mirrors(self, store: Store) -> None:
+        """Pack the mirrors, and let go what only old pull requests needed."""
+        for name, watched in self._cleaners.repos.items():
+            open_runs = [
+                run for state in _OPEN for run in store.queue.newest(repo=name, state=state, limit=1000)
+            ]
+            recent = store.changes.newest(repo=name, limit=1000)
+            watched.mirror.tidy({*(run.commit for run in open_runs), *(change.commit for change in recent)})
+
     def _send_loop(self) -> Loop:
         parts, store = self._parts, self._store()
         sender = Sender(store, self._senders.forges, parts.mask, time.monotonic, random.random)
@@ -250,6 +262,7 @@ class Runner:
                 due_s = time.monotonic() + _CLEAN_EVERY_S
                 parts.checkouts.sweep(_CHECKOUTS_KEPT_S, time.time())
                 store.gc(keep_runs=parts.settings.keep_runs, keep_days=parts.settings.keep_days)
+                self._tidy_mirrors(store)
             return _CLEAN_LOOK_S
 
         return Loop("cleaner", work, parts.log)

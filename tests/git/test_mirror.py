@@ -155,7 +155,7 @@ def test_commits_are_compared(mirror: Mirror, upstream: Repository) -> None:
     again = upstream.commit({"z.txt": "1"})
     mirror.fetch()
     assert mirror.merge_base(topic, again) == base
-    assert mirror.tree_of(main) == mirror.tree_of(again) == back
+    assert mirror.about(main).tree == mirror.about(again).tree == back
     assert mirror.changed(main, again) == {}
     assert mirror.is_ancestor(base, topic)
     assert not mirror.is_ancestor(topic, main)
@@ -243,7 +243,7 @@ def test_a_commit_says_who_and_why_in_hostile_words(mirror: Mirror, upstream: Re
     assert about.parents == (first,)
     assert about.author == "admin <root@example.org>"
     assert about.message.rstrip() == words.rstrip()
-    assert about.tree == mirror.tree_of(commit)
+    assert about.tree == upstream.git("rev-parse", f"{commit}^{{tree}}")
 
 
 def test_a_commit_that_is_not_here_is_said_so(mirror: Mirror, upstream: Repository) -> None:
@@ -252,7 +252,6 @@ def test_a_commit_that_is_not_here_is_said_so(mirror: Mirror, upstream: Reposito
     unknown = "f" * 40
     for ask in (
         lambda: mirror.files(unknown),
-        lambda: mirror.tree_of(unknown),
         lambda: mirror.changed(known, unknown),
         lambda: mirror.changed(unknown, known),
         lambda: mirror.spec_files(unknown, ["**"]),
