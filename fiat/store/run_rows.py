@@ -16,7 +16,7 @@ STEP_COLUMNS = (
     "ended_at, resources"
 )
 GATE_COLUMNS = "run, position, name, state, reason, value, value_limit, key"
-# What a worker that is gone ran for this run stays said when the next worker reuses it.
+# What a worker that is gone ran for this run stays said until the next worker runs it again.
 SAVE_STEP = (
     f"INSERT INTO steps ({STEP_COLUMNS}) VALUES (?, ?, "
     "(SELECT COALESCE(MAX(position), -1) + 1 FROM steps AS others WHERE others.run = ?), "
@@ -25,7 +25,8 @@ SAVE_STEP = (
     "reason = excluded.reason, seconds = excluded.seconds, attempt = excluded.attempt, "
     "fingerprint = excluded.fingerprint, outputs = excluded.outputs, started_at = excluded.started_at, "
     "ended_at = excluded.ended_at, resources = excluded.resources "
-    "WHERE NOT (steps.state = 'ran' AND excluded.state = 'reused' AND steps.fingerprint = excluded.fingerprint)"
+    "WHERE NOT (steps.state = 'ran' AND (excluded.state = 'waiting' OR (excluded.state = 'reused' "
+    "AND steps.fingerprint = excluded.fingerprint)))"
 )
 
 
