@@ -46,6 +46,7 @@ class Reconciler:
         every_s: between two looks at a repository.
         clock: monotonic seconds.
         log: hears one sentence about each thing that failed.
+        queued: called as soon as a commit was split: its runs can be claimed, its reports sent.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Reconciler:
     every_s: float
     clock: Callable[[], float]
     log: Callable[[str], None]
+    queued: Callable[[], None]
     _looked_s: dict[str, float] = field(default_factory=dict)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
 
@@ -117,6 +119,7 @@ class Reconciler:
             if self.splitter.is_old(change):
                 self.splitter.give_up(change, str(error))
             raise
+        self.queued()
 
     def _guarded(self, name: str, work: Callable[[], None]) -> None:
         """Do a part unless it rests; what fails rests, longer each time, and stops nothing else."""

@@ -126,6 +126,11 @@ class Runner:
             loop.wake.set()
         self._workers.ring()
 
+    def _queued(self) -> None:
+        """Something is to be sent and claimed."""
+        self._loops[1].wake.set()
+        self._workers.ring()
+
     def parts(self) -> Mapping[str, str]:
         """Each part and how it is."""
         found = {loop.name: loop.state for loop in self._loops}
@@ -191,6 +196,7 @@ class Runner:
             every_s=parts.settings.reconcile_s,
             clock=time.monotonic,
             log=parts.log,
+            queued=self._queued,
         )
         seat = self._seat(store, "reconciler")
 
@@ -198,8 +204,7 @@ class Runner:
             if not seat.ours():
                 return _IDLE_S
             more = reconciler.tick(seat.ours)
-            self._loops[1].wake.set()
-            self._workers.ring()
+            self._queued()
             return 0.0 if more else _IDLE_S
 
         return Loop("reconciler", work, parts.log)
