@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fiat.run.queue import Change
 from fiat.store.store import Store
 
+GONE_KEPT = 500
+
 
 @dataclass(frozen=True)
 class HeadMarks:
@@ -27,15 +29,18 @@ class HeadMarks:
         found: dict[str, str] = json.loads(self.store.marks.get(_key(repo)) or "{}")
         return found
 
-    def note(self, repo: str, heads: Mapping[str, str]) -> None:
-        """These heads have their changes; refs that are gone are left out by whoever looks at all of them."""
-        self.store.marks.set(_key(repo), json.dumps(dict(sorted(heads.items()))))
+    def note(self, repo: str, heads: Mapping[str, str], *, all_of_them: bool = False) -> None:
+        """These heads have their changes.
 
-    def note_one(self, repo: str, ref: str, commit: str) -> None:
-        """This head has its change."""
-        known = self.of(repo)
-        if known.get(ref) != commit:
-            self.note(repo, {**known, ref: commit})
+        Args:
+            repo: name in the settings.
+            heads: ref to commit.
+            all_of_them: there are no others; of branches that are gone the newest are remembered, should they come back.
+        """
+        others = {ref: commit for ref, commit in self.of(repo).items() if ref not in heads}
+        if all_of_them:
+            others = dict(list(others.items())[-GONE_KEPT:])
+        self.store.marks.set(_key(repo), json.dumps({**others, **heads}))
 
     def has_change(self, repo: str, ref: str, commit: str, before: str) -> bool:
         """Whether a head was told of already since the branch was at another one.

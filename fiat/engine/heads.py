@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fiat.engine.asks import Asks
+from fiat.engine.head_marks import HeadMarks
 from fiat.engine.policy import TAGS
 from fiat.engine.watched import Watched
 from fiat.ports.forge import Pull
@@ -36,12 +37,24 @@ class Heads:
             Stalled: it refuses us.
         """
         heads = watched.mirror.heads(pulls=watched.forge is not None)
-        old_tags = self._old_tags(watched, heads)
-        for ref, commit in heads.items():
-            if watched.policy.watches(ref) and old_tags.get(ref) != commit:
-                self._pushed(watched, ref, commit)
+        self._branches(watched, heads)
         pulls = {int(found[1]): commit for ref, commit in heads.items() if (found := _PULL.fullmatch(ref))}
         self._pulls(watched, pulls)
+
+    def _branches(self, watched: Watched, heads: Mapping[str, str]) -> None:
+        """Changes of watched branches and tags."""
+        repo, marks = watched.policy.name, HeadMarks(self.store)
+        old_tags, before = self._old_tags(watched, heads), marks.of(repo)
+        wanted = {
+            ref: commit
+            for ref, commit in heads.items()
+            if watched.policy.watches(ref) and old_tags.get(ref) != commit
+        }
+        for ref, commit in wanted.items():
+            if not marks.has_change(repo, ref, commit, before.get(ref, "")):
+                self._pushed(repo, ref, commit)
+        # Marked last: after a kill in between we look again.
+        marks.note(repo, wanted, all_of_them=True)
 
     def _old_tags(self, watched: Watched, heads: Mapping[str, str]) -> Mapping[str, str]:
         """Watched tags that were there when the repository was first looked at: years of releases need no run."""
@@ -58,11 +71,7 @@ class Heads:
         found: dict[str, str] = json.loads(known)
         return found
 
-    def _pushed(self, watched: Watched, ref: str, commit: str) -> None:
-        repo = watched.policy.name
-        latest = self.store.changes.latest(repo, "push", ref, 0)
-        if latest is not None and latest.commit == commit:
-            return
+    def _pushed(self, repo: str, ref: str, commit: str) -> None:
         self.asks.add(
             Change(
                 id=self.asks.new_id(),
@@ -87,7 +96,6 @@ class Heads:
         for pull in pulls:
             self._pull(watched, pull)
         self._close(watched, pulls)
-        # Marked last: after a kill in between we look again.
         self.store.marks.set(key, now)
 
     def _pull(self, watched: Watched, pull: Pull) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fiat.engine.head_marks import HeadMarks
+from fiat.engine.head_marks import GONE_KEPT, HeadMarks
 from fiat.run.queue import Change
 from fiat.store.store import Store, open_store
 
@@ -18,7 +18,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def told(store: Store, number: int, commit: str, ref: str = MAIN, serial: int = 0) -> None:
-    change = Change(id=f"{number:04}", repo="acme/models", commit=commit, purpose="push", ref=ref, serial=serial)
+    change = Change(
+        id=f"{number:04}", repo="acme/models", commit=commit, purpose="push", ref=ref, serial=serial
+    )
     assert store.changes.add(change)
 
 
@@ -43,7 +45,7 @@ def test_a_branch_that_was_set_back_needs_a_change_more_and_then_has_it(store: S
     marks = HeadMarks(store)
     told(store, 1, "a" * 40)
     told(store, 2, "b" * 40)
-    marks.note_one("acme/models", MAIN, "b" * 40)
+    marks.note("acme/models", {MAIN: "b" * 40})
     before = marks.of("acme/models")[MAIN]
     assert not marks.has_change("acme/models", MAIN, "a" * 40, before)
     told(store, 3, "a" * 40, serial=1)
@@ -55,10 +57,15 @@ def test_a_head_is_not_compared_with_one_that_was_forgotten(store: Store) -> Non
     assert not HeadMarks(store).has_change("acme/models", MAIN, "a" * 40, "f" * 40)
 
 
-def test_heads_of_a_repository_are_remembered_by_ref(store: Store) -> None:
+def test_heads_are_remembered_by_ref_and_those_of_branches_that_are_gone_not_without_end(
+    store: Store,
+) -> None:
     marks = HeadMarks(store)
-    marks.note("acme/models", {MAIN: "a" * 40, "refs/heads/" + "x" * 4000: "b" * 40})
-    marks.note_one("acme/models", MAIN, "c" * 40)
-    assert marks.of("acme/models")[MAIN] == "c" * 40
-    assert len(marks.of("acme/models")) == 2
+    branches = {f"refs/heads/{number}": "b" * 40 for number in range(GONE_KEPT + 20)}
+    marks.note("acme/models", {MAIN: "a" * 40, **branches})
+    marks.note("acme/models", {MAIN: "c" * 40})
+    assert len(marks.of("acme/models")) == len(branches) + 1
+    marks.note("acme/models", {MAIN: "d" * 40}, all_of_them=True)
+    assert marks.of("acme/models")[MAIN] == "d" * 40
+    assert len(marks.of("acme/models")) == GONE_KEPT + 1
     assert marks.of("acme/other") == {}
