@@ -18,6 +18,7 @@ from fiat.engine.commands import Commands
 from fiat.engine.front import Front
 from fiat.engine.heads import Heads
 from fiat.engine.keeper import Keeper
+from fiat.engine.order import Order
 from fiat.engine.reconcile import Reconciler
 from fiat.engine.seated import Seated
 from fiat.engine.sender import Sender
@@ -34,13 +35,15 @@ from fiat.wiring.probing import probe_sources
 from fiat.wiring.processes import kill_process, process_alive, process_name
 from fiat.wiring.runner_door import RunnerDoor
 from fiat.wiring.runner_loop import Loop
-from fiat.wiring.runner_parts import Parts, make_parts, make_triggers, new_id
+from fiat.wiring.runner_parts import Parts, make_parts, make_triggers, new_token
 from fiat.wiring.runner_teller import CommentLanguage
 from fiat.wiring.runner_workers import Workers
 
 _RESTART_S = 1.0
 _BUG_S = 10.0
 _IDLE_S = 0.5
+# What workers report comes through the store, and they can't ring for the sender.
+_SEND_S = 0.1
 _KEEP_S = 1.0
 _LEAVE_S = 30.0
 _CLEAN_FIRST_S, _CLEAN_EVERY_S, _CLEAN_LOOK_S = 3600.0, 86400.0, 5.0
@@ -71,6 +74,7 @@ class Runner:
         self._name = process_name(os.getpid())
         self._reconciler: Reconciler | None = None
         self._own_ray = parts.settings.compute == "ray" and parts.settings.ray_address is None
+        self._order = Order(utc_now, new_token)
         self.door = self._make_door()
         # Several runners of one folder share one Ray: the last one takes it down.
         self._use = HeldLock(parts.settings.store / "runner.lock")
@@ -149,13 +153,14 @@ class Runner:
     def _make_door(self) -> RunnerDoor:
         parts = self._parts
         store = self._store()
+        self._learn(store)
         policies = [repository.policy for repository in parts.settings.repositories]
         front = Front(
             store=store,
             policies=policies,
             telling=parts.telling,
-            new_id=new_id,
-            now=utc_now,
+            new_id=self._order.new_id,
+            now=self._order.now,
             wake=self.wake,
             repos=self._doors.repos,
             asks=self._asks(store),
@@ -171,7 +176,14 @@ class Runner:
         )
 
     def _asks(self, store: Store) -> Asks:
-        return Asks(store, self._parts.telling, new_id, utc_now)
+        return Asks(store, self._parts.telling, self._order.new_id, self._order.now)
+
+    def _learn(self, store: Store) -> None:
+        """Whatever we write is newer than what the store has, also by the clocks of its other runners."""
+        for change in store.changes.newest(limit=1):
+            self._order.after(change.made_at)
+        for run in store.queue.newest(limit=1):
+            self._order.after(run.queued_at)
 
     def _seat(self, store: Store, name: str) -> Seated:
         lease_s = self._parts.settings.limits.lease_s
@@ -183,15 +195,14 @@ class Runner:
         parts, store = self._parts, self._store()
         specs = SpecsAt()
         asks = self._asks(store)
-        splitter = Splitter(
-            store, parts.repos, specs, parts.telling, parts.settings.store / "footprints", new_id, utc_now
-        )
+        order, footprints = self._order, parts.settings.store / "footprints"
+        splitter = Splitter(store, parts.repos, specs, parts.telling, footprints, order.new_id, order.now)
         reconciler = self._reconciler = Reconciler(
             store=store,
             repos=parts.repos,
             heads=Heads(store, asks),
             commands=Commands(store, parts.repos, specs, asks, CommentLanguage()),
-            ticks=Ticks(store, specs, asks, probe_sources(parts), new_id, utc_now),
+            ticks=Ticks(store, specs, asks, probe_sources(parts), order.new_id, utc_now),
             splitter=splitter,
             every_s=parts.settings.reconcile_s,
             clock=time.monotonic,
@@ -201,6 +212,7 @@ class Runner:
         seat = self._seat(store, "reconciler")
 
         def work() -> float:
+            self._learn(store)
             if not seat.ours():
                 return _IDLE_S
             more = reconciler.tick(seat.ours)
@@ -226,7 +238,7 @@ class Runner:
         store.outbox.revive()
 
         def work() -> float:
-            return min(sender.tick(seat.ours), _IDLE_S) if seat.ours() else _IDLE_S
+            return min(sender.tick(seat.ours), _SEND_S) if seat.ours() else _IDLE_S
 
         return Loop("sender", work, parts.log)
 
