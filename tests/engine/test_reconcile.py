@@ -11,6 +11,7 @@ import pytest
 from fiat.engine.asks import Asks
 from fiat.engine.commands import Commands
 from fiat.engine.heads import Heads
+from fiat.engine.order import Order
 from fiat.engine.policy import RepoPolicy
 from fiat.engine.reconcile import Reconciler
 from fiat.engine.specs_at import SpecsAt
@@ -21,7 +22,6 @@ from fiat.git.mirror import Mirror
 from fiat.git.remote import Remote
 from fiat.run.queue import Change
 from fiat.store.store import Store
-from fiat.wiring.runner_parts import new_id
 from fiat.wiring.runner_teller import CommentLanguage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "git"))
@@ -49,16 +49,17 @@ def reconciler(store: Store, repository: Repository, heard: list[list[str]]) -> 
     policy = RepoPolicy("acme/models", "github", branches=("main", "side"))
     watched = Watched(policy, Mirror(repository.folder.parent / "mirror", remote), None)
     repos = {policy.name: watched}
-    asks = Asks(store, TELLING, new_id, utc_now)
+    order = Order(utc_now, lambda: "abc")
+    asks = Asks(store, TELLING, order.new_id, order.now)
     specs = SpecsAt()
     return Reconciler(
         store=store,
         repos=repos,
         heads=Heads(store, asks),
         commands=Commands(store, repos, specs, asks, CommentLanguage()),
-        ticks=Ticks(store, specs, asks, lambda *_: "", new_id, utc_now),
+        ticks=Ticks(store, specs, asks, lambda *_: "", order.new_id, order.now),
         splitter=Splitter(
-            store, repos, specs, TELLING, repository.folder.parent / "footprints", new_id, utc_now
+            store, repos, specs, TELLING, repository.folder.parent / "footprints", order.new_id, order.now
         ),
         every_s=60.0,
         clock=time.monotonic,
@@ -71,7 +72,7 @@ def test_runs_can_be_claimed_before_the_repository_is_looked_at(tmp_path: Path, 
     repository = Repository(tmp_path / "work")
     commit = repository.commit({"spec.yaml": SPEC})
     repository.git("branch", "side")
-    told = Change(new_id(), "acme/models", commit, "push", MAIN, made_at=utc_now())
+    told = Change("20260101-000000000000-abc", "acme/models", commit, "push", MAIN, made_at=utc_now())
     assert store.changes.add(told)
     heard: list[list[str]] = []
     assert reconciler(store, repository, heard).tick()
