@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
@@ -85,9 +84,9 @@ def make_triggers() -> tuple[Trigger, ...]:
     return tuple(sorted(found, key=lambda trigger: trigger.order))
 
 
-def new_id() -> str:
-    """An id that sorts by time and names a change or a run."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S%f}-{secrets.token_hex(3)}"
+def new_token() -> str:
+    """Tells ids of one moment apart."""
+    return secrets.token_hex(3)
 
 
 def _watched(repository: WatchedRepo, settings: RunnerSettings) -> Watched:

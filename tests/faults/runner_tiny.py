@@ -77,8 +77,24 @@ class TinyRunner:
 
     # What is pushed.
 
-    def chain(self, salt: object, *, sleep_s: float = 0.05, name: str = "chain", code: str = "") -> str:
-        """Text of a spec of three steps, each made of the one before; whose `salt` makes all of it new."""
+    def chain(
+        self,
+        salt: object,
+        *,
+        sleep_s: float = 0.05,
+        first_s: float | None = None,
+        name: str = "chain",
+        code: str = "",
+    ) -> str:
+        """Text of a spec of three steps, each made of the one before; whose `salt` makes all of it new.
+
+        Args:
+            salt: part of everything that is made.
+            sleep_s: how long each step takes.
+            first_s: how long the first execution of the first step takes; left out: as long as any.
+            name: of the spec.
+            code: pattern of the files that the steps are made of.
+        """
         lines = ["fiat: 1", f"name: {name}", f"params: {{salt: {salt}}}", "steps:"]
         before = ""
         for step in STEPS:
@@ -86,7 +102,10 @@ class TinyRunner:
             taken = f"exec 9>{lock}; flock -n 9 || echo overlap {salt} $FIAT_RUN >> {self.ledger}"
             noted = f"echo {step} {salt} $FIAT_RUN >> {self.ledger}"
             made = f"cat {{{before}.o}} > {{out.o}}; " if before else ""
-            command = f"{taken}; {noted}; sleep {sleep_s}; {made}echo {step} {salt} >> {{out.o}}"
+            takes = f"sleep {sleep_s}"
+            if first_s is not None and step == STEPS[0]:
+                takes = f"if mkdir {lock}.once 2>/dev/null; then sleep {first_s}; else {takes}; fi"
+            command = f"{taken}; {noted}; {takes}; {made}echo {step} {salt} >> {{out.o}}"
             lines += [f"  {step}:", f'    run: "{command}"', "    out: {o: file}"]
             lines += [f'    code: ["{code}"]' if code else "    code: []"]
             before = step
