@@ -5,6 +5,7 @@ twice; and a trigger of the database itself writes down each result that is comm
 """
 
 import fcntl
+import socket
 import sqlite3
 import time
 import uuid
@@ -178,12 +179,14 @@ class TinyRunner:
         return self.state_of(commit, context) in FINAL
 
     def wait_final(self, *commits: str, timeout_s: float = 90.0) -> None:
-        """Wait until commits, and every check that they have, stand final."""
+        """Wait until commits, and every check that they have, stand final, and nothing waits to be sent."""
 
         def over() -> bool:
-            world = self.stage.forge.world
-            open_ones = {commit for commit, _ in world.unfinished()}
-            return all(self.is_final(commit) and commit not in open_ones for commit in commits)
+            open_ones = {commit for commit, _ in self.stage.forge.world.unfinished()}
+            return (
+                all(self.is_final(commit) and commit not in open_ones for commit in commits)
+                and self.execute("SELECT id FROM outbox WHERE state = 'waiting'") == []
+            )
 
         self.stage.wait(over, f"{[commit[:8] for commit in commits]} to be over", timeout_s)
 
@@ -333,6 +336,13 @@ def tiny_runner(
             stage.environment["DATABASE_URL"] = database_url
             stage.settings["database"] = {"env": "DATABASE_URL"}
         yield TinyRunner(stage, folder / "ledger", database_url)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def scaling_model(factor: int) -> bytes:

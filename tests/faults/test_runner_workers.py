@@ -1,7 +1,6 @@
 """Workers that freeze, that are killed by what they run, and Ray that dies under them."""
 
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.e2e.runner_process import RunnerProcess
 from tests.faults.runner_shim import HOUR_S, Shim
-from tests.faults.runner_tiny import CHAIN, UMBRELLA, TinyRunner, tiny_runner
+from tests.faults.runner_tiny import CHAIN, UMBRELLA, TinyRunner, free_port, tiny_runner
 from tests.store.conftest import PostgresCluster, postgres
 
 __all__ = ["postgres"]  # the fixture
@@ -162,12 +161,6 @@ def test_a_frozen_runner_of_another_host_with_another_clock_is_fenced_out_when_i
 def phases(tiny: TinyRunner, commit: str) -> set[str]:
     rows = tiny.execute(f"SELECT phase FROM queue WHERE commit_id = '{commit}' AND state = 'running'")
     return {str(row[0]) for row in rows}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_run_that_kills_its_worker_each_time_is_parked_while_others_go_on(tmp_path: Path) -> None:
