@@ -33,12 +33,14 @@ _SPEC = f"'spec' || (i % {SPECS})"
 _COMMIT = "printf('%040x', i)"
 _AT = "strftime('%Y-%m-%dT%H:%M:%S', 1704067200 + i * 30, 'unixepoch') || '.000000+00:00'"
 _VERDICT = "CASE i % 10 WHEN 0 THEN 'fail' WHEN 1 THEN 'warn' ELSE 'pass' END"
+# The biggest repository's pushes are all to one branch.
+_LINE = "CASE i % 4 WHEN 0 THEN template.line ELSE 'line-' || (i / 8) END"
 _PULL = {
     "purpose": "CASE i % 4 WHEN 0 THEN 'push' ELSE 'pull_request' END",
     "pull": "CASE i % 4 WHEN 0 THEN 0 ELSE i / 8 + 1 END",
 }
 _COPIES = {
-    "changes": {"id": _CHANGE, "known_as": "'key-' || i", "line": "'line-' || (i / 8)", "repo": _REPO}
+    "changes": {"id": _CHANGE, "known_as": "'key-' || i", "line": _LINE, "repo": _REPO}
     | {"commit_id": _COMMIT, "verdict": _VERDICT, "made_at": _AT}
     | _PULL,
     "queue": {"id": _ID, "change": _CHANGE, "repo": _REPO, "commit_id": _COMMIT, "spec": _SPEC}

@@ -48,7 +48,7 @@ def measure(folder: Path, *, count: int, takes: int) -> list[Line]:
 def _of_a_push(store: Store) -> dict[str, Callable[[], object]]:
     """What a push and a look at a repository ask before anything is written."""
     return {
-        "last verdicts of a branch": partial(store.queue.last_judged, BIGGEST, "push", MAIN),
+        "last runs of a branch": partial(store.queue.last_runs, BIGGEST, "push", MAIN),
         "heads of a repository": partial(store.changes.heads, BIGGEST),
         "changes of a commit": partial(store.changes.of_commit, BIGGEST, COMMIT),
         "runs of a pull request": partial(store.queue.of_pull, BIGGEST, 5),
