@@ -1,6 +1,6 @@
-"""Pages, the API and what each push asks of the store, with very many runs in it, beside one row by its primary key.
+"""Pages, the API and what each push does, with very many runs in the store: nothing may grow with their number.
 
-The runs are many_runs' own; the answers are made in process, by the whole app.
+Beside it what sqlite3 alone takes on that file: to read one row by its key, and to write one as safely as Fiat does.
 """
 
 import asyncio
@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
+from itertools import count as count_from
 from pathlib import Path
 
+from bare import as_safe
 from doors import TOKEN, App, ask, doors
-from many_runs import BIGGEST, COMMIT, MAIN, REPOSITORIES, fill, utc_now
+from many_runs import BIGGEST, COMMIT, MAIN, REPOSITORIES, Silence, fill, utc_now
 from stopwatch import Line, Room
+from webhook import call_of, post
 
+from fiat.run.queue import Change, QueuedRun
 from fiat.store.store import Store, open_store
 
 MOST_S = 0.05
-PEER = "SELECT by key"
+PEER, PEER_WRITING = "SELECT by key", "UPDATE by key"
 _MIDDLE = "2024-06-01T00:00:00.000000%2B00:00~run"
 
 
@@ -37,12 +41,24 @@ def measure(folder: Path, *, count: int, takes: int) -> list[Line]:
         "/metrics": "/metrics",
     }
     with doors(room, repositories=REPOSITORIES) as opened:
-        times = {what: asyncio.run(_asked(opened.app, path, takes)) for what, path in shown.items()}
+        reads = {what: asyncio.run(_asked(opened.app, path, takes)) for what, path in shown.items()}
+        writes = {"webhook to 202": asyncio.run(_posted(opened.app, takes))}
     with open_store(room / "store", now=utc_now) as store:
-        times |= {what: _timed(work, takes) for what, work in _of_a_push(store).items()}
-    with closing(sqlite3.connect(room / "store" / "store.db")) as database:
-        peer = _timed(lambda: database.execute("SELECT * FROM queue WHERE id = ?", (run,)).fetchall(), takes)
-    return [Line(f"{count:,} runs, {what}", ours, peer, PEER, most=MOST_S) for what, ours in times.items()]
+        reads |= {what: _timed(work, takes) for what, work in _of_a_push(store).items()}
+        writes["a run split off, claimed and ended"] = _timed(_Runs(store).next, takes)
+    with closing(as_safe(room / "store" / "store.db")) as database:
+        by_key, changed = (
+            _timed(partial(_once, database, sql, run), takes)
+            for sql in ("SELECT * FROM queue WHERE id = ?", "UPDATE queue SET beat = beat + 1 WHERE id = ?")
+        )
+    return [
+        *(_line(count, what, seconds, by_key, PEER) for what, seconds in reads.items()),
+        *(_line(count, what, seconds, changed, PEER_WRITING) for what, seconds in writes.items()),
+    ]
+
+
+def _line(count: int, what: str, ours: float, peer: float, name: str) -> Line:
+    return Line(f"{count:,} runs, {what}", ours, peer, name, most=MOST_S)
 
 
 def _of_a_push(store: Store) -> dict[str, Callable[[], object]]:
@@ -55,6 +71,28 @@ def _of_a_push(store: Store) -> dict[str, Callable[[], object]]:
     }
 
 
+class _Runs:
+    """One change after the other, each with a run that ends well."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._numbers = count_from()
+
+    def next(self) -> None:
+        """Four transactions."""
+        number = next(self._numbers)
+        name = f"z-{number:07d}"
+        change = Change(name, BIGGEST, COMMIT, "push", MAIN, serial=number + 1)
+        run = QueuedRun(
+            name, name, BIGGEST, COMMIT, "push", MAIN, "spec0", "specs/spec0/spec.yaml", group="g"
+        )
+        self._store.changes.add(change)
+        self._store.changes.split(name, [run], (), Silence())
+        claimed = self._store.queue.claim("bench:1:1")
+        if claimed is not None:
+            self._store.queue.finish(claimed.id, claimed.fence, "pass", "", (), Silence())
+
+
 async def _asked(app: App, path: str, takes: int) -> float:
     headers = {"authorization": f"Bearer {TOKEN}"}
     times = []
@@ -63,6 +101,20 @@ async def _asked(app: App, path: str, takes: int) -> float:
         await ask(app, "GET", path, headers)
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+async def _posted(app: App, takes: int) -> float:
+    calls = [call_of(number) for number in range(takes)]
+    times = []
+    for call in calls:
+        started = time.perf_counter()
+        await post(app, call)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _once(database: sqlite3.Connection, sql: str, run: str) -> None:
+    database.execute(sql, (run,)).fetchall()
 
 
 def _timed(work: Callable[[], object], takes: int) -> float:

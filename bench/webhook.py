@@ -74,24 +74,25 @@ def _fiat(folder: Path, count: int) -> tuple[float, float]:
 
 
 async def _drive(app: App, count: int) -> tuple[float, float]:
-    alone = [_call(index) for index in range(count // 4)]
-    crowd = iter([_call(-1 - index) for index in range(count)])
+    alone = [call_of(index) for index in range(count // 4)]
+    crowd = iter([call_of(-1 - index) for index in range(count)])
     times = []
     for call in alone:
         started = time.perf_counter()
-        await _post(app, call)
+        await post(app, call)
         times.append(time.perf_counter() - started)
 
     async def sender() -> None:
         for call in crowd:
-            await _post(app, call)
+            await post(app, call)
 
     started = time.perf_counter()
     await asyncio.gather(*(sender() for _ in range(AT_ONCE)))
     return statistics.median(times), (time.perf_counter() - started) * WANTED_A_SECOND / count
 
 
-async def _post(app: App, call: Call) -> None:
+async def post(app: App, call: Call) -> None:
+    """Send it, and insist on its 202."""
     headers = {
         "content-type": "application/json",
         "content-length": str(len(call.body)),
@@ -102,7 +103,7 @@ async def _post(app: App, call: Call) -> None:
     await ask(app, "POST", "/webhook/github", headers, call.body, wanted=202)
 
 
-def _call(index: int) -> Call:
+def call_of(index: int) -> Call:
     """A push of its own, as large as GitHub's usually are."""
     commit = hashlib.sha1(str(index).encode(), usedforsecurity=False).hexdigest()
     said = {
