@@ -6,6 +6,7 @@ from datetime import datetime
 from fiat.run.model import Verdict
 from fiat.run.queue import Change, Purpose, QueuedRun
 from fiat.store.database import Database, Row, Transaction, Value
+from fiat.store.newest import HEADS, note_heads, note_runs
 from fiat.store.outbox import Addressed, add_reports_within
 from fiat.store.queue_rows import (
     CHANGE_COLUMNS,
@@ -94,6 +95,7 @@ class Changes:
                 f"INSERT INTO queue ({QUEUE_COLUMNS}) VALUES ({marks(QUEUE_COLUMNS)})",
                 [queue_row(run, now) for run in runs],
             )
+            note_runs(transaction, runs)
             # An approval may have come after the runs were made up.
             transaction.execute(
                 "UPDATE queue SET state = 'waiting' WHERE change = ? AND state = 'held' AND EXISTS (SELECT 1 FROM "
@@ -119,9 +121,8 @@ class Changes:
     def heads(self, repo: str) -> list[Change]:
         """The newest pushed change of each branch and tag of a repository."""
         return self._read(
-            "WHERE id IN (SELECT MAX(id) FROM changes WHERE repo = ? AND purpose = 'push' GROUP BY ref) "
-            "AND repo = ? ORDER BY ref",
-            (repo, repo),
+            f"WHERE id IN ({HEADS}) ORDER BY ref",
+            (repo, "push"),
         )
 
     def before(self, change: Change) -> Change | None:
@@ -197,16 +198,20 @@ def add_changes_within(
             transaction, "SELECT known_as FROM changes WHERE known_as IN ()", [key for key, _, _ in keyed]
         )
     }
-    rows: list[tuple[Value, ...]] = []
+    added: list[Change] = []
     said: list[Addressed] = []
     for key, change, reports in keyed:
         if key not in known:
             known.add(key)
-            rows.append(change_row(change, now))
+            added.append(change)
             said += reports
-    transaction.execute_many(f"INSERT INTO changes ({CHANGE_COLUMNS}) VALUES ({marks(CHANGE_COLUMNS)})", rows)
+    transaction.execute_many(
+        f"INSERT INTO changes ({CHANGE_COLUMNS}) VALUES ({marks(CHANGE_COLUMNS)})",
+        [change_row(change, now) for change in added],
+    )
+    note_heads(transaction, added)
     add_reports_within(transaction, said, now)
-    return len(rows)
+    return len(added)
 
 
 def _supersede(transaction: Transaction, run: QueuedRun, now: datetime, tell: Tell) -> list[QueuedRun]:

@@ -12,8 +12,7 @@ MEMORY_DAYS = 365
 
 _CHANGES = """DELETE FROM changes WHERE state = 'done' AND made_at < ?
 AND NOT EXISTS (SELECT 1 FROM queue WHERE queue.change = changes.id)
-AND EXISTS (SELECT 1 FROM changes AS newer WHERE newer.line = changes.line
-    AND (newer.made_at, newer.id) > (changes.made_at, changes.id))
+AND NOT EXISTS (SELECT 1 FROM heads WHERE heads.line = changes.line AND heads.change = changes.id)
 RETURNING 1"""
 
 _CHANNELS = """DELETE FROM channels WHERE sent_at < ? AND (memory = '' OR sent_at < ?)
@@ -25,7 +24,8 @@ def forget_queue(transaction: Transaction, now: datetime, days: float) -> int:
     """Remove old rows of what is over.
 
     Runs that are not over, their changes, reports that wait, and runs that released a model stay whatever their age;
-    so does the newest change of each branch and pull request, by which a runner knows that it has seen its head.
+    so do the newest change of each branch and pull request, by which a runner knows that it has seen its head, and the
+    newest run of each spec of a branch, which a push is compared with.
 
     Args:
         transaction: of the clean-up.
@@ -47,7 +47,7 @@ def forget_queue(transaction: Transaction, now: datetime, days: float) -> int:
         ),
         transaction.execute(
             "DELETE FROM queue WHERE state = 'done' AND queued_at < ? AND ended_at < ? "
-            "AND id NOT IN (SELECT run FROM releases) RETURNING 1",
+            "AND id NOT IN (SELECT run FROM releases) AND id NOT IN (SELECT run FROM tracks) RETURNING 1",
             (before, before),
         ),
         transaction.execute(_CHANGES, (before,)),

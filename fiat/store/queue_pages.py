@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from fiat.run.queue import Depth, Purpose, QueuedRun, QueueState
 from fiat.store.database import Database, Value
-from fiat.store.queue_rows import QUEUE_COLUMNS, read_queued
+from fiat.store.newest import ENDS, TRACKS
+from fiat.store.queue_rows import QUEUE_COLUMNS, line_of, read_queued
 from fiat.store.rows import write_time
 
 
@@ -79,19 +80,14 @@ class QueuePages:
 
     def last_runs(self, repo: str, purpose: Purpose, ref: str) -> Mapping[str, QueuedRun]:
         """The newest run of each spec file of a branch, by the file's path, whatever has become of it."""
-        rows = self._runs(
-            "WHERE id IN (SELECT MAX(id) FROM queue WHERE repo = ? AND purpose = ? AND ref = ? AND pull = 0 "
-            "GROUP BY spec_path)",
-            (repo, purpose, ref),
-        )
+        rows = self._runs(f"WHERE id IN ({TRACKS})", (line_of(repo, purpose, ref, 0),))
         return {run.spec_path: run for run in rows}
 
     def verdicts(self) -> Mapping[tuple[str, str], int]:
-        """How many runs that are done ended with which verdict, by (repository, verdict)."""
-        rows = self._database.read(
-            "SELECT repo, verdict, COUNT(*) FROM queue WHERE state = 'done' GROUP BY repo, verdict"
-        )
-        return {(str(repo), str(verdict)): int(count or 0) for repo, verdict, count in rows}
+        """How many runs ended with which verdict, by (repository, verdict). Only ever grows."""
+        return {
+            (str(repo), str(verdict)): int(total or 0) for repo, verdict, total in self._database.read(ENDS)
+        }
 
     def gpu_seconds_of_pull(self, repo: str, pull: int) -> float:
         """GPU seconds that all runs of a pull request have used."""

@@ -89,6 +89,28 @@ _QUEUE = """CREATE TABLE queue (
     reason TEXT NOT NULL
 )"""
 
+# The newest change of each line, the newest run of each spec of a branch, and how many runs ended how: each by its key, so
+# that nobody has to look for them in the history.
+_HEADS = """CREATE TABLE heads (
+    line TEXT NOT NULL PRIMARY KEY,
+    repo TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    change TEXT NOT NULL
+)"""
+
+_TRACKS = """CREATE TABLE tracks (
+    track TEXT NOT NULL PRIMARY KEY,
+    line TEXT NOT NULL,
+    run TEXT NOT NULL
+)"""
+
+_ENDS = """CREATE TABLE ends (
+    repo TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    total BIGINT NOT NULL,
+    PRIMARY KEY (repo, verdict)
+)"""
+
 # When each repository had its last turn: grows with each claim.
 _TURNS = "CREATE TABLE turns (repo TEXT NOT NULL PRIMARY KEY, turn BIGINT NOT NULL)"
 
@@ -163,6 +185,11 @@ QUEUE_TABLES = (
     "CREATE INDEX queue_open_by_lane ON queue (lane) WHERE state <> 'done' AND lane <> ''",
     "CREATE UNIQUE INDEX queue_held_lanes ON queue (lane) WHERE holds = 1 AND lane <> ''",
     "CREATE INDEX queue_claims ON queue (repo, priority DESC, queued_at, id, lane) WHERE state = 'waiting'",
+    _HEADS,
+    "CREATE INDEX heads_by_repo ON heads (repo, purpose)",
+    _TRACKS,
+    "CREATE INDEX tracks_by_line ON tracks (line)",
+    _ENDS,
     _TURNS,
     _APPROVALS,
     _OUTBOX,

@@ -8,6 +8,7 @@ from typing import Protocol
 from fiat.run.model import Verdict
 from fiat.run.queue import Change, QueuedRun
 from fiat.store.database import Transaction
+from fiat.store.newest import note_end
 from fiat.store.outbox import Addressed, add_reports_within
 from fiat.store.queue_rows import CHANGE_COLUMNS, QUEUE_COLUMNS, read_change, read_queued
 from fiat.store.rows import write_time
@@ -48,6 +49,7 @@ def end_run(
         "fence = ? WHERE id = ?",
         (verdict, reason, write_time(now), run.fence, run.id),
     )
+    note_end(transaction, run.repo, verdict)
     return ended
 
 

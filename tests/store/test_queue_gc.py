@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from queue_kit import Words, change, check, commit_of, delivery, put, queued, taking, umbrella
+from queue_kit import MAIN, Words, change, check, commit_of, delivery, put, queued, taking, umbrella
 
 from fiat.run.delivery import Commented
 from fiat.run.model import Release, Run
@@ -37,7 +37,7 @@ def count(store: Store, table: str) -> int:
     return int(store.database.read(f"SELECT COUNT(*) FROM {table}")[0][0] or 0)
 
 
-def test_what_is_over_goes_when_it_is_old_but_the_newest_change_of_a_branch(store: Store) -> None:
+def test_what_is_over_goes_when_it_is_old_but_the_newest_change_and_runs_of_a_branch(store: Store) -> None:
     for number in range(3):
         store.deliveries.take([taking(number, body_key=f"{number}", id=f"x{number}")])
         store.changes.split(change(number).id, [queued(number)], [], Words())
@@ -47,14 +47,12 @@ def test_what_is_over_goes_when_it_is_old_but_the_newest_change_of_a_branch(stor
     send_all(store)
     assert forget(store, after_days=29.0) == 0
     assert forget(store, after_days=31.0) > 0
-    assert [count(store, table) for table in ("queue", "changes", "deliveries", "outbox", "channels")] == [
-        0,
-        1,
-        1,
-        1,
-        0,
-    ]
+    tables = ("queue", "changes", "deliveries", "outbox", "channels")
+    assert [count(store, table) for table in tables] == [1, 1, 1, 1, 0]
     assert [one.id for one in store.changes.newest()] == [change(2).id]
+    assert list(store.queue.last_runs("acme/models", "push", MAIN).values()) == store.queue.newest()
+    assert store.changes.heads("acme/models") == store.changes.newest()
+    assert store.queue.verdicts() == {("acme/models", "pass"): 3}, "what was counted stays counted"
     assert store.deliveries.take([taking(9)]) == ["new"]
     assert store.deliveries.received() == []
     assert [item.channel for item in store.outbox.due()] == [umbrella(9)[1]]

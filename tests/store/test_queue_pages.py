@@ -183,3 +183,34 @@ def test_a_claim_asks_only_indexes_of_what_is_open(local: Store, sql: str) -> No
     ]
     assert touched
     assert [step for step in touched if not re.search(r"INDEX (queue_|sqlite_autoindex_queue)", step)] == []
+
+
+def test_the_newest_run_of_each_spec_of_a_branch_is_found_whatever_became_of_it(store: Store) -> None:
+    for number in (1, 3, 2):
+        put(store, number, runs=[queued(number, spec) for spec in ("a", "b") if (number, spec) != (3, "b")])
+    pull = {"purpose": "pull_request", "pull": 4}
+    put(store, 4, runs=[queued(4, "a", of=change(4, **pull))], **pull)
+    dev = {"ref": "refs/heads/dev"}
+    put(store, 5, runs=[queued(5, "a", of=change(5, **dev))], **dev)
+    found = store.queue.last_runs("acme/models", "push", change(1).ref)
+    assert {path: run.id for path, run in found.items()} == {
+        "specs/a/spec.yaml": queued(3, "a").id,
+        "specs/b/spec.yaml": queued(2, "b").id,
+    }
+    assert store.queue.last_runs("acme/models", "push", "refs/heads/none") == {}
+    assert {run.id for run in store.queue.last_runs("acme/models", "push", dev["ref"]).values()} == {
+        queued(5, "a").id
+    }
+    heads = store.changes.heads("acme/models")
+    assert [(one.ref, one.id) for one in heads] == [(dev["ref"], change(5).id), (change(3).ref, change(3).id)]
+
+
+def test_the_ends_of_runs_are_counted_once_each(store: Store) -> None:
+    done = {"state": "done", "verdict": "fail", "reason": "the spec is wrong"}
+    put(store, 1, runs=[queued(1, "a"), queued(1, "b"), queued(1, "c", **done)])
+    run = store.queue.claim("w")
+    assert run is not None
+    for _ in range(2):
+        store.queue.finish(run.id, run.fence, "pass", "", [], Words())
+        store.queue.cancel(queued(1, "b").id, "ann said so", Words())
+    assert store.queue.verdicts() == {("acme/models", verdict): 1 for verdict in ("pass", "fail", "error")}
