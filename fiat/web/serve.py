@@ -1,5 +1,6 @@
 """Run a runner with its web server until it is told to end."""
 
+import signal
 from collections.abc import Mapping
 
 from fiat.web.app import create_app
@@ -40,11 +41,24 @@ def serve(settings: RunnerSettings, environment: Mapping[str, str]) -> None:
     parts = make_parts(settings)
     runner = Runner(parts, environment)
     server = make_server(create_app(runner.door, web, utc_now))
+    # uvicorn ends its loop and then raises the signal once more: it must find us, not the system's default.
+    signal.signal(signal.SIGTERM, _leave)
     try:
         runner.start()
         parts.log(f"listening on {settings.url}")
         server.run(sockets=[listener])
+    except (KeyboardInterrupt, _Leave):
+        pass
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         parts.log("ending")
         runner.stop()
         listener.close()
+
+
+class _Leave(BaseException):
+    """The process was told to end."""
+
+
+def _leave(*_: object) -> None:
+    raise _Leave

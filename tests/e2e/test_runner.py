@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,3 +182,21 @@ def test_at_the_end_every_context_is_final_but_what_waits_for_approval_and_nothi
     }
     assert {commit for commit, _ in world.unfinished()} == held
     assert world.taken_back() == []
+
+
+def test_told_to_end_the_runner_leaves_no_process_behind(stage: RunnerStage, first: str) -> None:
+    stage.stop()
+    left = [
+        words
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if (words := read_words(path)) and str(stage.folder) in words
+    ]
+    assert left == []
+    assert "ending" in stage.log
+
+
+def read_words(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
