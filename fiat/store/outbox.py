@@ -23,7 +23,8 @@ _COLUMNS = (
     "id, address, repo, channel, state, attempt, reason, report, digest, written_at, set_at, not_before"
 )
 _WAITING = (
-    "SELECT address, id, digest, set_at, not_before FROM outbox WHERE address IN () AND state = 'waiting'"
+    "SELECT address, id, digest, attempt, reason, set_at, not_before FROM outbox "
+    "WHERE address IN () AND state = 'waiting'"
 )
 
 
@@ -192,12 +193,12 @@ def add_reports_within(transaction: Transaction, items: Iterable[Addressed], now
         digest, before = digest_text(text), waiting.get(address)
         if digest == (before[2] if before else shown.get(address)):
             continue
-        # The forge may have asked for a pause in this channel; a newer report does not end it.
-        times: Sequence[Value] = before[3:] if before else (stamp, stamp)
+        # The forge may have asked for a pause in this channel, or refused: a newer report ends neither.
+        attempt, reason, *times = before[3:] if before else (0, "", stamp, stamp)
         if before:
             replaced.append(before[1:2])
         last += 1
-        rows.append((last, address, repo, channel, "waiting", 0, "", text, digest, stamp, *times))
+        rows.append((last, address, repo, channel, "waiting", attempt, reason, text, digest, stamp, *times))
     transaction.execute_many("UPDATE outbox SET state = 'replaced' WHERE id = ?", replaced)
     transaction.execute_many(f"INSERT INTO outbox ({_COLUMNS}) VALUES ({marks(_COLUMNS)})", rows)
 

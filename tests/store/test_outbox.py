@@ -138,7 +138,9 @@ def test_a_pause_that_the_forge_asked_for_is_kept_by_a_newer_report(store: Store
     outbox.add([umbrella(1, "success", "done")])
     assert outbox.due() == []
     clock.move(90)
-    assert [(one.attempt, one.report) for one in outbox.due()] == [(0, umbrella(1, "success", "done")[2])]
+    assert [(one.attempt, one.report) for one in outbox.due()] == [(1, umbrella(1, "success", "done")[2])]
+    (letter,) = outbox.letters("waiting")
+    assert letter.reason == "403", "people see why it waits"
 
 
 def test_a_clock_that_is_put_back_blocks_nothing_and_no_wait_is_longer_than_six_hours(store: Store) -> None:
