@@ -10,10 +10,10 @@ _WITHOUT_TRIGGER = frozenset({"schedule", "data", "manual", "rollback"})
 def wanted(spec: Spec, change: Change) -> bool:
     """Whether a spec's `triggers` let a change start it; without that section pushes and pull requests do.
 
-    Their `paths` are no matter here: they narrow what counts as touched.
+    Their `paths` are no matter here: they narrow what counts as touched. What somebody asked for by name is wanted.
     """
     triggers = spec.triggers
-    if triggers is None or change.purpose in _WITHOUT_TRIGGER:
+    if triggers is None or change.specs or change.purpose in _WITHOUT_TRIGGER:
         return True
     if change.purpose == "push":
         push = triggers.push
@@ -45,9 +45,12 @@ def ref_word(change: Change) -> str:
 def group_of(spec: Spec, change: Change) -> tuple[str, bool]:
     """The concurrency group of a run, and whether a newer run of it ends an older one.
 
-    What a person, a clock or new data asked for ends nobody else's run.
+    What a person, a clock or new data asked for ends nobody else's run. A merge queue tries several commits side by side:
+    none of them takes another's place.
     """
-    by_itself = change.purpose in ("push", "pull_request")
+    queued = change.purpose == "pull_request" and not change.pull
+    by_itself = change.purpose in ("push", "pull_request") and not queued
     if spec.concurrency is not None:
         return f"{change.repo} {spec.concurrency.group}", spec.concurrency.supersede and by_itself
-    return f"{change.repo} {spec.name}-{ref_word(change)}", by_itself
+    line = change.commit if queued else ref_word(change)
+    return f"{change.repo} {spec.name}-{line}", by_itself
