@@ -20,7 +20,7 @@ from fiat.builtin.view_text import visible
 from fiat.errors import SpecError
 from fiat.ports.report import Told
 from fiat.run.model import GateResult, Run, StepResult, Verdict
-from fiat.run.queue import Change, QueuedRun
+from fiat.run.queue import Change, QueuedRun, check_word
 from fiat.run.report import Annotation, Check, CheckState, Deployed, DeployState
 
 HEADS, TAGS = "refs/heads/", "refs/tags/"
@@ -67,11 +67,10 @@ class Manner:
 def context_name(manner: Manner, subject: Change | QueuedRun, spec: str = "", gate: str = "") -> str:
     """The name of a check: `fiat/pr` for all of a commit, `fiat/pr/fashion`, `fiat/pr/fashion/recall-by-label`.
 
-    A schedule and new data have names of their own: they judge a commit anew and must not overwrite what its push said.
+    See `check_word` for the second part.
     """
-    why = subject.purpose if subject.purpose in ("schedule", "data") else "push"
-    word = "pr" if subject.pull or subject.purpose == "pull_request" else why
-    return "/".join([manner.context, word, *(_part(name) for name in (spec, gate) if name)])
+    parts = (check_word(subject), *(_part(name) for name in (spec, gate) if name))
+    return "/".join([manner.context, *parts])
 
 
 def run_url(manner: Manner, run_id: str) -> str:

@@ -97,7 +97,8 @@ class ForgeTeller:
             repo=run.repo,
             spec=run.spec,
             commit=run.commit,
-            pull=run.pull,
+            # The comment is about what the pull request says, not about what somebody tries on it.
+            pull=0 if run.overrides else run.pull,
             base=short_ref(run.ref),
             run=run.id,
             url=run_url(manner, run.id),

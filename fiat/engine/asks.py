@@ -13,7 +13,8 @@ from fiat.run.queue import Change, check_word
 from fiat.store.store import Store
 
 SHORT = 10
-_BY_ITSELF = ("push", "pull_request")
+_BY_ITSELF = ("push", "pr")
+_AGAIN = ("push", "pull_request", "schedule", "data")
 
 
 @dataclass
@@ -124,15 +125,16 @@ class Asks:
     def last_change(self, repo: str, commit: str, word: str = "") -> Change | None:
         """The last change of a commit that came by itself, by a push or a pull request; None when it had none.
 
-        One that a person, a clock or new data brought is no example: a rollback deploys though the branch has moved on.
+        One that a person brought is no example: a rollback deploys though the branch has moved on.
 
         Args:
             repo: the repository's name.
             commit: full hash.
-            word: only one that speaks in this check, see `check_word`; left out: any.
+            word: only one that speaks in this check, see `check_word`; a schedule's and new data's count then too.
         """
         known = self.store.changes.of_commit(repo, commit)
-        own = [one for one in known if one.purpose in _BY_ITSELF and word in ("", check_word(one))]
+        words = (word,) if word else _BY_ITSELF
+        own = [one for one in known if one.purpose in _AGAIN and check_word(one) in words]
         return own[-1] if own else None
 
     def commit_change(self, watched: Watched, commit: str, cause: str, word: str = "") -> Change:

@@ -11,8 +11,11 @@ from fiat.engine.specs_at import SpecsAt
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError, Stalled
 from fiat.run.delivery import Commented, Delivery, Happening, PullChanged, Rerequested
+from fiat.run.queue import Change
 from fiat.run.report import Report, addressed
 from fiat.store.store import Store
+
+_MOST_NAMED = 10
 
 
 class Word(Protocol):
@@ -153,8 +156,21 @@ class Commands:
             change = self.asks.pull_change(watched, pull, f"asked for by {who}")
         else:
             change = self.asks.commit_change(watched, asked.commit, f"asked for by {who}")
+        if specs:
+            known = self._specs_at(watched, change)
+            if missing := [name for name in specs if name not in known and "/" not in name]:
+                # Said here, for a mistyped name must not become a failed check.
+                there = ", ".join(known[:_MOST_NAMED]) or "none"
+                raise SpecError(f"There is no spec {missing[0]} here, but: {there}. Nothing was done.")
         self.asks.add(replace(change, specs=specs))
         return f"{who} asked for a run of {change.commit[:SHORT]}"
+
+    def _specs_at(self, watched: Watched, change: Change) -> tuple[str, ...]:
+        """Names of the specs that a change can be asked for."""
+        watched.mirror.fetch([change.ref], [change.commit])
+        at = watched.mirror.commit_of(change.ref) if change.fork else change.commit
+        paths = watched.mirror.spec_files(at, watched.policy.specs)
+        return tuple(sorted(card.name for card in self.specs.cards(watched, at, paths)))
 
     def _approve(self, watched: Watched, asked: Commented, commit: str, who: str) -> str:
         if not asked.pull:
@@ -197,30 +213,43 @@ class Commands:
                 if change.fork and change.pull:
                     self.asks.let_go(watched.policy.name, change.pull, asked.commit, delivery.sender_name)
             return f"{delivery.sender_name} approved {asked.commit[:SHORT]}"
+        prefix, _, rest = asked.context.partition(f"{watched.policy.context}/")
+        word, spec, *_ = (*rest.split("/"), "") if not prefix else ("", "")
+        cause = f"asked for by {delivery.sender_name}"
         try:
-            change = self.asks.commit_change(watched, asked.commit, f"asked for by {delivery.sender_name}")
+            change = self.asks.commit_change(watched, asked.commit, cause, word)
+            specs = (spec,) if spec and spec in self._specs_at(watched, change) else ()
+            self.asks.add(replace(change, specs=specs))
         except SpecError as error:
             return error.message
-        self.asks.add(change)
         return f"{delivery.sender_name} asked for a run of {asked.commit[:SHORT]}"
 
     def _own_comment(self, watched: Watched, delivery: Delivery, asked: Commented) -> str:
         """A spec's `triggers.comment`: a text of its own that starts it."""
         if not asked.pull or watched.forge is None or not asked.text.strip():
             return ""
-        base = watched.mirror.commit_of(f"{HEADS}{watched.policy.branches[0]}")
-        if not base:
+        # The forge is asked only about words that start something on some branch.
+        started = {
+            change.ref: names
+            for change in self.store.changes.heads(watched.policy.name)
+            if change.ref.startswith(HEADS) and (names := self._started(watched, change.commit, asked.text))
+        }
+        if not started or not self.may(watched, delivery):
             return ""
-        paths = watched.mirror.spec_files(base, watched.policy.specs)
-        names = tuple(
-            read.path
-            for read in self.specs.cards(watched, base, paths)
+        names = started.get(self.asks.open_pull(watched, asked.pull).base_ref, ())
+        return self._run(watched, asked, names, delivery.sender_name) if names else ""
+
+    def _started(self, watched: Watched, commit: str, text: str) -> tuple[str, ...]:
+        """Names of the specs at a commit that a comment starts by words of their own."""
+        if not watched.mirror.has(commit):
+            return ()
+        paths = watched.mirror.spec_files(commit, watched.policy.specs)
+        return tuple(
+            read.name
+            for read in self.specs.cards(watched, commit, paths)
             if read.loaded is not None
             and (triggers := read.loaded.spec.triggers) is not None
             and triggers.comment is not None
             and not triggers.comment.startswith("/fiat")
-            and self.language.says(asked.text, triggers.comment)
+            and self.language.says(text, triggers.comment)
         )
-        if not names or not self.may(watched, delivery):
-            return ""
-        return self._run(watched, asked, names, delivery.sender_name)

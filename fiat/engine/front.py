@@ -102,10 +102,12 @@ class Front:
             Waiting: git does not answer.
         """
         watched = self._watched(repo)
-        if _is_commit(ref) and self.store.changes.of_commit(repo, ref):
+        if _is_commit(ref) and self.asks.last_change(repo, ref) is not None:
             # Again, for the purpose that it had: a pull request's commit is on no watched branch.
             known = self.asks.commit_change(watched, ref, f"asked for by {who}")
-            again = replace(known, specs=tuple(specs), overrides=tuple(overrides))
+            # With overrides it deploys nothing, so that the commit need not be the head of its branch.
+            purpose = "manual" if overrides and known.purpose == "push" else known.purpose
+            again = replace(known, purpose=purpose, specs=tuple(specs), overrides=tuple(overrides))
             change = self.asks.add(again, _serial(who, key))
             self.wake(repo)
             return change

@@ -1,11 +1,14 @@
 """A commit that wants attention becomes runs: one for each spec that it touches, and a word about the others."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from fiat.engine.compared import Compared
 from fiat.engine.footprint import Narrowing, affected
+from fiat.engine.head_marks import HeadMarks
 from fiat.engine.policy import short_ref, stricter
 from fiat.engine.specs_at import Read, SpecsAt
 from fiat.engine.telling import Telling
@@ -13,12 +16,11 @@ from fiat.engine.wanted import fork_word, group_of, ref_word, wanted
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError, Waiting
 from fiat.run.model import Verdict
-from fiat.run.queue import Change, QueuedRun
+from fiat.run.queue import Change, QueuedRun, check_word
 from fiat.run.report import Addressed
 from fiat.spec.model import Spec
 from fiat.store.store import Store
 
-_JUDGED = frozenset({"pass", "warn"})
 _NARROWING: Mapping[str, Narrowing] = {"push": "push", "pull_request": "pull_request"}
 MISSING_S = 600.0
 GIVE_UP_S = 24 * 3600.0
@@ -50,7 +52,10 @@ class Splitter:
     footprints: Path
     new_id: Callable[[], str]
     now: Callable[[], datetime]
-    _seen_reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Remember what was looked up for the commits before."""
+        self._compared = Compared(self.store)
 
     def split(self, change: Change) -> None:
         """Fetch the commit, see what it is and touches, and queue its runs, in one transaction.
@@ -66,6 +71,8 @@ class Splitter:
         if reason := self._fetch(watched, change):
             self._end(change, "error", reason)
             return
+        if change.purpose == "push":
+            HeadMarks(self.store).note(change.repo, {change.ref: change.commit})
         change = replace(
             change, cause=_with_subject(change.cause, watched.mirror.about(change.commit).message)
         )
@@ -122,9 +129,9 @@ class Splitter:
         judged = affected(
             mirror,
             change.commit,
-            self._befores(watched, change, paths),
+            self._compared.befores(watched, change, self._base(watched, change), paths),
             paths,
-            observed=self._observed,
+            observed=partial(self._compared.observed, change.repo),
             cache=self.footprints,
             specs_at=at if change.fork else "",
             narrowed_by=_NARROWING.get(change.purpose, ""),
@@ -169,33 +176,6 @@ class Splitter:
         if missing:
             raise SpecError(f"there is no spec {', '.join(missing)} at {at[:10]}")
         return list(dict.fromkeys(by_name[name] for name in change.specs))
-
-    def _befores(self, watched: Watched, change: Change, paths: Sequence[str]) -> dict[str, str]:
-        """The commit that each spec is compared with; a spec without one runs."""
-        if change.purpose == "pull_request":
-            base = self._base(watched, change)
-            common = watched.mirror.merge_base(change.commit, base) if base else ""
-            return dict.fromkeys(paths, common) if common else {}
-        # Only a good end counts. Of a run that goes on, or broke, nobody knows what it does or did to a target: going
-        # back to the commit before it must run, though nothing differs from what was judged last.
-        last = self.store.queue.last_runs(change.repo, change.purpose, change.ref)
-        return {path: run.commit for path in paths if (run := last.get(path)) and run.verdict in _JUDGED}
-
-    def _observed(self, spec: str) -> tuple[str, ...]:
-        """Files that the last run of a spec was seen to read beyond what reading its code tells."""
-        recent = self.store.runs.newest(spec=spec, limit=1)
-        if not recent:
-            return ()
-        run_id, state = recent[0].id, recent[0].state
-        if run_id not in self._seen_reads:
-            found: set[str] = set()
-            for step in self.store.runs.find(run_id).steps:
-                result = self.store.results.find(step.fingerprint) if step.fingerprint else None
-                found.update(result.observed if result is not None else ())
-            if state != "done":
-                return tuple(sorted(found))
-            self._seen_reads[run_id] = tuple(sorted(found))
-        return self._seen_reads[run_id]
 
     def _runs_of(
         self, watched: Watched, change: Change, read: Read
@@ -257,8 +237,19 @@ class Splitter:
 
     def _end(self, change: Change, verdict: Verdict, reason: str, reports: Sequence[Addressed] = ()) -> None:
         done = replace(change, state="done", verdict=verdict, reason=reason)
-        told = [*reports, *self.telling.change(done)]
+        told = [*reports, *self._stands(done)]
         self.store.changes.split(change.id, (), told, self.telling, verdict=verdict, reason=reason)
+
+    def _stands(self, done: Change) -> list[Addressed]:
+        """The check of a change without runs; what was asked for in vain, by name or once more, leaves it as it was."""
+        if done.specs or (done.serial and done.verdict == "error"):
+            if runs := self.store.changes.standing(done):
+                return self.telling.change(replace(done, state="split"), runs)
+            others = self.store.changes.of_commit(done.repo, done.commit)
+            same = [one for one in others if check_word(one) == check_word(done) and one.pull == done.pull]
+            if over := [one for one in same if one.state == "done"]:
+                return self.telling.change(over[-1])
+        return self.telling.change(done)
 
 
 def _with_subject(cause: str, message: str) -> str:
@@ -271,7 +262,7 @@ def _named_apart(reads: Sequence[Read]) -> list[Read]:
     """Two specs of one name would share their checks: the second one is refused."""
     taken: dict[str, str] = {}
     found: list[Read] = []
-    for read in reads:
+    for read in sorted(reads, key=lambda read: read.path):
         first = taken.setdefault(read.name, read.path)
         if first == read.path or read.errors:
             found.append(read)

@@ -119,6 +119,19 @@ class QueuedRun:
     reason: str = ""
 
 
+def check_word(subject: Change | QueuedRun) -> str:
+    """In which check of its commit something speaks: `push`, `pr`, `schedule`, `data`, or `manual`.
+
+    A schedule and new data judge a commit anew, and a run with overrides judges something that the commit does not say:
+    none of them may overwrite what is said of the commit itself.
+    """
+    if subject.overrides:
+        return "manual"
+    if subject.pull or subject.purpose == "pull_request":
+        return "pr"
+    return subject.purpose if subject.purpose in ("schedule", "data") else "push"
+
+
 @dataclass(frozen=True)
 class Lease:
     """What an observer sees of a running run, to tell by its own monotonic clock whether its worker still beats.

@@ -22,7 +22,7 @@ from fiat.store.queue_rows import (
     read_queued,
 )
 from fiat.store.rows import write_time
-from fiat.store.settling import Tell, find_change, settle_change, stop_run
+from fiat.store.settling import Tell, find_change, settle_change, standing, stop_run
 
 _SHORT = 10
 # Serials from here on were not counted but chosen by whoever asked, so that asking twice is the same as once.
@@ -172,6 +172,10 @@ class Changes:
         ]
         return max((serial for serial in serials if serial < OWN_SERIALS), default=-1) + 1
 
+    def standing(self, change: Change) -> tuple[QueuedRun, ...]:
+        """What the check of a change's commit as a whole rests on now, see `settling.standing`."""
+        return standing(self._database.read, change)
+
     def settle(self, change_id: str, tell: Tell) -> Change | None:
         """End a change whose runs are all over, should that have been missed."""
         with self._database.write() as transaction:
@@ -220,7 +224,8 @@ def _supersede(transaction: Transaction, run: QueuedRun, now: datetime, tell: Te
         "AND spec_path = ? AND purpose = ? AND ref = ? AND pull = ? AND change <> ? ORDER BY queued_at, id",
         (lane_of(run.repo, run.group), run.spec_path, run.purpose, run.ref, run.pull, run.change),
     )
-    others = [read_queued(row) for row in rows]
+    # A run with overrides and one without are no versions of each other.
+    others = [one for one in map(read_queued, rows) if one.overrides == run.overrides]
     if run.purpose == "pull_request" and not run.supersede:
         return []
     newer = [one for one in others if one.change > run.change]

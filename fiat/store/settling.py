@@ -1,13 +1,13 @@
 """How runs and changes end, within the transaction of whoever ends them; what is said of it goes along."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from fiat.run.model import Verdict
-from fiat.run.queue import Change, QueuedRun
-from fiat.store.database import Transaction
+from fiat.run.queue import Change, QueuedRun, check_word
+from fiat.store.database import Row, Transaction, Value
 from fiat.store.newest import note_end
 from fiat.store.outbox import Addressed, add_reports_within
 from fiat.store.queue_rows import CHANGE_COLUMNS, QUEUE_COLUMNS, read_change, read_queued
@@ -24,7 +24,12 @@ class Tell(Protocol):
         ...
 
     def change_ended(self, change: Change, runs: Sequence[QueuedRun]) -> Sequence[Addressed]:
-        """The last reports of a change whose runs are all over, in the order of their specs' paths."""
+        """The last reports of a change whose runs are all over.
+
+        Args:
+            change: as it ended.
+            runs: what its commit stands on now, in the order of their specs' paths; see `standing`.
+        """
         ...
 
 
@@ -89,8 +94,29 @@ def settle_change(transaction: Transaction, change_id: str, now: datetime, tell:
         "UPDATE changes SET state = 'done', verdict = ?, reason = ? WHERE id = ?",
         (ended.verdict, ended.reason, change_id),
     )
-    add_reports_within(transaction, tell.change_ended(ended, runs), now)
+    add_reports_within(transaction, tell.change_ended(ended, standing(transaction.execute, ended)), now)
     return ended
+
+
+def standing(read: Callable[[str, Sequence[Value]], list[Row]], change: Change) -> tuple[QueuedRun, ...]:
+    """The newest run of each spec that speaks in a change's check of the commit as a whole, by the paths of their specs.
+
+    Of a change for specs that somebody named, and of one without runs, that is more than its own runs: a spec that was
+    refused before stays so when another one is run again.
+    """
+    rows = read(
+        f"SELECT {QUEUE_COLUMNS} FROM queue WHERE change IN (SELECT id FROM changes WHERE repo = ? AND commit_id = ?) "
+        "ORDER BY spec_path, queued_at, id",
+        (change.repo, change.commit),
+    )
+    said = [run for run in map(read_queued, rows) if _speaks(run) == _speaks(change)]
+    newest = {run.spec_path: run for run in said}
+    own = {run.spec_path for run in said if run.change == change.id}
+    return tuple(run for path, run in newest.items() if change.specs or not own or path in own)
+
+
+def _speaks(subject: Change | QueuedRun) -> tuple[str, int, tuple[str, ...]]:
+    return check_word(subject), subject.pull, subject.overrides
 
 
 def find_change(transaction: Transaction, change_id: str) -> Change | None:

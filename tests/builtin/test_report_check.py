@@ -44,6 +44,9 @@ OFF = Manner(sandboxed=False)
         (queued(purpose="rollback"), "fashion", "", "fiat/push/fashion"),
         (queued(purpose="schedule"), "fashion", "", "fiat/schedule/fashion"),
         (queued(purpose="data"), "fashion", "recall-by-label", "fiat/data/fashion/recall-by-label"),
+        (queued(overrides=("lr=1",)), "fashion", "", "fiat/manual/fashion"),
+        (pulled(overrides=("lr=1",)), "fashion", "", "fiat/manual/fashion"),
+        (change(overrides=("lr=1",)), "", "", "fiat/manual"),
         (queued(), "My Folder/\u202ex", "", "fiat/push/my-folder-<u+202e>x"),
     ],
 )

@@ -200,6 +200,15 @@ class RepoStage:
         self.runner.wait(lambda: last(commit, context) in FINAL, f"{context} of {commit[:8]} to be over", 60)
         return f"{last(commit, context)}: {self.description(commit, context)}"
 
+    def wait_text(self, commit: str, context: str, start: str) -> None:
+        """Wait until the newest state and text of a context start so: `success: no change`."""
+
+        def stands() -> bool:
+            said = f"{self.forge.world.last(commit, context)}: {self.description(commit, context)}"
+            return said.startswith(start)
+
+        self.runner.wait(stands, f"{context} of {commit[:8]} to say {start!r}")
+
     def wait_state(self, commit: str, context: str, state: str, timeout_s: float = 90.0) -> None:
         """Wait until a context of a commit stands so; another final state fails at once."""
 

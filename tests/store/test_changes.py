@@ -105,6 +105,34 @@ def test_a_change_is_done_with_the_worst_verdict_when_its_last_run_is(store: Sto
     assert len(runs) == 4
 
 
+def test_what_was_refused_stands_while_another_spec_of_its_commit_is_run_again(store: Store) -> None:
+    put(store, 1, runs=[queued(1, "a"), queued(1, "b")])
+    for verdict in ("fail", "pass"):
+        claimed = store.queue.claim("w")
+        assert claimed is not None
+        store.queue.finish(claimed.id, claimed.fence, verdict, verdict, [], Words())
+    partly = change(1, id="partly", serial=1, specs=("b",))
+    tried = change(1, id="tried", serial=2, overrides=("lr=1",))
+    for one, spec in ((partly, "b"), (tried, "a")):
+        store.changes.add(one)
+        run = queued(1, spec, of=one, id=f"{one.id}-{spec}", overrides=one.overrides)
+        store.changes.split(one.id, [run], [], Words())
+    assert [run.id for run in store.changes.standing(partly)] == ["run-000001-a", "partly-b"]
+    assert [run.id for run in store.changes.standing(change(1))] == ["run-000001-a", "partly-b"]
+    assert [run.id for run in store.changes.standing(tried)] == ["tried-a"]
+    elsewhere = change(1, id="elsewhere", purpose="pull_request", pull=3, specs=("a",))
+    assert store.changes.standing(elsewhere) == ()
+
+
+def test_a_run_with_overrides_takes_no_place_of_one_without(store: Store) -> None:
+    put(store, 1, runs=[queued(1, group="g")])
+    tried = change(2, overrides=("lr=1",))
+    store.changes.add(tried)
+    run = queued(2, of=tried, group="g", overrides=tried.overrides)
+    assert store.changes.split(tried.id, [run], [], Words()) == []
+    assert states(store) == {1: "waiting", 2: "waiting"}
+
+
 def test_a_newer_commit_supersedes_what_waits_and_stops_what_trains(store: Store) -> None:
     put(store, 1, runs=[queued(1, group="digits main")])
     running = store.queue.claim("w")
