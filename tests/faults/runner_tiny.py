@@ -112,16 +112,16 @@ class TinyRunner:
             before = step
         return "\n".join(lines) + "\n"
 
-    def scale(self, by: int) -> dict[str, str]:
-        """A spec that deploys the model that multiplies by a number, and what it needs."""
+    def scale(self, by: int, *, sleep_s: float = 0) -> dict[str, str]:
+        """A spec that deploys the model that multiplies by a number, after so long a training, and what it needs."""
         rows = "".join(f"{number},{number}.5,{number}.0\n" for number in range(40))
         spec = (
             f"fiat: 1\nname: scale\nparams: {{by: {by}}}\n"
             "data: {rows: {source: {path: specs/scale/rows.csv}, label: y, split: {train: 1, test: 1, key: id}}}\n"
-            'train: {run: "cp specs/scale/${params.by}.onnx {out.model}", code: ["specs/scale/*.onnx"]}\n'
+            'train: {run: "sleep SECONDS; cp specs/scale/${params.by}.onnx {out.model}", code: ["specs/scale/*.onnx"]}\n'
             "evaluate: {metrics: [mae]}\n"
             "deploy: {shelf: {to: directory, path: models}}\n"
-        )
+        ).replace("SECONDS", str(sleep_s))
         return {"specs/scale/spec.yaml": spec, "specs/scale/rows.csv": "id,x,y\n" + rows}
 
     def add_models(self, *factors: int) -> None:
@@ -199,18 +199,32 @@ class TinyRunner:
         return sum("info/refs" in asked.path for asked in list(self.stage.git.asked))
 
     def look(self, *, since: int | None = None) -> None:
-        """Wait until the runner has looked at git, twice more or since it was asked so often, and has split what it saw."""
+        """Wait until the runner, which looks once a second, has looked at git, and has split what it saw.
+
+        Args:
+            since: git had been asked so often before; left out: now.
+        """
         wanted = (self.looks() if since is None else since) + 2
+        time.sleep(2.2)
         self.stage.wait(lambda: self.looks() >= wanted, "a look at git", 30)
         still = "SELECT id FROM changes WHERE state = 'new'"
         self.stage.wait(lambda: not self.execute(still), "every change to be split", 30)
 
-    def phase_of(self, commit: str) -> str:
-        """The phase of the newest run of a commit, empty while there is none."""
-        rows = self.execute(
-            f"SELECT phase FROM queue WHERE commit_id = '{commit}' AND state = 'running' ORDER BY id DESC"
-        )
-        return str(rows[0][0]) if rows else ""
+    def generation(self) -> int:
+        """Number of the newest deploy of the model."""
+        return int((self.stage.shelf / "models" / ".scale" / "generation").read_text().split()[0])
+
+    def deploying(self) -> psutil.Process:
+        """The worker that deploys; waits for it."""
+        pids: list[int] = []
+
+        def begun() -> bool:
+            rows = self.execute("SELECT worker FROM queue WHERE state = 'running' AND phase = 'deploy'")
+            pids[:] = [int(str(row[0]).split(":")[1]) for row in rows]
+            return len(pids) == 1
+
+        self.stage.wait(begun, "a deploy to begin", 60)
+        return psutil.Process(pids[0])
 
     @contextmanager
     def target_held(self) -> Iterator[None]:

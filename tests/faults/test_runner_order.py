@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.repo_stage import MONA
 from tests.faults.runner_tiny import UMBRELLA, Pushed, TinyRunner, tiny_runner
 
 pytestmark = pytest.mark.slow
@@ -79,26 +80,6 @@ def test_webhooks_that_arrive_in_the_wrong_order_make_one_run_of_the_head_and_it
         tiny.check_database()
         assert len(tiny.stage.runs_of(newer.commit)) == 1
         assert ("one", "older") not in tiny.executions()
-
-
-def test_a_branch_that_is_forced_back_is_run_again_and_deploys_the_older_model(tmp_path: Path) -> None:
-    with tiny_runner(tmp_path, workers=1, reconcile_every="1s") as tiny:
-        tiny.watch_results()
-        tiny.add_models(1, 2)
-        tiny.stage.start()
-        commits = []
-        for factor in (1, 2):
-            pushed = tiny.push(tiny.scale(factor))
-            tiny.wait_final(pushed.commit)
-            assert tiny.deployed_factor() == factor
-            commits.append(pushed.commit)
-        tiny.stage.run_git("checkout", "-q", "-B", "main", commits[0])
-        tiny.stage.push("main")
-        tiny.stage.wait(lambda: tiny.deployed_factor() == 1, "the older model to be back", 60)
-        tiny.wait_final(*commits)
-        assert [run["verdict"] for run in tiny.stage.runs_of(commits[0])] == ["pass", "pass"]
-        assert len(tiny.stage.runs_of(commits[1])) == 1
-        assert tiny.state_of(commits[0]) == "success"
 
 
 def test_runs_of_a_branch_that_is_deleted_end_and_deploy_nothing(tiny: TinyRunner) -> None:
@@ -174,22 +155,24 @@ def test_pushes_while_the_runner_was_down_are_caught_up_once_and_a_delivery_that
     tiny.check_database()
 
 
-def test_a_deploy_half_done_is_not_superseded(tmp_path: Path) -> None:
-    with tiny_runner(tmp_path, workers=1, reconcile_every="1s") as tiny:
+def test_a_push_and_a_pull_request_of_one_commit_are_a_run_each_and_no_result_comes_twice(
+    tmp_path: Path,
+) -> None:
+    with tiny_runner(tmp_path, workers=2) as tiny:
         tiny.watch_results()
-        tiny.add_models(1, 2)
         tiny.stage.start()
-        first = tiny.push(tiny.scale(1))
-        tiny.wait_final(first.commit)
-        with tiny.target_held():
-            second = tiny.push(tiny.scale(2))
-            tiny.stage.wait(lambda: tiny.phase_of(second.commit) == "deploy", "the deploy to begin", 60)
-            third = tiny.push(tiny.scale(1))
-            tiny.look()
-            assert not tiny.is_final(third.commit)
-        tiny.wait_final(second.commit, third.commit)
-        assert tiny.state_of(second.commit) == "success", tiny.said(second.commit, UMBRELLA)
-        assert tiny.state_of(third.commit) == "success"
-        assert tiny.deployed_factor() == 1
+        start = tiny.push(quick_chain(tiny, "start"))
+        tiny.wait_final(start.commit)
+        both = tiny.push({SPEC: tiny.chain("both", sleep_s=0.5)}, "topic", tell=False)
+        tiny.stage.tell_pull(3, both.commit)
+        assert tiny.tell(both)
+        tag = tiny.stage.place.push("refs/tags/v1", both.commit, "0" * 40, MONA)
+        assert tiny.stage.tell(*tag).status == 202
+        tiny.wait_final(both.commit)
+        tiny.stage.wait(lambda: tiny.is_final(both.commit, "fiat/pr"), "the pull request's check")
+        assert [run["purpose"] for run in tiny.stage.runs_of(both.commit, "push")] == ["push"]
+        assert [run["purpose"] for run in tiny.stage.runs_of(both.commit, "pull_request")] == ["pull_request"]
+        assert len(tiny.stage.runs_of(both.commit)) == 2
+        tiny.wait_final(both.commit)
         tiny.check_world()
-        tiny.check_database()
+        tiny.check_ends()
