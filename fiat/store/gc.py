@@ -11,7 +11,7 @@ from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database, Transaction
 from fiat.store.faults import damaged_rows
 from fiat.store.locks import HeldLock
-from fiat.store.queue_gc import forget_queue
+from fiat.store.queue_gc import Forget, old_rows
 from fiat.store.rows import unpack, unpack_outputs, write_time
 from fiat.store.scopes import forget_scopes, remove_scopes, unused_scopes
 from fiat.store.sweep import Sweep, sweep
@@ -22,6 +22,8 @@ GRACE_S = 600.0
 QUEUE_DAYS = 30.0
 # Longer than any plan goes on: who found a result before it was retired has written that it was used.
 _RETIRED_S = 24 * 3600.0
+_AT_ONCE = 10_000
+_ALL = 1 << 40
 _UNNEEDED = "run NOT IN (SELECT id FROM runs) AND fingerprint NOT IN (SELECT fingerprint FROM steps)"
 
 
@@ -94,7 +96,7 @@ def collect_garbage(
         heap: what to clean.
         keep_runs: how many of each spec's newest runs are kept, 0 or more.
         keep_days: runs younger than this are kept as well.
-        queue_days: what the runner is done with goes when it is older; see `queue_gc.forget_queue`.
+        queue_days: what the runner is done with goes when it is older; see `queue_gc.old_rows`.
         dry_run: change nothing, only say what would be removed.
         grace_s: age in seconds below which a file that nobody needs is left alone.
 
@@ -103,10 +105,12 @@ def collect_garbage(
     """
     cutoff = None if keep_days is None else write_time(heap.now - timedelta(days=keep_days))
     scopes = unused_scopes(heap.root, heap.now)
+    old = (*old_rows(heap.now, queue_days), _old_runs(keep_runs, cutoff))
     with heap.use.alone() as alone:
+        removed = [0] * len(old) if dry_run else [_forget_all(heap.database, forget) for forget in old]
         with _transaction(heap.database, dry_run=dry_run) as transaction:
-            removed_queue = forget_queue(transaction, heap.now, queue_days)
-            removed_runs = _forget_runs(transaction, keep_runs, cutoff)
+            if dry_run:
+                removed = [forget(transaction, _ALL) for forget in old]
             removed_results = forget_scopes(transaction, scopes)
             removed_results += _forget_results(transaction, heap.now, alone=alone)
             _forget_documents(transaction)
@@ -132,10 +136,10 @@ def collect_garbage(
         kept_objects=swept.kept_objects,
         kept_bytes=swept.kept_bytes,
         removed_results=removed_results,
-        removed_runs=removed_runs,
+        removed_runs=removed[-1],
         removed_folders=swept.removed_folders + len(scopes),
         in_use=not alone,
-        removed_queue=removed_queue,
+        removed_queue=sum(removed[:-1]),
     )
 
 
@@ -154,18 +158,32 @@ def _transaction(database: Database, *, dry_run: bool) -> Iterator[Transaction]:
         raise damaged_rows(database.place, f"a result or step can't be read: {error}") from error
 
 
-def _forget_runs(transaction: Transaction, keep_runs: int, cutoff: str | None) -> int:
-    rows = transaction.execute(
-        "SELECT id FROM (SELECT id, state, started_at, "
-        "ROW_NUMBER() OVER (PARTITION BY spec, id IN (SELECT id FROM queue WHERE fork = 1) "
-        "ORDER BY started_at DESC, id DESC) AS place FROM runs) AS placed "
-        "WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases) "
-        "AND id NOT IN (SELECT id FROM queue WHERE state <> 'done')",
-        (keep_runs, cutoff or "9999"),
-    )
-    for table, column in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
-        transaction.execute_many(f"DELETE FROM {table} WHERE {column} = ?", rows)
-    return len(rows)
+def _forget_all(database: Database, forget: Forget) -> int:
+    """Some at a time: while a transaction goes on, everybody else waits."""
+    total = 0
+    while True:
+        with _transaction(database, dry_run=False) as transaction:
+            removed = forget(transaction, _AT_ONCE)
+        total += removed
+        if removed < _AT_ONCE:
+            return total
+
+
+def _old_runs(keep_runs: int, cutoff: str | None) -> Forget:
+    def forget(transaction: Transaction, most: int) -> int:
+        rows = transaction.execute(
+            "SELECT id FROM (SELECT id, state, started_at, "
+            "ROW_NUMBER() OVER (PARTITION BY spec, id IN (SELECT id FROM queue WHERE fork = 1) "
+            "ORDER BY started_at DESC, id DESC) AS place FROM runs) AS placed "
+            "WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases) "
+            "AND id NOT IN (SELECT id FROM queue WHERE state <> 'done') LIMIT ?",
+            (keep_runs, cutoff or "9999", most),
+        )
+        for table, column in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
+            transaction.execute_many(f"DELETE FROM {table} WHERE {column} = ?", rows)
+        return len(rows)
+
+    return forget
 
 
 def _forget_results(transaction: Transaction, now: datetime, *, alone: bool) -> int:

@@ -9,7 +9,8 @@ from queue_kit import MAIN, Words, change, check, commit_of, delivery, put, queu
 from fiat.run.delivery import Commented
 from fiat.run.model import Release, Run
 from fiat.store.deliveries import Taking
-from fiat.store.queue_gc import forget_queue
+from fiat.store.queue_gc import old_rows
+from fiat.store.queue_rows import QUEUE_COLUMNS, marks, queue_row
 from fiat.store.store import Store
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -30,7 +31,7 @@ def send_all(store: Store) -> None:
 
 def forget(store: Store, *, after_days: float, days: float = 30.0) -> int:
     with store.database.write() as transaction:
-        return forget_queue(transaction, START + timedelta(days=after_days), days)
+        return sum(one(transaction, 1000) for one in old_rows(START + timedelta(days=after_days), days))
 
 
 def count(store: Store, table: str) -> int:
@@ -139,3 +140,28 @@ def test_strangers_runs_don_t_push_out_the_runs_of_a_spec(store: Store) -> None:
         store.runs.add(Run(run.id, "digits", "", "", "", "", "", False, (), {}, "done", "pass", "", at))
     store.gc(keep_runs=1)
     assert {run.id for run in store.runs.newest()} == {queued(0).id, queued(3).id}
+
+
+def test_very_many_rows_go_some_at_a_time_and_all_of_them(store: Store) -> None:
+    rows = [
+        queue_row(
+            queued(
+                number,
+                of=change(number, pull=1),
+                state="done",
+                queued_at=START,
+                ended_at=START,
+                verdict="pass",
+            ),
+            START,
+        )
+        for number in range(10_500)
+    ]
+    with store.database.write() as transaction:
+        transaction.execute_many(f"INSERT INTO queue ({QUEUE_COLUMNS}) VALUES ({marks(QUEUE_COLUMNS)})", rows)
+    put(store, 20_000)
+    foretold = store.gc(queue_days=-1.0, dry_run=True)
+    assert count(store, "queue") == 10_501
+    assert store.gc(queue_days=-1.0) == foretold
+    assert foretold.removed_queue == 10_500
+    assert [run.id for run in store.queue.newest()] == [queued(20_000).id]

@@ -315,3 +315,5 @@ CREATE UNIQUE INDEX outbox_heads ON outbox (address) WHERE state = 'waiting';
 CREATE INDEX outbox_waiting ON outbox (id) WHERE state = 'waiting';
 CREATE INDEX outbox_dead ON outbox (id) WHERE state = 'dead';
 CREATE INDEX outbox_dead_heads ON outbox (address, id) WHERE state = 'dead';
+CREATE INDEX outbox_by_time ON outbox (written_at);
+CREATE INDEX channels_by_time ON channels (sent_at);
