@@ -43,7 +43,7 @@ class Checkouts:
             Waiting: a submodule can't be fetched now.
             EnvironmentFault: git or the disk refused.
         """
-        path = self.folder / watched.policy.name.replace("/", "__") / commit
+        path = self.folder / watched.policy.folder / commit
         if not path.is_dir():
             with disk_faults(path):
                 path.parent.mkdir(parents=True, exist_ok=True)

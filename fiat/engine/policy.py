@@ -1,5 +1,6 @@
 """What the operator grants, as frozen values: what the engine asks before it believes a forge or a spec."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -59,6 +60,11 @@ class RepoPolicy:
     priority: int = 0
     submodules: bool = False
 
+    @property
+    def folder(self) -> str:
+        """A name for folders of this repository: no two repositories have the same."""
+        return folder_of(self.name)
+
     def watches(self, ref: str) -> bool:
         """Whether the head of this full ref name gets runs."""
         if ref.startswith(HEADS):
@@ -94,6 +100,11 @@ class RunPolicy:
     pull_gpu_s: float | None = None
     attempts: int = 5
     lease_s: float = 30.0
+
+
+def folder_of(name: str) -> str:
+    """A repository's name as the name of a folder; `a/b__c` and `a__b/c` stay apart."""
+    return f"{name.replace('/', '__')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

@@ -1,5 +1,6 @@
 """A desk for one claimed run: an immutable checkout, the operator's grants, a store that obeys the fence."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -180,7 +181,10 @@ def sandbox_policy(runner: RunnerSettings, policy: RepoPolicy, queued: QueuedRun
 
 def scope_of(queued: QueuedRun) -> str:
     """Where results of strangers' code are kept apart; empty for our own."""
-    return f"fork-{queued.head_repo_id or 'gone'}-{queued.pull}" if queued.fork else ""
+    if not queued.fork:
+        return ""
+    repo = hashlib.sha256(queued.repo.encode()).hexdigest()[:12]
+    return f"fork-{repo}-{queued.head_repo_id or 'gone'}-{queued.pull}"
 
 
 def confinement(policy: RepoPolicy) -> Confinement:

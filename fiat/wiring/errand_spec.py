@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fiat.engine.checkouts import Checkouts
+from fiat.engine.footprint_specs import load_specs_at
 from fiat.engine.policy import short_ref
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError, SpecErrors
@@ -52,16 +53,28 @@ def errand_spec(run: QueuedRun, watched: Watched, checkouts: Checkouts) -> Erran
             raise SpecError(f"the branch {short_ref(run.ref)} is not there")
         return ErrandSpec(_load(checkouts.at(watched, base), run), root)
     loaded = _load(root, run)
-    if not base or not (checkouts.at(watched, base) / run.spec_path).is_file():
+    if run.purpose != "pull_request":
         return ErrandSpec(loaded, root)
-    try:
-        theirs = _load(checkouts.at(watched, base), run)
-    except SpecErrors:
-        return ErrandSpec(
-            loaded, root
-        )  # what is in force is broken: there is nothing to judge by but its own
+    theirs = _theirs(watched, base, run, loaded.spec.name)
+    if theirs is None:
+        # New, or broken where it wants to go: there is nothing to judge by but its own gates, which is said.
+        return ErrandSpec(loaded, root, _changes({}, loaded.config))
     changed = _changes(theirs.config, loaded.config)
     return ErrandSpec(_in_force(loaded, theirs, run), root, changed)
+
+
+def _theirs(watched: Watched, base: str, run: QueuedRun, name: str) -> LoadedSpec | None:
+    """The base branch's spec: the file of the same path, else the spec of the same name, wherever it was moved from."""
+    if not base:
+        return None
+    paths = watched.mirror.spec_files(base, watched.policy.specs)
+    builtins = {"commit": run.commit, "ref": _ref(run)}
+    there = (run.spec_path,) if run.spec_path in paths else paths
+    found = load_specs_at(watched.mirror, base, there, builtins=builtins).values()
+    loaded = [one for one in found if isinstance(one, LoadedSpec)]
+    if there is not paths:
+        return loaded[0] if loaded else None
+    return next((one for one in loaded if one.spec.name == name), None)
 
 
 def _base_commit(run: QueuedRun, watched: Watched) -> str:

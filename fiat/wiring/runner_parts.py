@@ -101,7 +101,7 @@ def _watched(repository: WatchedRepo, settings: RunnerSettings) -> Watched:
         user=_USERS.get(policy.forge, "fiat"),
         protocols=frozenset(repository.protocols),
     )
-    folder = settings.store / "mirrors" / policy.name.replace("/", "__")
+    folder = settings.store / "mirrors" / policy.folder
     token = partial(getattr, forge, "git_token") if forge is not None and over_web else None
     return Watched(policy, Mirror(folder, remote, token=token), forge)
 

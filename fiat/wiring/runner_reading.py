@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fiat.engine.policy import RepoPolicy, RunPolicy
+from fiat.engine.policy import RepoPolicy, RunPolicy, folder_of
 from fiat.errors import SpecError, SpecErrors
 from fiat.ports.forge import Credential, ForgeRepo
 from fiat.spec.operator_load import LoadedOperator, load_operator
@@ -162,7 +162,7 @@ class _Reading:
         )
 
     def _policy(self, given: Repository, key: str, store: Path) -> RepoPolicy:
-        deployed = store / "deployed" / given.name.replace("/", "__")
+        deployed = store / "deployed" / folder_of(given.name)
         for index, folder in enumerate(given.data_folders):
             if not Path(folder).is_absolute():
                 self._fault(
