@@ -219,7 +219,7 @@ class Queue(QueuePages):
                 (repo, pull, commit, who, write_time(now)),
             )
             rows = transaction.execute(
-                "UPDATE queue SET state = 'waiting' WHERE repo = ? AND pull = ? AND pull > 0 AND commit_id = ? "
+                "UPDATE queue SET state = 'waiting' WHERE repo = ? AND pull = ? AND pull <> 0 AND commit_id = ? "
                 "AND state = 'held' RETURNING id",
                 (repo, pull, commit),
             )

@@ -41,7 +41,7 @@ _CHANNELS = """DELETE FROM channels WHERE address IN (
 ) RETURNING 1"""
 
 _APPROVALS = """DELETE FROM approvals WHERE given_at < ? AND NOT EXISTS (
-    SELECT 1 FROM queue WHERE queue.repo = approvals.repo AND queue.pull = approvals.pull AND queue.pull > 0
+    SELECT 1 FROM queue WHERE queue.repo = approvals.repo AND queue.pull = approvals.pull AND queue.pull <> 0
     AND queue.commit_id = approvals.commit_id
 ) RETURNING 1"""
 

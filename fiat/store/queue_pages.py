@@ -75,7 +75,7 @@ class QueuePages:
     def of_pull(self, repo: str, pull: int) -> list[QueuedRun]:
         """All runs of a pull request, the newest first."""
         return self._runs(
-            "WHERE repo = ? AND pull = ? AND pull > 0 ORDER BY queued_at DESC, id DESC", (repo, pull)
+            "WHERE repo = ? AND pull = ? AND pull <> 0 ORDER BY queued_at DESC, id DESC", (repo, pull)
         )
 
     def last_runs(self, repo: str, purpose: Purpose, ref: str) -> Mapping[str, QueuedRun]:
@@ -92,7 +92,7 @@ class QueuePages:
     def gpu_seconds_of_pull(self, repo: str, pull: int) -> float:
         """GPU seconds that all runs of a pull request have used."""
         rows = self._database.read(
-            "SELECT COALESCE(SUM(gpu_seconds), 0) FROM queue WHERE repo = ? AND pull = ? AND pull > 0",
+            "SELECT COALESCE(SUM(gpu_seconds), 0) FROM queue WHERE repo = ? AND pull = ? AND pull <> 0",
             (repo, pull),
         )
         return float(rows[0][0] or 0.0)

@@ -128,6 +128,7 @@ def statements(store: Store) -> list[tuple[str, tuple[Value, ...]]]:
         store.queue.of_change(run.change)
         store.queue.approve(run.repo, 3, run.commit, "bob")
         store.queue.gpu_seconds_of_pull(run.repo, 3)
+        store.queue.of_pull(run.repo, 3)
         for repo in ("", run.repo):
             for spec in ("", run.spec):
                 for before in ("", cursor_of_run(run)):
@@ -163,6 +164,30 @@ def test_no_statement_of_every_day_reads_a_whole_table(local: Store) -> None:
                 assert found[2] in OPEN or "LIMIT" in sql
                 walked.add(found[2])
     assert walked == OPEN | PAGES
+
+
+# What has an index of its own, and how much of it is asked for: with less of it all rows of a repository would be read.
+BY_KEY = {
+    "queue_by_pull (repo=? AND pull=?)",
+    "queue_by_change (change=?)",
+    "changes_by_commit (repo=? AND commit_id=?)",
+    "changes_by_line (line=?)",
+}
+
+
+def test_what_is_asked_for_by_a_key_reads_no_rows_but_its_own(local: Store) -> None:
+    fill(local, [numbered(number, state="waiting" if number > 190 else "done") for number in range(200)])
+    plans = [
+        (sql, str(row[3]))
+        for sql, values in statements(local)
+        for row in local.database.read(f"EXPLAIN QUERY PLAN {sql}", values)
+    ]
+    used = {found[1] for _, step in plans if (found := re.search(r"INDEX (\w+ \(.*\))", step))}
+    assert used >= BY_KEY
+    # The rest of a repository is walked only where a page of it is wanted.
+    walked = [sql for sql, step in plans if re.search(r"(queue|changes)_by_repo ", step)]
+    assert walked
+    assert [sql for sql in walked if "LIMIT" not in sql] == []
 
 
 def test_pages_come_out_of_an_index_in_order(local: Store) -> None:
