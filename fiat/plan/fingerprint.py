@@ -38,7 +38,8 @@ def fingerprint_parts(step: Step, around: Surroundings) -> dict[str, object]:
     """Everything that goes into the fingerprint, by part.
 
     The step's own name, its facts and its limits are left out: the same work under another name is the same
-    work. Names that the user's code can see (the inputs of a `run:`) stay in.
+    work. Names that the user's code can see (the inputs of a `run:`) stay in; and of what uses a secret or the network
+    the repository that these are granted to: another one, which may have neither, must not be given its result.
     """
     parts: dict[str, object] = {
         "kind": {"kind": step.kind, "format": PARTS_VERSION, **step.plugin},
@@ -48,13 +49,19 @@ def fingerprint_parts(step: Step, around: Surroundings) -> dict[str, object]:
         "inputs": dict(around.inputs),
         "sources": dict(around.sources),
         "code": dict(around.code),
-        "env": {**step.env, **({"(network)": "asked for"} if step.network else {})},
+        "env": {**step.env, **_granted(step)},
         "secrets": sorted(step.secrets),
         "python": around.python,
         "packages": dict(around.packages),
         "logged": {name: repr(value) for name, value in around.logged.items()},
     }
     return parts
+
+
+def _granted(step: Step) -> dict[str, object]:
+    asked = {"(network)": "asked for"} if step.network else {}
+    owner = step.facts.get("granted_to") if step.network or step.secrets else None
+    return {**asked, **({"(granted to)": owner} if owner else {})}
 
 
 def fingerprint(parts: Mapping[str, object]) -> str:

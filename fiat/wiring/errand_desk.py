@@ -79,6 +79,7 @@ class ErrandDesk(Desk):
             **confinement(self.policy).facts(),
             "allow_private_hosts": self.policy.allow_private_hosts and not self.queued.fork,
             "sandbox": self.runner.sandbox.kind,
+            "granted_to": self.queued.repo,
         }
 
     def releaser(self, reporter: Reporter, *, dry: bool = False) -> Releaser:

@@ -1,5 +1,6 @@
 """Specs that cost next to nothing, for tests of everything around a run."""
 
+import json
 from pathlib import Path
 
 import onnx
@@ -9,7 +10,7 @@ STEPS = """\
 fiat: 1
 name: {name}
 {head}steps:
-  a: {{run: "{run}", out: {{o: file}}, code: [{code}]{more}}}
+  a: {{run: {run}, out: {{o: file}}, code: [{code}]{more}}}
 """
 JUDGED = """\
 fiat: 1
@@ -43,7 +44,7 @@ def tiny(
         code: pattern of the files that are its code.
         more: further keys of the step, starting with a comma.
     """
-    return STEPS.format(name=name, head=head, run=run.format(word=word), code=code, more=more)
+    return STEPS.format(name=name, head=head, run=json.dumps(run.format(word=word)), code=code, more=more)
 
 
 def judged(by: int, limit: float, *, name: str = "scale", head: str = "", gates: str = "") -> str:

@@ -27,6 +27,13 @@ def test_name_limits_and_facts_are_not_in_it() -> None:
     assert of(other) == of(STEP)
 
 
+def test_what_uses_a_grant_is_the_work_of_the_repository_that_has_it() -> None:
+    ours, theirs = {"granted_to": "acme/a"}, {"granted_to": "acme/b"}
+    assert of(replace(STEP, facts=ours)) == of(replace(STEP, facts=theirs)) == of(STEP)
+    for step in (replace(STEP, network=True), replace(STEP, secrets=("TOKEN",))):
+        assert len({of(replace(step, facts=ours)), of(replace(step, facts=theirs)), of(step)}) == 3
+
+
 def test_every_parameter_is_in_it_whatever_its_name() -> None:
     for name in ("size", "nfiles", "md5", "path", "hash", "isexec"):
         one = replace(STEP, params={**STEP.params, "with": {name: 1}})
