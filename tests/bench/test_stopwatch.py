@@ -56,6 +56,18 @@ def test_the_table_shows_ratio_limit_and_mark() -> None:
     assert "OVER" in text.splitlines()[2]
 
 
+def test_small_times_keep_two_digits_and_memory_its_unit() -> None:
+    text = stopwatch.show(
+        [
+            stopwatch.Line("row", 0.000012, 0.0042, "dvc"),
+            stopwatch.Line("process", 85.4, 0.5, "python", unit="MiB"),
+        ]
+    )
+    assert "0.012 ms" in text
+    assert "4.2 ms dvc" in text
+    assert "85 MiB" in text
+
+
 def test_a_room_keeps_the_environment_and_home_out(tmp_path: Path) -> None:
     room = stopwatch.Room(tmp_path / "room")
     checkout = room.checkout("c")
