@@ -11,7 +11,8 @@ from functools import partial
 
 from fiat.engine.commands import Commands
 from fiat.engine.heads import Heads
-from fiat.engine.split import Splitter
+from fiat.engine.pauses import Pauses
+from fiat.engine.split import GIVE_UP_S, Splitter
 from fiat.engine.ticks import Ticks
 from fiat.engine.watched import Watched
 from fiat.errors import Fenced, FiatError, Waiting
@@ -20,16 +21,8 @@ from fiat.run.queue import Change
 from fiat.store.store import Store
 
 AT_ONCE = 50
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 300.0
-
-
-@dataclass
-class _Pause:
-    """When something that failed is tried again, by the monotonic clock."""
-
-    until_s: float = 0.0
-    failures: int = 0
-    reason: str = ""
+# What has waited for a day is given up, but not at the first try after the runner was away for that long.
+_PATIENCE_S = 600.0
 
 
 @dataclass
@@ -60,7 +53,10 @@ class Reconciler:
     log: Callable[[str], None]
     queued: Callable[[], None]
     _looked_s: dict[str, float] = field(default_factory=dict)
-    _pauses: dict[str, _Pause] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Nothing has failed yet."""
+        self._pauses = Pauses(self.clock, self.log)
 
     def tick(self, still_ours: Callable[[], bool] = lambda: True) -> bool:
         """One round.
@@ -71,20 +67,41 @@ class Reconciler:
         Returns:
             Whether there is more to do right now.
         """
-        for key, delivery in self.store.deliveries.received(AT_ONCE):
-            if still_ours():
-                self._guarded(f"delivery {key}", partial(self._deliver, key, delivery))
+        self._deliver_received(still_ours)
         self._split_open(still_ours)
         for name, watched in self.repos.items():
             if still_ours() and self._is_time(name):
-                self._guarded(f"look {name}", partial(self._look, watched))
-        return any(f"change {change.id}" not in self._pauses for change in self.store.changes.open(1))
+                self._looked_s[name] = self.clock()
+                self._guarded(f"heads {name}", partial(self.heads.look, watched))
+                self._guarded(f"triggers {name}", partial(self.ticks.look, watched))
+        return bool(self._open_changes())
+
+    def _deliver_received(self, still_ours: Callable[[], bool]) -> None:
+        # What rests is fetched beside the rest, so that any number of it keeps nobody else waiting.
+        received = self.store.deliveries.received(AT_ONCE + self._pauses.count("delivery"))
+        self._pauses.keep_only("delivery", {f"delivery {key}" for key, _ in received})
+        ready = [(key, one) for key, one in received if not self._pauses.rests(f"delivery {key}")]
+        for key, delivery in ready[:AT_ONCE]:
+            if still_ours():
+                self._guarded(
+                    f"delivery {key}",
+                    partial(self._deliver, key, delivery),
+                    partial(self._give_up_delivery, key),
+                )
 
     def _split_open(self, still_ours: Callable[[], bool]) -> None:
         """Before heads are looked at: what was told by webhooks should not wait for a slow forge."""
-        for change in self.store.changes.open(AT_ONCE):
+        for change in self._open_changes():
             if still_ours():
-                self._guarded(f"change {change.id}", partial(self._split, change))
+                self._guarded(
+                    f"change {change.id}", partial(self._split, change), partial(self._give_up_change, change)
+                )
+
+    def _open_changes(self) -> list[Change]:
+        """Those that don't rest."""
+        found = self.store.changes.open(AT_ONCE + self._pauses.count("change"))
+        self._pauses.keep_only("change", {f"change {change.id}" for change in found})
+        return [change for change in found if not self._pauses.rests(f"change {change.id}")][:AT_ONCE]
 
     def hint(self, repo: str) -> None:
         """Look at this repository in the next round."""
@@ -93,11 +110,6 @@ class Reconciler:
     def _is_time(self, name: str) -> bool:
         last_s = self._looked_s.get(name)
         return last_s is None or self.clock() - last_s >= self.every_s
-
-    def _look(self, watched: Watched) -> None:
-        self._looked_s[watched.policy.name] = self.clock()
-        self.heads.look(watched)
-        self.ticks.look(watched)
 
     def _deliver(self, key: int, delivery: Delivery) -> None:
         try:
@@ -110,38 +122,64 @@ class Reconciler:
             raise
         self.store.deliveries.done(key, said)
 
+    def _give_up_delivery(self, key: int, reason: str) -> bool:
+        if not self._had_time(f"delivery {key}", self.store.deliveries.age_s(key) > GIVE_UP_S):
+            return False
+        self.store.deliveries.failed(key, f"given up: {reason}")
+        return True
+
     def _split(self, change: Change) -> None:
+        self.splitter.split(change)
+        self.queued()
+
+    def _give_up_change(self, change: Change, reason: str) -> bool:
+        if not self._had_time(f"change {change.id}", self.splitter.is_old(change)):
+            return False
+        self.splitter.give_up(change, reason)
+        self.queued()
+        return True
+
+    def _had_time(self, name: str, is_old: bool) -> bool:
+        """Whether something has failed for a day, by its own age or by our own clock."""
+        return self._pauses.failing_s(name) > (_PATIENCE_S if is_old else GIVE_UP_S)
+
+    def _guarded(
+        self, name: str, work: Callable[[], None], give_up: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """Do a part unless it rests; what fails rests, longer each time, and stops nothing else.
+
+        Args:
+            name: of the part.
+            work: does it.
+            give_up: ends it with a reason when it has failed for too long, and says whether it did.
+        """
+        if self._pauses.rests(name):
+            return
         try:
-            self.splitter.split(change)
+            self._try(name, work, give_up)
+        except FiatError as error:
+            self._pauses.rest(name, str(error), error.retry_after_s if isinstance(error, Waiting) else None)
+        except Exception as error:
+            self._pauses.rest(name, _bug(error))
+            self.log(traceback.format_exc())
+        else:
+            self._pauses.over(name)
+
+    def _try(self, name: str, work: Callable[[], None], give_up: Callable[[str], bool]) -> None:
+        try:
+            work()
         except Fenced:
             raise
         except FiatError as error:
-            if self.splitter.is_old(change):
-                self.splitter.give_up(change, str(error))
-            raise
-        self.queued()
-
-    def _guarded(self, name: str, work: Callable[[], None]) -> None:
-        """Do a part unless it rests; what fails rests, longer each time, and stops nothing else."""
-        pause = self._pauses.get(name)
-        if pause is not None and self.clock() < pause.until_s:
-            return
-        try:
-            work()
-        except FiatError as error:
-            self._rest(name, str(error), error.retry_after_s if isinstance(error, Waiting) else None)
+            if not give_up(str(error)):
+                raise
+            self.log(f"{name}: given up: {error}")
         except Exception as error:
-            # A bug that one commit brings out must not keep all others waiting.
-            self._rest(name, f"a bug of Fiat; please report it: {type(error).__name__}: {error}", None)
-            self.log(traceback.format_exc())
-        else:
-            self._pauses.pop(name, None)
+            # A bug that one commit brings out must not keep all others waiting, nor its check pending for ever.
+            if not give_up(_bug(error)):
+                raise
+            self.log(f"{name}: given up\n{traceback.format_exc()}")
 
-    def _rest(self, name: str, reason: str, asked_s: float | None) -> None:
-        pause = self._pauses.setdefault(name, _Pause())
-        pause.failures += 1
-        wait_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(pause.failures - 1, 9))
-        pause.until_s = self.clock() + max(asked_s or 0.0, wait_s)
-        if pause.reason != reason:
-            pause.reason = reason
-            self.log(f"{name}: {reason}")
+
+def _bug(error: Exception) -> str:
+    return f"a bug of Fiat; please report it: {type(error).__name__}: {error}"

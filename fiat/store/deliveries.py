@@ -11,6 +11,7 @@ from fiat.store.changes import add_changes_within
 from fiat.store.database import Database, Transaction, Value
 from fiat.store.outbox import Addressed
 from fiat.store.queue_rows import DELIVERY_COLUMNS, among, delivery_keys, delivery_row, marks, read_delivery
+from fiat.store.rows import read_time
 
 TakenState = Literal["new", "again", "replay"]
 # What is counted has few names, so that metrics have few labels; the rest is counted together.
@@ -84,6 +85,12 @@ class Deliveries:
             (limit,),
         )
         return [(int(row[0] or 0), read_delivery(row)) for row in rows]
+
+    def age_s(self, key: int) -> float:
+        """How long ago a delivery was taken, seconds; 0 when it is not there."""
+        rows = self._database.read("SELECT taken_at FROM deliveries WHERE sequence = ?", (key,))
+        taken_at = read_time(rows[0][0]) if rows else None
+        return (self._now() - taken_at).total_seconds() if taken_at is not None else 0.0
 
     def done(self, key: int, note: str = "") -> None:
         """All of it was done."""
