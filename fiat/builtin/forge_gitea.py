@@ -68,6 +68,12 @@ class GiteaForge:
         return self._repo.credential.token
 
     @property
+    def repo_id(self) -> str:
+        """The id of the repository of that name; see the port."""
+        with in_words(self._title):
+            return id_of(self._http.call("GET", self._root).data, "id")
+
+    @property
     def limit(self) -> int | None:
         """Requests of a window, where the forge counts them."""
         return self._http.limit

@@ -58,6 +58,12 @@ class GithubForge:
             return self._http.git_token()
 
     @property
+    def repo_id(self) -> str:
+        """The id of the repository of that name; see the port."""
+        with in_words("GitHub"):
+            return id_of(self._http.call("GET", self._http.root).data, "id")
+
+    @property
     def limit(self) -> int | None:
         """Requests an hour."""
         return self._http.limit

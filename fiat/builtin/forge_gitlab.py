@@ -66,6 +66,14 @@ class GitlabForge:
         return self._repo.credential.token
 
     @property
+    def repo_id(self) -> str:
+        """The id of the project of that name; see the port."""
+        # By its name, as git asks for it: an address with the id always leads to that id.
+        with in_words("GitLab"):
+            path = f"/projects/{quote(self._repo.name, safe='')}"
+            return id_of(self._http.call("GET", path).data, "id")
+
+    @property
     def limit(self) -> int | None:
         """Requests a minute."""
         return self._http.limit

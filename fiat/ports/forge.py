@@ -95,6 +95,8 @@ class Forge(Protocol):
         remaining: requests that are left in the forge's window, as it said last; None while it has not said.
         limit: requests that a window has.
         git_token: what git may show as a password now; empty for none. Asking may raise as the methods do.
+        repo_id: numeric id, as text, of the repository that has our repository's name now: one cheap request each time.
+            Another one may have taken the name since the operator pinned it. Asking may raise as the methods do.
 
     Every method raises `Waiting` (rate limit, 5xx, timeout, lost reply, 404 on a fresh commit; with `retry_after_s` when
     the forge said so) or `Stalled` (credential refused, no permission, repository gone, the forge will never take it).
@@ -115,6 +117,11 @@ class Forge(Protocol):
     @property
     def git_token(self) -> str:
         """What git may show."""
+        ...
+
+    @property
+    def repo_id(self) -> str:
+        """Which repository has the name now."""
         ...
 
     def send(self, report: Report, memory: str) -> str:

@@ -41,6 +41,7 @@ class FakeForge:
         remaining: as in the port.
         limit: as in the port.
         git_token: as in the port.
+        renamed_to: the id that `repo_id` tells.
     """
 
     name = "fake"
@@ -60,6 +61,7 @@ class FakeForge:
         self.remaining = remaining
         self.limit: int | None = None
         self.git_token = ""
+        self.renamed_to = "4711"
         self._faults: deque[tuple[FiatError, bool]] = deque()
         self._ids = itertools.count(1)
 
@@ -95,6 +97,12 @@ class FakeForge:
         if error is not None:
             raise error
         return memory
+
+    @property
+    def repo_id(self) -> str:
+        """Which repository has the name now; see the port."""
+        self._meet()
+        return self.renamed_to
 
     def pulls(self) -> tuple[Pull, ...]:
         """The open pull requests; see the port."""

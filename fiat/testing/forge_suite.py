@@ -190,6 +190,7 @@ class ForgeSuite:
             lambda: forge.send(check("success"), ""),
             forge.pulls,
             lambda: forge.may_write("1", "ann"),
+            lambda: forge.repo_id,
         ):
             place.break_down(status)
             with pytest.raises(Waiting):
@@ -220,6 +221,9 @@ class ForgeSuite:
         assert (own.author_id, own.fork, own.head_repo_id) == ("55", False, "")
         assert (other.number, other.fork, other.head_repo_id) == (2, True, "4712")
         assert (gone.number, gone.fork, gone.head_repo_id) == (3, True, "")
+
+    def test_the_repository_that_has_the_name_now_is_told_by_its_id(self, forge: Forge) -> None:
+        assert forge.repo_id == "4711"
 
     def test_every_open_pull_request_is_told(self, place: Place, forge: Forge) -> None:
         for number in range(1, 231):
