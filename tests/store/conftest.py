@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from fiat.store.store import Store, open_store
@@ -25,6 +27,7 @@ class PostgresCluster:
     folder: Path
     programs: Path
     user: tuple[str, ...]
+    _free: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -65,6 +68,15 @@ class PostgresCluster:
         self._call("psql", "-h", str(self.folder), "-U", "fiat", "-d", "postgres", "-q", "-c", sql)
         return f"postgresql:///{name}?host={self.folder}&user=fiat"
 
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """URL of an empty database that is lent: making one for each test costs seconds and gigabytes."""
+        url = self._free.pop() if self._free else self.new_database()
+        yield url
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA IF EXISTS fiat CASCADE")
+        self._free.append(url)
+
     def _call(self, program: str, *arguments: str) -> None:
         command = [*self.user, str(self.programs / program), *arguments]
         done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=120, check=False)
@@ -95,6 +107,17 @@ def postgres() -> Iterator[PostgresCluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def a_database(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """A database on the server for the parameter `postgres`, None for `sqlite`."""
+    if request.param == "sqlite":
+        yield None
+        return
+    cluster: PostgresCluster = request.getfixturevalue("postgres")
+    with cluster.database() as url:
+        yield url
+
+
 class Clock:
     """A clock that each reading moves on by a second."""
 
@@ -112,21 +135,18 @@ OpenStore = Callable[[], Store]
 @pytest.fixture(params=["sqlite", "postgres"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
     """Opens the one store of the test again and again, each time as another process would."""
-    cluster: PostgresCluster | None = (
-        request.getfixturevalue("postgres") if request.param == "postgres" else None
-    )
-    url = cluster.new_database() if cluster else None
     opened: list[Store] = []
     clock = Clock()
-
-    def open_it() -> Store:
-        opened.append(open_store(tmp_path / "repo" / ".fiat", url=url, now=clock))
-        return opened[-1]
-
     (tmp_path / "repo").mkdir()
-    yield open_it
-    for store in opened:
-        store.close()
+    with a_database(request) as url:
+
+        def open_it() -> Store:
+            opened.append(open_store(tmp_path / "repo" / ".fiat", url=url, now=clock))
+            return opened[-1]
+
+        yield open_it
+        for store in opened:
+            store.close()
 
 
 @pytest.fixture

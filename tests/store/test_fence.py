@@ -1,7 +1,6 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from fiat.run.model import Metric, Release, Result, Run, StepResult
 from fiat.run.queue import QueuedRun
 from fiat.store.fence import Fence
 from fiat.store.store import Store, open_store
+from tests.store.conftest import a_database
 
 Pair = tuple[Store, Callable[[QueuedRun], Store]]
 
@@ -20,17 +20,17 @@ Pair = tuple[Store, Callable[[QueuedRun], Store]]
 @pytest.fixture(params=["sqlite", "postgres"])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
     """A keeper's store, and what opens that of a worker."""
-    cluster: Any = request.getfixturevalue("postgres") if request.param == "postgres" else None
-    url = cluster.new_database() if cluster else None
-    opened = [open_store(tmp_path / ".fiat", url=url, now=utc_now)]
+    with a_database(request) as url:
+        opened = [open_store(tmp_path / ".fiat", url=url, now=utc_now)]
 
-    def of_worker(run: QueuedRun) -> Store:
-        opened.append(open_store(tmp_path / ".fiat", url=url, now=utc_now, fence=Fence(run.id, run.fence)))
-        return opened[-1]
+        def of_worker(run: QueuedRun) -> Store:
+            fence = Fence(run.id, run.fence)
+            opened.append(open_store(tmp_path / ".fiat", url=url, now=utc_now, fence=fence))
+            return opened[-1]
 
-    yield opened[0], of_worker
-    for store in opened:
-        store.close()
+        yield opened[0], of_worker
+        for store in opened:
+            store.close()
 
 
 def take(store: Store) -> QueuedRun:

@@ -1,15 +1,18 @@
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from queue_kit import Words, change, check, commit_of, put, queued, texts
+from queue_kit import Words, change, check, commit_of, put, queued, texts, utc_now
 
 from fiat.errors import Fenced, Stalled
 from fiat.run.model import Run
 from fiat.run.queue import QueuedRun
+from fiat.store.outbox import Outbox
+from fiat.store.queue import Queue
 from fiat.store.store import Store
 
 PULL = {"purpose": "pull_request", "pull": 5, "fork": True}
@@ -294,3 +297,23 @@ def test_a_run_of_the_queue_whose_worker_is_dead_is_not_marked_as_crashed_by_a_d
     assert store.runs.mark_crashed(lambda pid, host: False) == ["of a desk"]
     store.queue.finish(run.id, run.fence, "pass", "", [], Words())
     assert store.runs.mark_crashed(lambda pid, host: False) == [run.id]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_whose_clock_is_an_hour_off_is_fenced_like_any_other(store: Store, hours: int) -> None:
+    off = Queue(store.database, lambda: utc_now() + timedelta(hours=hours))
+    for number in (1, 2):
+        put(store, number)
+    first = off.claim("host:1:0")
+    assert first is not None
+    assert first.id == queued(1).id
+    assert expire(store, first) == "waiting"
+    again = claim(store)
+    assert (again.id, again.fence) == (first.id, first.fence + 2)
+    with pytest.raises(Fenced):
+        off.finish(first.id, first.fence, "pass", "", [], Words())
+    off.finish(again.id, again.fence, "pass", "", [], Words())
+    late = Outbox(store.database, lambda: utc_now() + timedelta(hours=hours))
+    item = store.outbox.due()[0]
+    late.later(item.id, 60.0, "502")
+    assert item.id in {one.id for one in store.outbox.due()}, "nobody waits for an hour because of a clock"

@@ -14,6 +14,7 @@ from queue_kit import utc_now
 from fiat.errors import EnvironmentFault
 from fiat.run.model import Artifact, Result, Run, StepResult
 from fiat.store.store import Store, open_store
+from tests.store.conftest import a_database
 
 NAME = "fork-4711-12"
 PRINT = "f" * 64
@@ -22,17 +23,16 @@ Opener = Callable[..., Store]
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
-    cluster: Any = request.getfixturevalue("postgres") if request.param == "postgres" else None
-    url = cluster.new_database() if cluster else None
     opened: list[Store] = []
+    with a_database(request) as url:
 
-    def open_it(scope: str = "", now: Callable[[], datetime] = utc_now) -> Store:
-        opened.append(open_store(tmp_path / ".fiat", url=url, now=now, scope=scope))
-        return opened[-1]
+        def open_it(scope: str = "", now: Callable[[], datetime] = utc_now) -> Store:
+            opened.append(open_store(tmp_path / ".fiat", url=url, now=now, scope=scope))
+            return opened[-1]
 
-    yield open_it
-    for store in opened:
-        store.close()
+        yield open_it
+        for store in opened:
+            store.close()
 
 
 def put(store: Store, content: str) -> Artifact:
