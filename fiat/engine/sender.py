@@ -1,5 +1,6 @@
 """Deliver the outbox: at least once, in order a channel, at the pace that each forge bears."""
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,12 +17,18 @@ LONGEST_WAIT_S = 900.0
 # A refusal that waiting does not mend (a credential, a permission) may be mended by a person: it is tried a few
 # times more, further and further apart, before it is put aside for people to see.
 _REFUSED_AGAIN_S = (60.0, 600.0, 3600.0, 21600.0)
+_REFUSED_REST_S = 60.0
+# So many refusals in a row are no matter of one repository.
+_REFUSED_IN_A_ROW = 3
+# Tries of a report that does not go out although others do (its commit never came): after a day it is put aside; when
+# no others are there to tell, after a week.
+_DAY_OF_TRIES, _WEEK_OF_TRIES = 100, 700
 _REASON_CHARS = 500
 
 
 @dataclass
 class _Line:
-    """How one forge is spoken to: a bucket of writes and a rest after it failed.
+    """How one credential of a forge is spoken with: a bucket of writes and a rest after it failed.
 
     Source: GitHub's guidance on REST limits: at least a second between writes; `retry-after` is obeyed.
     """
@@ -30,6 +37,8 @@ class _Line:
     filled_at_s: float = 0.0
     rests_until_s: float = 0.0
     failures: int = 0
+    refusals: int = 0
+    worked: bool = False
 
     def ready_in_s(self, now_s: float) -> float:
         """Seconds until the next write may go out, 0 for now."""
@@ -49,6 +58,9 @@ class Sender:
         mask: hides secrets in what forges say.
         clock: monotonic seconds.
         jitter: a random number from 0 to 1.
+        lines: names what repositories share, an API and a credential, whose limits count for all of them together; a
+            repository without an entry shares nothing.
+        log: hears of bugs.
     """
 
     store: Store
@@ -56,7 +68,10 @@ class Sender:
     mask: Callable[[str], str]
     clock: Callable[[], float]
     jitter: Callable[[], float]
+    lines: Mapping[str, str] = field(default_factory=dict)
+    log: Callable[[str], None] = lambda _: None
     _lines: dict[str, _Line] = field(default_factory=dict)
+    _rests: dict[str, float] = field(default_factory=dict)
 
     def tick(self, still_ours: Callable[[], bool] = lambda: True) -> float:
         """Send what may go out now.
@@ -67,13 +82,12 @@ class Sender:
         Returns:
             Seconds until there may be more to do, 0 when there is more right now.
         """
-        now_s = self.clock()
-        resting = {repo: wait_s for repo in self.forges if (wait_s := self._line(repo).ready_in_s(now_s)) > 0}
+        resting = {repo: wait_s for repo in self.forges if (wait_s := self._ready_in_s(repo)) > 0}
         due = self.store.outbox.due(BATCH, skip=tuple(resting))
         for item in due:
             if not still_ours():
                 return PACE_S
-            if self._line(item.repo).ready_in_s(self.clock()) > 0:
+            if self._ready_in_s(item.repo) > 0:
                 continue
             self._send(item)
         if len(due) == BATCH:
@@ -81,7 +95,11 @@ class Sender:
         return min([*resting.values(), PACE_S])
 
     def _line(self, repo: str) -> _Line:
-        return self._lines.setdefault(repo, _Line(filled_at_s=self.clock()))
+        return self._lines.setdefault(self.lines.get(repo, repo), _Line(filled_at_s=self.clock()))
+
+    def _ready_in_s(self, repo: str) -> float:
+        now_s = self.clock()
+        return max(self._line(repo).ready_in_s(now_s), self._rests.get(repo, 0.0) - now_s)
 
     def _send(self, item: OutboxItem) -> None:
         forge, line = self.forges.get(item.repo), self._line(item.repo)
@@ -94,15 +112,26 @@ class Sender:
         except Waiting as wait:
             self._wait(item, line, wait)
         except Stalled as refusal:
-            self._refused(item, refusal)
+            self._refused(item, line, self._said(str(refusal)))
         except FiatError as error:
             self._wait(item, line, Waiting(str(error)))
+        except Exception as error:
+            # One report that brings a bug out must not keep all others from going out.
+            self.log(
+                f"report {item.id} to {item.repo}: a bug of Fiat; please report it\n{traceback.format_exc()}"
+            )
+            self._refused(item, line, self._said(f"a bug of Fiat: {type(error).__name__}: {error}"))
         else:
-            line.failures = 0
+            line.failures, line.refusals, line.worked = 0, 0, True
             self.store.outbox.sent(item.id, memory)
 
     def _wait(self, item: OutboxItem, line: _Line, wait: Waiting) -> None:
+        if wait.retry_after_s is None and item.attempt >= (_DAY_OF_TRIES if line.worked else _WEEK_OF_TRIES):
+            self.store.outbox.dead(item.id, self._said(str(wait)))
+            return
         line.failures += 1
+        # Whether it is this report alone is told by those that go out after it.
+        line.worked = False
         if wait.retry_after_s is not None:
             pause_s = wait.retry_after_s
             line.rests_until_s = max(line.rests_until_s, self.clock() + pause_s)
@@ -111,13 +140,19 @@ class Sender:
             if line.failures > 1:
                 rest_s = min(LONGEST_REST_S, 2.0 ** min(line.failures - 2, 8)) * (0.5 + self.jitter())
                 line.rests_until_s = max(line.rests_until_s, self.clock() + rest_s)
-        self.store.outbox.later(item.id, pause_s, self._said(wait))
+        self.store.outbox.later(item.id, pause_s, self._said(str(wait)))
 
-    def _refused(self, item: OutboxItem, refusal: Stalled) -> None:
+    def _refused(self, item: OutboxItem, line: _Line, reason: str) -> None:
+        """The repository rests; when nothing of its credential goes out any more, all of them do."""
+        until_s = self.clock() + _REFUSED_REST_S
+        self._rests[item.repo] = until_s
+        line.refusals += 1
+        if line.refusals >= _REFUSED_IN_A_ROW:
+            line.rests_until_s = max(line.rests_until_s, until_s)
         if item.attempt < len(_REFUSED_AGAIN_S):
-            self.store.outbox.later(item.id, _REFUSED_AGAIN_S[item.attempt], self._said(refusal))
+            self.store.outbox.later(item.id, _REFUSED_AGAIN_S[item.attempt], reason)
         else:
-            self.store.outbox.dead(item.id, self._said(refusal))
+            self.store.outbox.dead(item.id, reason)
 
-    def _said(self, error: FiatError) -> str:
-        return self.mask(str(error))[:_REASON_CHARS]
+    def _said(self, text: str) -> str:
+        return self.mask(text)[:_REASON_CHARS]

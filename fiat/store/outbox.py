@@ -64,7 +64,14 @@ class Outbox:
             f"{beside} ORDER BY outbox.id LIMIT ?",
             (now, now, *skip, limit),
         )
-        return [_read_item(row) for row in rows]
+        found: list[OutboxItem] = []
+        for row in rows:
+            try:
+                found.append(_read_item(row))
+            except (ValueError, TypeError, LookupError) as error:
+                # A row that a later Fiat wrote, or a damaged one, must not stand in the way of all others.
+                self.dead(int(row[0] or 0), f"the report can't be read: {error}")
+        return found
 
     def sent(self, item_id: int, memory: str = "") -> None:
         """The forge has it. Saying it twice is fine.

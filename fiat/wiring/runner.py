@@ -26,6 +26,7 @@ from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
 from fiat.engine.ticks import Ticks
 from fiat.errors import EnvironmentFault, FiatError
+from fiat.ports.forge import Credential
 from fiat.run.queue import QueueState
 from fiat.store.file_system import check_place
 from fiat.store.locks import HeldLock
@@ -36,6 +37,7 @@ from fiat.wiring.processes import kill_process, process_alive, process_name
 from fiat.wiring.runner_door import RunnerDoor
 from fiat.wiring.runner_loop import Loop
 from fiat.wiring.runner_parts import Parts, make_parts, make_triggers, new_token
+from fiat.wiring.runner_settings import RunnerSettings
 from fiat.wiring.runner_teller import CommentLanguage
 from fiat.wiring.runner_workers import Workers
 
@@ -232,7 +234,8 @@ class Runner:
 
     def _send_loop(self) -> Loop:
         parts, store = self._parts, self._store()
-        sender = Sender(store, self._senders.forges, parts.mask, time.monotonic, random.random)
+        forges, lines = self._senders.forges, _lines(parts.settings)
+        sender = Sender(store, forges, parts.mask, time.monotonic, random.random, lines, parts.log)
         seat = self._seat(store, "sender")
         # What was given up may have been mended since: a start tries it once more.
         store.outbox.revive()
@@ -283,3 +286,15 @@ class Runner:
             return _CLEAN_LOOK_S
 
         return Loop("cleaner", work, parts.log)
+
+
+def _lines(settings: RunnerSettings) -> Mapping[str, str]:
+    """Repositories of one API and credential share its limits: each is given the name of the first of them."""
+    first: dict[tuple[str, Credential], str] = {}
+    return {
+        repository.policy.name: first.setdefault(
+            (repository.forge.api, repository.forge.credential), repository.policy.name
+        )
+        for repository in settings.repositories
+        if repository.forge is not None
+    }

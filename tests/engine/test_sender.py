@@ -108,7 +108,7 @@ def test_a_refusal_is_tried_a_few_times_and_then_listed_as_dead_with_its_reason(
     on.forge.outage = Stalled("no permission for hush-hush")
     on.write(check("success"))
     for _ in range(8):
-        on.run(1)
+        on.run(61)
         for item in on.store.outbox.letters("waiting", 10):
             on.store.outbox.later(item.id, 0, item.reason)
             on.clock.now_s += 1
@@ -116,7 +116,7 @@ def test_a_refusal_is_tried_a_few_times_and_then_listed_as_dead_with_its_reason(
     assert letter.reason == "no permission for ***"
     on.forge.outage = None
     on.write(check("error"))
-    on.run(2)
+    on.run(62)
     assert on.forge.sent == [check("error")]
 
 
@@ -132,3 +132,111 @@ def test_a_sender_that_lost_its_seat_stops_in_the_middle(on: Stage) -> None:
     answers = iter([True, False])
     on.sender.tick(lambda: next(answers))
     assert len(on.forge.sent) == 1
+
+
+class TouchyForge(CountedForge):
+    """Fails on some contexts."""
+
+    def __init__(self, **errors: Exception) -> None:
+        super().__init__()
+        self.errors = errors
+
+    def send(self, report: Report, memory: str) -> str:
+        assert isinstance(report, Check)
+        if report.context in self.errors:
+            self.asked += 1
+            raise self.errors[report.context]
+        return super().send(report, memory)
+
+
+def over(on: Stage, forges: dict[str, CountedForge], lines: dict[str, str]) -> Sender:
+    on.sender = Sender(on.store, forges, str, on.clock, lambda: 0.5, lines)
+    return on.sender
+
+
+def hurry(on: Stage) -> None:
+    """Cut the store's waits short."""
+    for item in on.store.outbox.letters("waiting", 100):
+        on.store.outbox.later(item.id, 0, item.reason)
+
+
+def test_a_report_that_brings_out_a_bug_is_put_aside_in_time_and_holds_up_nobody(on: Stage) -> None:
+    forges = {REPO: TouchyForge(bad=ValueError("bug")), "acme/other": CountedForge()}
+    over(on, dict(forges), {})
+    on.write(check("pending", "bad"))
+    on.store.outbox.add([addressed("acme/other", check("success", "good"))])
+    on.run(2)
+    assert forges["acme/other"].sent == [check("success", "good")]
+    for _ in range(8):
+        hurry(on)
+        on.run(61)
+    (letter,) = on.store.outbox.letters("dead", 10)
+    assert "a bug of Fiat: ValueError: bug" in letter.reason
+
+
+def test_a_row_that_can_not_be_read_is_put_aside(on: Stage) -> None:
+    on.write(check("pending", "fiat/a"), check("pending", "fiat/b"))
+    with on.store.database.write() as transaction:
+        transaction.execute('UPDATE outbox SET report = \'{"kind": "hologram"}\' WHERE id = 1')
+    on.run(1)
+    assert on.forge.sent == [check("pending", "fiat/b")]
+    assert on.store.outbox.due() == []
+    assert on.store.outbox.revive() == 1
+
+
+def test_repositories_of_one_credential_rest_together_and_are_paced_together(on: Stage) -> None:
+    names = [f"acme/r{number}" for number in range(40)]
+    forges = {name: CountedForge() for name in names}
+    over(on, dict(forges), dict.fromkeys(names, "one"))
+    for name in names:
+        on.store.outbox.add([addressed(name, check("pending"))])
+    on.sender.tick()
+    assert sum(forge.asked for forge in forges.values()) == BURST
+    for forge in forges.values():
+        forge.outage = Waiting("secondary rate limit", retry_after_s=3600)
+    on.run(600)
+    assert sum(forge.asked for forge in forges.values()) == BURST + 1
+
+
+def test_a_refused_repository_rests_for_a_minute_and_others_of_its_credential_go_on(on: Stage) -> None:
+    forges = {REPO: CountedForge(), "acme/other": CountedForge()}
+    forges[REPO].outage = Stalled("not found")
+    over(on, dict(forges), dict.fromkeys(forges, "one"))
+    on.write(check("pending", "fiat/a"), check("pending", "fiat/b"))
+    on.store.outbox.add([addressed("acme/other", check("success"))])
+    on.run(50)
+    assert forges[REPO].asked == 1
+    assert forges["acme/other"].sent == [check("success")]
+
+
+def test_a_credential_that_is_refused_everywhere_rests_as_a_whole(on: Stage) -> None:
+    names = [f"acme/r{number}" for number in range(10)]
+    forges = {name: CountedForge() for name in names}
+    over(on, dict(forges), dict.fromkeys(names, "one"))
+    for name, forge in forges.items():
+        forge.outage = Stalled("bad credentials")
+        on.store.outbox.add([addressed(name, check("pending"))])
+    on.run(50)
+    assert sum(forge.asked for forge in forges.values()) == 3
+
+
+def test_a_report_whose_commit_never_comes_is_put_aside_while_others_go_out(on: Stage) -> None:
+    forge = TouchyForge(lost=Waiting("no such commit"))
+    over(on, {REPO: forge}, {})
+    on.write(check("pending", "lost"))
+    for number in range(110):
+        on.write(check("pending", f"fiat/{number}"))
+        hurry(on)
+        on.run(3)
+    (letter,) = on.store.outbox.letters("dead", 10)
+    assert letter.reason == "no such commit"
+    assert len(forge.sent) > 100
+
+
+def test_a_forge_that_is_down_for_days_loses_no_report(on: Stage) -> None:
+    on.forge.outage = Waiting("HTTP 502")
+    on.write(check("success"))
+    for _ in range(200):
+        hurry(on)
+        on.run(200)
+    assert on.store.outbox.letters("dead", 10) == []
