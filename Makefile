@@ -37,8 +37,8 @@ demo: $(STAMP)  ## Train, judge and package the digits example.
 	@$(BIN)/fiat run specs/digits
 	@echo "next: $(BIN)/fiat show digits    $(BIN)/fiat report    make demo again reuses everything"
 
-test: $(STAMP)  ## Run the whole suite; ARGS are pytest's, such as ARGS='-m "not slow"'.
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP)  ## Run the whole suite, JOBS (2) files side by side; ARGS are pytest's, such as ARGS='-m "not slow"'.
+	@$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile $(ARGS)
 
 lint: $(STAMP)  ## Check style and format.
 	@$(BIN)/ruff check $(CODE)
