@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from fiat.errors import EnvironmentFault
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 AT_ONCE = 200
@@ -30,6 +32,7 @@ class GroupCommit(Generic[Item, Answer]):
     def __init__(self, write: Callable[[Sequence[Item]], list[Answer]]) -> None:
         self._write = write
         self._waiting: SimpleQueue[_Waiting[Item, Answer] | None] = SimpleQueue()
+        self._door = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
@@ -39,14 +42,20 @@ class GroupCommit(Generic[Item, Answer]):
 
         Raises:
             FiatError: what `write` raised for them.
+            EnvironmentFault: it is closed: nothing is written any more.
         """
         waiting: _Waiting[Item, Answer] = _Waiting(items)
-        self._waiting.put(waiting)
+        with self._door:
+            if self._closed:
+                raise EnvironmentFault("the runner is stopping", hint="send it again")
+            self._waiting.put(waiting)
         return waiting.answer.result()
 
     def close(self) -> None:
         """Write what waits and end."""
-        self._waiting.put(None)
+        with self._door:
+            self._closed = True
+            self._waiting.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -67,8 +76,10 @@ class GroupCommit(Generic[Item, Answer]):
         try:
             answers = self._write([item for one in group for item in one.items])
         except Exception as error:
-            if len(group) == 1:
-                group[0].answer.set_exception(error)
+            if len(group) == 1 or isinstance(error, EnvironmentFault):
+                # The disk or the server is at fault, and may take long to say so: nobody is made to hear it one by one.
+                for one in group:
+                    one.answer.set_exception(error)
                 return
             # One of them may be at fault: each alone, so that it takes nobody with it.
             for one in group:

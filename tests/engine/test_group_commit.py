@@ -1,13 +1,14 @@
 """Callers wait until theirs is written; what comes meanwhile is written together."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from fiat.engine.group_commit import AT_ONCE, GroupCommit
-from fiat.errors import EnvironmentFault
+from fiat.errors import EnvironmentFault, SpecError
 
 
 def test_what_waits_is_written_together_and_everybody_gets_their_own_answers() -> None:
@@ -37,7 +38,7 @@ def test_one_that_can_not_be_written_takes_nobody_with_it() -> None:
     def write(items: Sequence[int]) -> list[str]:
         gate.wait(10)
         if 3 in items:
-            raise EnvironmentFault("no room for 3")
+            raise SpecError("no room for 3")
         return ["ok"] * len(items)
 
     commit: GroupCommit[int, str] = GroupCommit(write)
@@ -46,7 +47,7 @@ def test_one_that_can_not_be_written_takes_nobody_with_it() -> None:
         gate.set()
         for number, answer in enumerate(answers, start=1):
             if number == 3:
-                with pytest.raises(EnvironmentFault, match="no room"):
+                with pytest.raises(SpecError, match="no room"):
                     answer.result(10)
             else:
                 assert answer.result(10) == ["ok"]
@@ -64,3 +65,34 @@ def test_closing_writes_what_waits() -> None:
     commit.put([1])
     commit.close()
     assert written == [1]
+
+
+def test_a_disk_that_refuses_is_asked_once_for_all_who_wait() -> None:
+    gate, started, tries = threading.Event(), threading.Event(), list[int]()
+
+    def write(items: Sequence[int]) -> list[str]:
+        started.set()
+        gate.wait(10)
+        tries.append(len(items))
+        raise EnvironmentFault("the disk is full")
+
+    commit: GroupCommit[int, str] = GroupCommit(write)
+    with ThreadPoolExecutor(21) as pool:
+        answers = [pool.submit(commit.put, [0])]
+        assert started.wait(10)
+        answers += [pool.submit(commit.put, [number]) for number in range(1, 21)]
+        while commit._waiting.qsize() < 20:
+            time.sleep(0.01)
+        gate.set()
+        for answer in answers:
+            with pytest.raises(EnvironmentFault, match="disk is full"):
+                answer.result(10)
+    commit.close()
+    assert tries == [1, 20]
+
+
+def test_what_comes_after_closing_is_refused_instead_of_waiting_for_ever() -> None:
+    commit: GroupCommit[int, str] = GroupCommit(lambda items: [""] * len(items))
+    commit.close()
+    with pytest.raises(EnvironmentFault, match="stopping"):
+        commit.put([1])
