@@ -14,6 +14,8 @@ from fiat.spec.load import LoadedSpec
 from fiat.spec.section import NAME_PATTERN
 from fiat.spec.yaml_events import MAX_BYTES, parse
 
+REMEMBERED = 2000
+
 
 @dataclass(frozen=True)
 class Read:
@@ -43,8 +45,13 @@ class Read:
 
 @dataclass
 class SpecsAt:
-    """Reads specs at commits."""
+    """Reads specs at commits.
 
+    Attributes:
+        remembered: so many that were read for their triggers are kept in memory.
+    """
+
+    remembered: int = REMEMBERED
     _seen: dict[str, Read] = field(default_factory=dict)
 
     def read(
@@ -65,10 +72,14 @@ class SpecsAt:
         """The same for all specs of a branch's head, for their triggers: read once for each content of their folders."""
         blobs = {name: blob.oid for name, blob in watched.mirror.files(commit).items()} if paths else {}
         keys = {path: f"{watched.policy.name} {path} {_folder_digest(blobs, path)}" for path in paths}
-        new = [path for path in paths if keys[path] not in self._seen]
-        for read in self.read(watched, commit, new, ref=""):
-            self._seen[keys[read.path]] = read
-        return tuple(self._seen[keys[path]] for path in paths)
+        known = {path: self._seen.pop(keys[path]) for path in paths if keys[path] in self._seen}
+        new = [path for path in paths if path not in known]
+        known |= {read.path: read for read in self.read(watched, commit, new, ref="")}
+        # What was used last stands last, and what nobody has used for long is forgotten.
+        self._seen |= {keys[path]: read for path, read in known.items()}
+        for key in list(self._seen)[: max(0, len(self._seen) - self.remembered)]:
+            del self._seen[key]
+        return tuple(known[path] for path in paths)
 
 
 def _read(watched: Watched, commit: str, path: str, found: LoadedSpec | SpecErrors) -> Read:
