@@ -10,7 +10,16 @@ from fiat.engine.checkouts import Checkouts
 from fiat.engine.policy import short_ref
 from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
-from fiat.errors import Fenced, FiatError, Interrupted, SpecError, SpecErrors, Stalled, Waiting
+from fiat.errors import (
+    EnvironmentFault,
+    Fenced,
+    FiatError,
+    Interrupted,
+    SpecError,
+    SpecErrors,
+    Stalled,
+    Waiting,
+)
 from fiat.run.model import Run, Verdict
 from fiat.run.queue import Lease, QueuedRun
 from fiat.store.store import Store
@@ -175,13 +184,34 @@ class Errand:
         tools.log(f"run {queued.id}: {error}")
         asked_s = error.retry_after_s if isinstance(error, Waiting) else None
         self._pause(min(_LONGEST_PAUSE_S, asked_s or _PAUSE_S * 2.0 ** min(queued.attempt, 6)))
-        self._over.set()
-        if isinstance(error, Waiting):
-            tools.store.queue.give_back(queued.id, queued.fence, error.message)
+        if self._cancel:
+            self._finish_badly("error", self._cancel)
             return
-        for lease in tools.store.queue.leases():
-            if (lease.run, lease.fence) == (queued.id, queued.fence):
-                self._expire(lease, str(error))
+        self._over.set()
+        # Without a word to the store the run would stand still until the lease ends, and we with it.
+        give_up_s = time.monotonic() + tools.settings.limits.lease_s
+        while not self._let_go(error, last=time.monotonic() > give_up_s):
+            time.sleep(_LOOK_S)
+
+    def _let_go(self, error: FiatError, *, last: bool) -> bool:
+        """Give the claim up; False when the store, which may have been the fault itself, does not hear it yet.
+
+        Raises:
+            FiatError: this is the last try.
+        """
+        queued, store = self._queued, self._tools.store
+        try:
+            if isinstance(error, Waiting):
+                store.queue.give_back(queued.id, queued.fence, error.message)
+                return True
+            for lease in store.queue.leases():
+                if (lease.run, lease.fence) == (queued.id, queued.fence):
+                    self._expire(lease, str(error))
+        except EnvironmentFault:
+            if last or self._tools.leaving():
+                raise
+            return False
+        return True
 
     def _pause(self, seconds: float) -> None:
         give_up_s = time.monotonic() + seconds

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,9 +81,14 @@ def ask(url: str, sql: str) -> list[tuple[object, ...]]:
 
 
 def worker_pids(process: RunnerProcess) -> set[int]:
+    """Workers that a runner has now."""
     assert process.process is not None
-    children = psutil.Process(process.process.pid).children()
-    return {child.pid for child in children if "fiat.wiring.worker" in child.cmdline()}
+    found = set()
+    for child in psutil.Process(process.process.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if "fiat.wiring.worker" in child.cmdline():
+                found.add(child.pid)
+    return found
 
 
 def make_repositories(stage: RunnerStage) -> list[RepoStage]:
@@ -103,8 +109,7 @@ def test_two_runners_do_two_hundred_pushes_once_each_through_a_restart_of_the_se
         stage.start()
         other.start(config="other.yaml")
         try:
-            stage.wait(lambda: len(worker_pids(stage) | worker_pids(other)) == 2 * WORKERS, "the workers")
-            pids = [worker_pids(stage), worker_pids(other)]
+            pids: tuple[set[int], set[int]] = (set(), set())
             pushed: list[Pushed] = []
             with ThreadPoolExecutor(8) as pool:
                 for repo in repositories:
@@ -113,7 +118,13 @@ def test_two_runners_do_two_hundred_pushes_once_each_through_a_restart_of_the_se
                     list(pool.map(lambda one: tell(stage if int(one.branch[1:]) % 2 else other, one), told))
                     if repo is repositories[REPOSITORIES // 2]:
                         postgres.restart()
-            stage.wait(lambda: all(final(one) for one in pushed), "every commit to be over", 300)
+
+            def over() -> bool:
+                for seen, process in zip(pids, (stage, other), strict=True):
+                    seen |= worker_pids(process)
+                return all(final(one) for one in pushed)
+
+            stage.wait(over, "every commit to be over", 300)
             stage.wait(
                 lambda: ask(url, "SELECT 1 FROM outbox WHERE state = 'waiting'") == [], "the last reports"
             )
