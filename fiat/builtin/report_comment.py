@@ -120,14 +120,14 @@ def result_body(topic: Topic, told: Told) -> str:
         Part(f"### {_VERDICTS[run.verdict].format(code(topic.spec))}"),
         Part(prose(run.reason)),
         Part(_facts(topic, run)),
-        Part(refused_part(topic.refused)),
+        Part(refused_part([reason for reason in topic.refused if reason not in run.reason])),
         Part(logs_part(topic.logs), "the logs", 5),
         Part(metrics_part(page), "metrics", 9),
         Part(gates, "gates", 8),
         Part(warnings_part(told.warnings), "warnings", 7),
         *_folded(page, told),
         Part(changed_part(told.changed, topic.base) if topic.pull else "", "what counts after the merge", 6),
-        Part(deploys_part(run, topic.base) if topic.pull else ""),
+        Part(deploys_part(run, topic.base, topic.refused) if topic.pull else ""),
         Part(_again(topic)),
     ]
     return join(parts, MOST_CHARS)

@@ -85,18 +85,19 @@ def changed_part(changed: Sequence[tuple[str, object, object]], base: str) -> st
     return f"{head}\n\n{table(('key', 'now', 'after the merge'), rows)}{tail}"
 
 
-def deploys_part(run: Run, base: str) -> str:
-    """What a merge would deploy to; the section `deploy` of the run's spec is the base branch's.
+def deploys_part(run: Run, base: str, refused: Sequence[str] = ()) -> str:
+    """What a merge would deploy to, by the section `deploy` of the run's spec.
 
     Args:
         run: with its verdict and composed spec.
         base: the branch that it would be merged into.
+        refused: sentences about targets that are not granted; with one of these nothing is deployed.
     """
     targets = {name: mapping(section) for name, section in mapping(run.config.get("deploy")).items()}
     meant = {name: section for name, section in targets.items() if _takes(section, base)}
     if not meant:
         return ""
-    if run.verdict not in ("pass", "warn"):
+    if run.verdict not in ("pass", "warn") or refused:
         return "A merge as it is would deploy nothing."
     told = [
         f"{code(name)} ({prose(text(section.get('to')), 30)})"

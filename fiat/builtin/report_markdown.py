@@ -34,6 +34,8 @@ _ESCAPED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "[": "\\[", "]": "\\]"}
 _STARTS_BLOCK = re.compile(r"[-+=]+|\d+[.)]")
 _STOPS = ",.;:!?"
 _BREAKS_CODE = re.compile("([|`]+)")
+# What our own sentences set off as a name: `targets`.
+_SET_OFF = re.compile(r"`([^`|]+)`")
 _URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~:/?#@!$&'+,=%-]*)?")
 
 
@@ -97,8 +99,12 @@ def prose(text: str, longest: int = LONGEST_SENTENCE) -> str:
             told.append(_plain(word, is_first=not told))
             continue
         middle = word.rstrip(_STOPS) or word
-        strange.append(middle)
-        if middle != word:
+        set_off = _SET_OFF.fullmatch(middle)
+        if set_off and strange:
+            told.append(code(" ".join(strange), longest))
+            strange = []
+        strange.append(set_off[1] if set_off else middle)
+        if set_off or middle != word:
             told.append(code(" ".join(strange), longest) + word[len(middle) :])
             strange = []
     if strange:

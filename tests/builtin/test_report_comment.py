@@ -140,8 +140,17 @@ def test_rules_that_refuse_and_the_sandbox_are_told() -> None:
     topic = replace(TOPIC, refused=("target `prod` is not granted to this repository",), sandboxed=False)
     for body in (result_body(topic, told()), plan_body(topic, PLAN, (), {})):
         text = read(body).text
-        assert "⛔ target `prod` is not granted to this repository" in text
+        assert "⛔ target prod is not granted to this repository" in text
+        assert "⛔ target `prod` is not" in body
         assert "sandbox off" in text
+
+
+def test_a_target_that_is_not_granted_is_told_once_and_nothing_else_is_promised() -> None:
+    rule = "target prod is not granted"
+    run = replace(sample_run(), reason=rule, config={"deploy": {"prod": {"to": "directory"}}})
+    body = result_body(replace(TOPIC, refused=(rule,)), told(run))
+    assert body.count(rule) == 1
+    assert "A merge as it is would deploy nothing." in body
 
 
 def test_a_broken_run_shows_its_steps_and_the_end_of_what_they_printed() -> None:

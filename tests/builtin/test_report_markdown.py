@@ -172,6 +172,8 @@ def test_nothing_begins_a_line_as_a_command(text: str) -> None:
         ("-0.3 worse than 0.5", "-0.3 worse than 0.5"),
         ("0.9722 is at least 0.95.", "0.9722 is at least 0.95."),
         ("run 20261119-081512-77ab01, then a_b: c", "run `20261119-081512-77ab01`, then `a_b`: c"),
+        ("set `limits.time`, or @x `a`.", "set `limits.time`, or `@x` `a`."),
+        ("`@octocat", "&#96;`@octocat`"),
         ("= x", "\\= x"),
         ("== x", "=\\= x"),
         ("Größe 東京 ±½", "Größe 東京 ±½"),
