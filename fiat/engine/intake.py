@@ -77,7 +77,8 @@ def _pulled(repo: RepoPolicy, happening: Pulled, by: str, change_id: str, now: d
         pull=happening.number,
         fork=happening.fork,
         head_repo_id=happening.head_repo_id,
-        cause=f"pull request {happening.number}" + (f" by {by}" if by else ""),
+        cause=(f"pull request {happening.number}" if happening.number else "merge queue")
+        + (f" by {by}" if by else ""),
         made_at=now,
     )
 
