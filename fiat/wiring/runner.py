@@ -204,7 +204,7 @@ class Runner:
             repos=parts.repos,
             heads=Heads(store, asks),
             commands=Commands(store, parts.repos, specs, asks, CommentLanguage()),
-            ticks=Ticks(store, specs, asks, probe_sources(parts), order.new_id, utc_now),
+            ticks=Ticks(store, specs, asks, probe_sources(parts), order.new_id, utc_now, parts.log),
             splitter=splitter,
             every_s=parts.settings.reconcile_s,
             clock=time.monotonic,
