@@ -186,3 +186,87 @@ def test_gpu_hours_of_a_pull_request_are_added_up_over_its_runs(store: Store) ->
     store.queue.used(second.id, second.fence, 700.0)
     on.keeper.tick()
     assert "pull request used more than its limit of 1 GPU hours" in store.queue.beat(second.id, second.fence)
+
+
+def test_a_deploy_that_hangs_is_ended_after_a_time_of_its_own_and_its_lane_comes_free(store: Store) -> None:
+    add_run(store)
+    on = stage(store, time_s=1800.0)
+    run = on.claim()
+    on.keeper.tick()
+    store.queue.begin_deploy(run.id, run.fence)
+    add_run(store, "r2", commit="d" * 40)
+    for _ in range(35):
+        on.clock.now_s += 100
+        store.queue.beat(run.id, run.fence)
+        on.keeper.tick()
+    assert on.machine.killed == []
+    assert on.said == []
+    for _ in range(3):
+        on.clock.now_s += 100
+        store.queue.beat(run.id, run.fence)
+        on.keeper.tick()
+        if on.machine.killed:
+            break
+    on.keeper.tick()
+    assert on.machine.killed == [run.worker]
+    ended = store.queue.find("r1")
+    assert ended is not None
+    assert (ended.state, ended.verdict) == ("done", "error")
+    assert "deployed for longer than 1 h" in ended.reason
+    assert [line for line in on.said if "its worker is ended" in line] == on.said[:1]
+    assert on.claim("here:2:2").id == "r2"
+
+
+def test_a_deploy_that_hangs_on_another_host_loses_its_claim(store: Store) -> None:
+    add_run(store)
+    on = stage(store, time_s=1800.0)
+    run = on.claim("elsewhere:1:1")
+    on.machine.alive[run.worker] = None
+    store.queue.begin_deploy(run.id, run.fence)
+    on.keeper.tick()
+    for _ in range(38):
+        on.clock.now_s += 100
+        if on.state() == "running":
+            store.queue.beat(run.id, run.fence)
+        on.keeper.tick()
+    assert on.state() == "done"
+    with pytest.raises(Fenced):
+        store.queue.beat(run.id, run.fence)
+
+
+def test_the_limit_counts_all_claims_of_a_run_over_restarts_of_the_runner(store: Store) -> None:
+    add_run(store)
+    clock_s = 1000.0
+    ran_s = 0.0
+    for number in range(4):
+        on = stage(store, time_s=3600.0)
+        on.clock.now_s = clock_s * (number + 1)  # another boot has another monotonic clock
+        run = on.claim(f"here:{number}:1")
+        on.keeper.tick()
+        for _ in range(25):
+            on.clock.now_s += 60
+            store.queue.beat(run.id, run.fence)
+            on.keeper.tick()
+            ran_s += 60
+            if store.queue.beat(run.id, run.fence):
+                break
+        if store.queue.beat(run.id, run.fence):
+            break
+        store.queue.give_back(run.id, run.fence, "the runner is stopping")
+    assert "limit of 1 h" in store.queue.beat(run.id, run.fence)
+    assert 3600 <= ran_s <= 3600 + 120
+    store.queue.finish(run.id, run.fence, "error", "over", [], TELLING)
+    on.pass_time(20)
+    assert "r1" not in (store.marks.get("seconds of runs") or "")
+
+
+def test_the_time_that_a_run_waits_between_its_claims_does_not_count(store: Store) -> None:
+    add_run(store)
+    on = stage(store, time_s=600.0)
+    run = on.claim()
+    on.pass_time(300, beat=run)
+    store.queue.give_back(run.id, run.fence, "git does not answer")
+    on.pass_time(2000)
+    run = on.claim("here:2:2")
+    on.pass_time(200, beat=run)
+    assert store.queue.beat(run.id, run.fence) == ""
