@@ -8,7 +8,7 @@ from fiat.builtin.page_json import items, mapping, text
 from fiat.builtin.report_markdown import cut
 from fiat.builtin.view_text import count, number, score, visible
 from fiat.run.model import GateResult, Metric, Run, StepResult
-from fiat.run.queue import QueuedRun
+from fiat.run.queue import CLOSED, QueuedRun
 from fiat.run.report import CheckState
 
 LONGEST = 140
@@ -18,7 +18,7 @@ _MOST_NAMES = 3
 _MOST_NUMBERS = 3
 _DONE = frozenset({"ran", "reused", "failed", "skipped", "cancelled"})
 _GATE_INDEX = re.compile(r"gates\[(\d{1,4})\]")
-_ENDED_ON_PURPOSE = ("superseded by", "cancelled", "the pull request was closed")
+_ENDED_ON_PURPOSE = ("superseded by", "cancelled", CLOSED)
 _NOT_SLUG = re.compile(r"[^a-z0-9_.]+")
 
 

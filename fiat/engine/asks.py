@@ -14,6 +14,7 @@ from fiat.store.store import Store
 
 SHORT = 10
 _BY_ITSELF = ("push", "pr")
+_OPEN_LOOKED_AT = 1000
 _AGAIN = ("push", "pull_request", "schedule", "data")
 
 
@@ -78,17 +79,27 @@ class Asks:
         )
 
     def cancel_pull(self, watched: Watched, number: int, reason: str) -> str:
-        """End every run of a pull request that is not over."""
+        """End every run of a pull request that is not over, and what has not become runs yet."""
         ended = 0
+        for change in self.store.changes.open(_OPEN_LOOKED_AT):
+            if (change.repo, change.pull) == (watched.policy.name, number):
+                ended += self._end(change, reason)
         for run in self.store.queue.of_pull(watched.policy.name, number):
             if run.state != "done":
                 ended += self.store.queue.cancel(run.id, reason, self.telling)
         return f"{reason}: {ended} runs" if ended else ""
 
+    def _end(self, change: Change, reason: str) -> int:
+        """End a change before it becomes runs."""
+        self.store.changes.split(change.id, (), [], self.telling, verdict="error", reason=reason)
+        return 1
+
     def cancel_commit(self, watched: Watched, commit: str, reason: str) -> str:
         """End every run of a commit that is not over."""
         ended = 0
         for change in self.store.changes.of_commit(watched.policy.name, commit):
+            if change.state == "new":
+                ended += self._end(change, reason)
             for run in self.store.queue.of_change(change.id):
                 if run.state != "done":
                     ended += self.store.queue.cancel(run.id, reason, self.telling)

@@ -11,7 +11,7 @@ from fiat.engine.specs_at import SpecsAt
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError, Stalled
 from fiat.run.delivery import Commented, Delivery, Happening, PullChanged, Rerequested
-from fiat.run.queue import Change
+from fiat.run.queue import CLOSED, Change
 from fiat.run.report import Report, addressed
 from fiat.store.store import Store
 
@@ -104,7 +104,7 @@ class Commands:
 
     def _happened(self, watched: Watched, delivery: Delivery, happening: Happening) -> str:
         if isinstance(happening, PullChanged) and happening.action == "closed":
-            return self.asks.cancel_pull(watched, happening.number, "the pull request was closed")
+            return self.asks.cancel_pull(watched, happening.number, CLOSED)
         if isinstance(happening, Rerequested):
             return self._rerequested(watched, delivery, happening)
         if not isinstance(happening, Commented):

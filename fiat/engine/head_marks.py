@@ -1,10 +1,11 @@
 """Which head of each branch was dealt with last: tells a branch that was set back from a webhook that came late."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fiat.run.queue import Change
+from fiat.store.changes import serial_after
 from fiat.store.store import Store
 
 GONE_KEPT = 500
@@ -42,8 +43,10 @@ class HeadMarks:
             others = dict(list(others.items())[-GONE_KEPT:])
         self.store.marks.set(_key(repo), json.dumps({**others, **heads}))
 
-    def has_change(self, repo: str, ref: str, commit: str, before: str) -> bool:
-        """Whether a head was told of already since the branch was at another one.
+    def missing(self, repo: str, ref: str, commit: str, before: str) -> int | None:
+        """The serial of the change that a head needs; None when it was told of since the branch was at another one.
+
+        Whoever adds that serial adds nothing when a webhook was quicker.
 
         Args:
             repo: name in the settings.
@@ -52,20 +55,27 @@ class HeadMarks:
             before: the head that was dealt with last; empty when there was none.
         """
         if commit == before:
-            return True
-        newest = self._newest(repo, ref, commit)
-        if newest is None or not before:
-            return newest is not None
-        last = self._newest(repo, ref, before)
-        return last is not None and newest.id > last.id
+            return None
+        known = self._of(repo, ref, commit)
+        if not known:
+            return 0
+        if not before:
+            return None
+        last = self._of(repo, ref, before)
+        told_since = last and newest_id(known) > newest_id(last)
+        return None if told_since else serial_after(known)
 
-    def _newest(self, repo: str, ref: str, commit: str) -> Change | None:
-        found = [
+    def _of(self, repo: str, ref: str, commit: str) -> list[Change]:
+        return [
             change
             for change in self.store.changes.of_commit(repo, commit)
             if (change.purpose, change.ref) == ("push", ref)
         ]
-        return max(found, key=lambda change: change.id, default=None)
+
+
+def newest_id(changes: Sequence[Change]) -> str:
+    """Of one or more changes."""
+    return max(change.id for change in changes)
 
 
 def _key(repo: str) -> str:

@@ -3,18 +3,20 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fiat.engine.asks import Asks
 from fiat.engine.head_marks import HeadMarks
 from fiat.engine.policy import TAGS
+from fiat.engine.pull_marks import PullMarks
 from fiat.engine.watched import Watched
 from fiat.ports.forge import Pull
-from fiat.run.queue import Change
+from fiat.run.queue import CLOSED, Change
 from fiat.store.store import Store
 
 _PULL = re.compile(r"refs/(?:pull|merge-requests)/([0-9]{1,9})/head")
 _HELD_LOOKED_AT = 500
+_ASKED_EVERY = 10
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Heads:
 
     store: Store
     asks: Asks
+    _left: dict[str, int] = field(default_factory=dict)
 
     def look(self, watched: Watched) -> None:
         """Ask git for its heads (no API call) and add what is missing.
@@ -51,8 +54,10 @@ class Heads:
             if watched.policy.watches(ref) and old_tags.get(ref) != commit
         }
         for ref, commit in wanted.items():
-            if not marks.has_change(repo, ref, commit, before.get(ref, "")):
-                self._pushed(repo, ref, commit)
+            serial = marks.missing(repo, ref, commit, before.get(ref, ""))
+            if serial is not None:
+                watched.assure_identity()
+                self._pushed(repo, ref, commit, serial)
         # Marked last: after a kill in between we look again.
         marks.note(repo, wanted, all_of_them=True)
 
@@ -71,7 +76,7 @@ class Heads:
         found: dict[str, str] = json.loads(known)
         return found
 
-    def _pushed(self, repo: str, ref: str, commit: str) -> None:
+    def _pushed(self, repo: str, ref: str, commit: str, serial: int) -> None:
         self.asks.add(
             Change(
                 id=self.asks.new_id(),
@@ -81,28 +86,37 @@ class Heads:
                 ref=ref,
                 cause="found in git",
                 made_at=self.asks.now(),
-            )
+            ),
+            serial,
         )
 
     def _pulls(self, watched: Watched, heads: Mapping[int, str]) -> None:
-        """Changes of open pull requests; the forge is asked only when a head is another than last time."""
+        """Changes of open pull requests; the forge is asked when a head is another than last time, and now and then.
+
+        Git does not tell that one was closed, opened again, or wants to go to another branch now.
+        """
         if watched.forge is None:
             return
-        key = f"pulls {watched.policy.name}"
+        repo = watched.policy.name
+        key = f"pulls {repo}"
         now = json.dumps({str(number): commit for number, commit in sorted(heads.items())})
-        if (self.store.marks.get(key) or "{}") == now:
+        left = self._left.get(repo, 0)
+        self._left[repo] = left - 1 if left else _ASKED_EVERY - 1
+        if left and (self.store.marks.get(key) or "{}") == now:
             return
         pulls = watched.forge.pulls()
-        for pull in pulls:
-            self._pull(watched, pull)
+        marks = PullMarks(self.store)
+        before = marks.of(repo)
+        wanted = [pull for pull in pulls if watched.policy.watches(pull.base_ref)]
+        for pull in wanted:
+            place = pull.commit, pull.base_ref
+            serial = marks.missing(repo, pull.number, place, before.get(pull.number))
+            if serial is not None:
+                watched.assure_identity()
+                self.asks.add(self.asks.pull_change(watched, pull, f"pull request {pull.number}"), serial)
         self._close(watched, pulls)
+        marks.note(repo, {pull.number: (pull.commit, pull.base_ref) for pull in wanted}, all_of_them=True)
         self.store.marks.set(key, now)
-
-    def _pull(self, watched: Watched, pull: Pull) -> None:
-        latest = self.store.changes.latest(watched.policy.name, "pull_request", pull.base_ref, pull.number)
-        if latest is not None and latest.commit == pull.commit:
-            return
-        self.asks.add(self.asks.pull_change(watched, pull, f"pull request {pull.number}"))
 
     def _close(self, watched: Watched, still_open: Sequence[Pull]) -> None:
         """What waits for approval in a pull request that was closed waits no longer."""
@@ -110,4 +124,4 @@ class Heads:
         held = self.store.queue.newest(repo=watched.policy.name, state="held", limit=_HELD_LOOKED_AT)
         for run in held:
             if run.pull and run.pull not in numbers:
-                self.store.queue.cancel(run.id, "the pull request was closed", self.asks.telling)
+                self.store.queue.cancel(run.id, CLOSED, self.asks.telling)

@@ -10,13 +10,14 @@ from fiat.engine.compared import Compared
 from fiat.engine.footprint import Narrowing, affected
 from fiat.engine.head_marks import HeadMarks
 from fiat.engine.policy import short_ref, stricter
+from fiat.engine.pull_marks import PullMarks
 from fiat.engine.specs_at import Read, SpecsAt
 from fiat.engine.telling import Telling
 from fiat.engine.wanted import fork_word, group_of, ref_word, wanted
 from fiat.engine.watched import Watched
 from fiat.errors import SpecError, Waiting
 from fiat.run.model import Verdict
-from fiat.run.queue import Change, QueuedRun, check_word
+from fiat.run.queue import Change, QueuedRun
 from fiat.run.report import Addressed
 from fiat.spec.model import Spec
 from fiat.store.store import Store
@@ -73,6 +74,8 @@ class Splitter:
             return
         if change.purpose == "push":
             HeadMarks(self.store).note(change.repo, {change.ref: change.commit})
+        elif change.purpose == "pull_request" and change.pull:
+            PullMarks(self.store).note(change.repo, {change.pull: (change.commit, change.ref)})
         change = replace(
             change, cause=_with_subject(change.cause, watched.mirror.about(change.commit).message)
         )
@@ -236,20 +239,7 @@ class Splitter:
         self.store.changes.split(change.id, kept, reports, self.telling)
 
     def _end(self, change: Change, verdict: Verdict, reason: str, reports: Sequence[Addressed] = ()) -> None:
-        done = replace(change, state="done", verdict=verdict, reason=reason)
-        told = [*reports, *self._stands(done)]
-        self.store.changes.split(change.id, (), told, self.telling, verdict=verdict, reason=reason)
-
-    def _stands(self, done: Change) -> list[Addressed]:
-        """The check of a change without runs; what was asked for in vain, by name or once more, leaves it as it was."""
-        if done.specs or (done.serial and done.verdict == "error"):
-            if runs := self.store.changes.standing(done):
-                return self.telling.change(replace(done, state="split"), runs)
-            others = self.store.changes.of_commit(done.repo, done.commit)
-            same = [one for one in others if check_word(one) == check_word(done) and one.pull == done.pull]
-            if over := [one for one in same if one.state == "done"]:
-                return self.telling.change(over[-1])
-        return self.telling.change(done)
+        self.store.changes.split(change.id, (), reports, self.telling, verdict=verdict, reason=reason)
 
 
 def _with_subject(cause: str, message: str) -> str:

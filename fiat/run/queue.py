@@ -10,6 +10,8 @@ Purpose = Literal["push", "pull_request", "schedule", "data", "manual", "rollbac
 ChangeState = Literal["new", "split", "done"]
 QueueState = Literal["held", "waiting", "running", "done"]
 Phase = Literal["train", "deploy"]
+CLOSED = "the pull request was closed"
+"""Why what runs for a pull request ends with it; it runs again when that is opened again."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Commits that want attention: table `changes`, and how one is split into queued runs."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from fiat.run.model import Verdict
@@ -22,7 +23,7 @@ from fiat.store.queue_rows import (
     read_queued,
 )
 from fiat.store.rows import write_time
-from fiat.store.settling import Tell, find_change, settle_change, standing, stop_run
+from fiat.store.settling import Tell, find_change, settle_change, stop_run, tell_stands
 
 _SHORT = 10
 # Serials from here on were not counted but chosen by whoever asked, so that asking twice is the same as once.
@@ -66,16 +67,16 @@ class Changes:
     ) -> list[QueuedRun]:
         """Queue the runs of a change, in one transaction with their first reports and the ends that they bring about.
 
-        A run in a group with `supersede` ends older runs of its line (same repository, group, spec file, purpose, ref and
-        pull request): those that wait are over with verdict `error`, one that trains is asked to stop, one that deploys
-        goes on. Without `supersede` only older ones that wait and would deploy are over. A run whose line has a run of a
-        newer change already is superseded itself.
+        A run in a group with `supersede` ends older runs of its line (same repository, group, spec file, purpose and ref;
+        of a pull request those of the same spec file, wherever it wanted to go): those that wait are over with verdict
+        `error`, one that trains is asked to stop, one that deploys goes on. Without `supersede` only older ones that wait
+        and would deploy are over. A run whose line has a run of a newer change already is superseded itself.
 
         Args:
             change_id: of a change in state `new`; any other is left as it is.
             runs: `held` or `waiting`, or `done` already (a spec that is wrong); none ends the change.
-            reports: first reports of the runs, and the last ones of a change without runs.
-            tell: words for what ends.
+            reports: first reports of the runs.
+            tell: words for what ends, a change without runs too.
             verdict: of a change without runs.
             reason: of a change without runs, one sentence.
 
@@ -108,7 +109,11 @@ class Changes:
             for run in runs:
                 if run.group and run.state != "done":
                     ended += _supersede(transaction, run, now, tell)
-            settle_change(transaction, change_id, now, tell)
+            if runs:
+                settle_change(transaction, change_id, now, tell)
+            else:
+                over = replace(change, state="done", verdict=verdict, reason=reason)
+                tell_stands(transaction, over, now, tell)
             return ended
 
     def latest(self, repo: str, purpose: Purpose, ref: str, pull: int = 0) -> Change | None:
@@ -165,16 +170,11 @@ class Changes:
 
     def next_serial(self, change: Change) -> int:
         """The serial for running this commit again for the same purpose."""
-        serials = [
-            one.serial
+        return serial_after(
+            one
             for one in self.of_commit(change.repo, change.commit)
             if (one.purpose, one.ref, one.pull) == (change.purpose, change.ref, change.pull)
-        ]
-        return max((serial for serial in serials if serial < OWN_SERIALS), default=-1) + 1
-
-    def standing(self, change: Change) -> tuple[QueuedRun, ...]:
-        """What the check of a change's commit as a whole rests on now, see `settling.standing`."""
-        return standing(self._database.read, change)
+        )
 
     def settle(self, change_id: str, tell: Tell) -> Change | None:
         """End a change whose runs are all over, should that have been missed."""
@@ -184,6 +184,12 @@ class Changes:
     def _read(self, tail: str, values: Sequence[Value]) -> list[Change]:
         rows: list[Row] = self._database.read(f"SELECT {CHANGE_COLUMNS} FROM changes {tail}", values)
         return [read_change(row) for row in rows]
+
+
+def serial_after(changes: Iterable[Change]) -> int:
+    """The serial that comes after those of these changes, which differ in nothing else that makes them unique."""
+    serials = (change.serial for change in changes)
+    return max((serial for serial in serials if serial < OWN_SERIALS), default=-1) + 1
 
 
 def cursor_of_change(change: Change) -> str:
@@ -219,15 +225,11 @@ def add_changes_within(
 
 
 def _supersede(transaction: Transaction, run: QueuedRun, now: datetime, tell: Tell) -> list[QueuedRun]:
-    rows = transaction.execute(
-        f"SELECT {QUEUE_COLUMNS} FROM queue WHERE lane = ? AND lane <> '' AND state <> 'done' "
-        "AND spec_path = ? AND purpose = ? AND ref = ? AND pull = ? AND change <> ? ORDER BY queued_at, id",
-        (lane_of(run.repo, run.group), run.spec_path, run.purpose, run.ref, run.pull, run.change),
-    )
     # A run with overrides and one without are no versions of each other.
-    others = [one for one in map(read_queued, rows) if one.overrides == run.overrides]
+    others = [one for one in _older_and_newer(transaction, run) if one.overrides == run.overrides]
     if run.purpose == "pull_request" and not run.supersede:
-        return []
+        # What a pull request would do to a branch that it no longer wants to go to is no matter in any case.
+        others = [one for one in others if one.ref != run.ref]
     newer = [one for one in others if one.change > run.change]
     if newer:
         return [stop_run(transaction, run, _superseded_by(newer[-1]), now, tell)]
@@ -237,11 +239,28 @@ def _supersede(transaction: Transaction, run: QueuedRun, now: datetime, tell: Te
             continue
         if older.state != "running":
             ended.append(stop_run(transaction, older, _superseded_by(run), now, tell))
-        elif run.supersede:
+        elif run.supersede or older.ref != run.ref:
             transaction.execute(
                 "UPDATE queue SET cancel = ? WHERE id = ? AND cancel = ''", (_superseded_by(run), older.id)
             )
     return ended
+
+
+def _older_and_newer(transaction: Transaction, run: QueuedRun) -> list[QueuedRun]:
+    """Other runs of its line that are not over; a pull request is one line wherever it wants to go, and went before."""
+    if run.pull:
+        rows = transaction.execute(
+            f"SELECT {QUEUE_COLUMNS} FROM queue WHERE repo = ? AND pull = ? AND pull <> 0 AND state <> 'done' "
+            "AND spec_path = ? AND purpose = ? AND change <> ? ORDER BY queued_at, id",
+            (run.repo, run.pull, run.spec_path, run.purpose, run.change),
+        )
+    else:
+        rows = transaction.execute(
+            f"SELECT {QUEUE_COLUMNS} FROM queue WHERE lane = ? AND lane <> '' AND state <> 'done' "
+            "AND spec_path = ? AND purpose = ? AND ref = ? AND pull = 0 AND change <> ? ORDER BY queued_at, id",
+            (lane_of(run.repo, run.group), run.spec_path, run.purpose, run.ref, run.change),
+        )
+    return [read_queued(row) for row in rows]
 
 
 def _superseded_by(run: QueuedRun) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fiat.run.model import Verdict
-from fiat.run.queue import Change, QueuedRun, check_word
+from fiat.run.queue import CLOSED, Change, QueuedRun, check_word
 from fiat.store.database import Row, Transaction, Value
 from fiat.store.newest import note_end
 from fiat.store.outbox import Addressed, add_reports_within
@@ -24,7 +24,7 @@ class Tell(Protocol):
         ...
 
     def change_ended(self, change: Change, runs: Sequence[QueuedRun]) -> Sequence[Addressed]:
-        """The last reports of a change whose runs are all over.
+        """The last reports of a change that is over, and so are its runs.
 
         Args:
             change: as it ended.
@@ -94,8 +94,63 @@ def settle_change(transaction: Transaction, change_id: str, now: datetime, tell:
         "UPDATE changes SET state = 'done', verdict = ?, reason = ? WHERE id = ?",
         (ended.verdict, ended.reason, change_id),
     )
-    add_reports_within(transaction, tell.change_ended(ended, standing(transaction.execute, ended)), now)
+    tell_stands(transaction, ended, now, tell)
     return ended
+
+
+def tell_stands(transaction: Transaction, ended: Change, now: datetime, tell: Tell) -> None:
+    """Say how a commit stands as a whole now that a change of it is over.
+
+    Pull requests that share a commit share its check: it stands as the worst of them does, each by its newest change, and
+    stays pending until all of them are over.
+    """
+    faces = [ended]
+    if check_word(ended) == "pr":
+        newest: dict[int, Change] = {}
+        for change in changes_of(transaction, ended.repo, ended.commit):
+            if (check_word(change), change.overrides) == ("pr", ended.overrides):
+                newest[change.pull] = max(change, newest.get(change.pull, change), key=lambda one: one.id)
+        if any(change.state != "done" for change in newest.values()):
+            return
+        own = newest.pop(ended.pull, ended)
+        faces = [own, *newest.values()]
+    seen = [_face(transaction, change) for change in faces]
+    still_open = [face for face in seen if not _closed(*face)]
+    change, runs = min(still_open or seen, key=lambda face: _WORST_FIRST.index(_verdict(*face)))
+    add_reports_within(transaction, tell.change_ended(change, runs), now)
+
+
+def _face(transaction: Transaction, change: Change) -> tuple[Change, tuple[QueuedRun, ...]]:
+    """What the check of a change's pull request or branch rests on.
+
+    Without runs that is the change itself; but what was asked for in vain, by name or once more, leaves it as it was.
+    """
+    in_vain = change.specs or (change.serial and change.verdict == "error")
+    if not in_vain and not runs_of(transaction, change.id):
+        return change, ()
+    if runs := standing(transaction.execute, change):
+        return change, runs
+    others = changes_of(transaction, change.repo, change.commit)
+    over = [one for one in others if _speaks(one) == _speaks(change) and one.state == "done"]
+    return next((one for one in reversed(over) if one.id != change.id), change), ()
+
+
+def _closed(change: Change, runs: Sequence[QueuedRun]) -> bool:
+    return change.reason == CLOSED or any(run.reason == CLOSED for run in runs)
+
+
+def _verdict(change: Change, runs: Sequence[QueuedRun]) -> Verdict:
+    said = [run.verdict or "error" for run in runs] or [change.verdict or "error"]
+    return min(said, key=_WORST_FIRST.index)
+
+
+def changes_of(transaction: Transaction, repo: str, commit: str) -> list[Change]:
+    """All changes of a commit, the oldest first."""
+    rows = transaction.execute(
+        f"SELECT {CHANGE_COLUMNS} FROM changes WHERE repo = ? AND commit_id = ? ORDER BY made_at, id",
+        (repo, commit),
+    )
+    return [read_change(row) for row in rows]
 
 
 def standing(read: Callable[[str, Sequence[Value]], list[Row]], change: Change) -> tuple[QueuedRun, ...]:

@@ -26,11 +26,11 @@ def told(store: Store, number: int, commit: str, ref: str = MAIN, serial: int = 
 
 def test_a_head_without_a_change_needs_one_and_one_with_a_change_does_not(store: Store) -> None:
     marks = HeadMarks(store)
-    assert not marks.has_change("acme/models", MAIN, "a" * 40, "")
+    assert marks.missing("acme/models", MAIN, "a" * 40, "") is not None
     told(store, 1, "a" * 40, ref="refs/heads/other")
-    assert not marks.has_change("acme/models", MAIN, "a" * 40, "")
+    assert marks.missing("acme/models", MAIN, "a" * 40, "") is not None
     told(store, 2, "a" * 40)
-    assert marks.has_change("acme/models", MAIN, "a" * 40, "")
+    assert marks.missing("acme/models", MAIN, "a" * 40, "") is None
 
 
 def test_a_webhook_that_came_late_asks_for_nothing_more(store: Store) -> None:
@@ -38,7 +38,7 @@ def test_a_webhook_that_came_late_asks_for_nothing_more(store: Store) -> None:
     told(store, 1, "a" * 40)
     told(store, 2, "c" * 40)
     told(store, 3, "b" * 40)
-    assert marks.has_change("acme/models", MAIN, "c" * 40, "a" * 40)
+    assert marks.missing("acme/models", MAIN, "c" * 40, "a" * 40) is None
 
 
 def test_a_branch_that_was_set_back_needs_a_change_more_and_then_has_it(store: Store) -> None:
@@ -47,14 +47,14 @@ def test_a_branch_that_was_set_back_needs_a_change_more_and_then_has_it(store: S
     told(store, 2, "b" * 40)
     marks.note("acme/models", {MAIN: "b" * 40})
     before = marks.of("acme/models")[MAIN]
-    assert not marks.has_change("acme/models", MAIN, "a" * 40, before)
+    assert marks.missing("acme/models", MAIN, "a" * 40, before) is not None
     told(store, 3, "a" * 40, serial=1)
-    assert marks.has_change("acme/models", MAIN, "a" * 40, before)
+    assert marks.missing("acme/models", MAIN, "a" * 40, before) is None
 
 
 def test_a_head_is_not_compared_with_one_that_was_forgotten(store: Store) -> None:
     told(store, 1, "a" * 40)
-    assert not HeadMarks(store).has_change("acme/models", MAIN, "a" * 40, "f" * 40)
+    assert HeadMarks(store).missing("acme/models", MAIN, "a" * 40, "f" * 40) == 1
 
 
 def test_heads_are_remembered_by_ref_and_those_of_branches_that_are_gone_not_without_end(

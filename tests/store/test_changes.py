@@ -9,8 +9,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from queue_kit import MAIN, Words, change, check, commit_of, put, queued, texts, umbrella
 
-from fiat.run.queue import QueuedRun
+from fiat.run.model import Verdict
+from fiat.run.queue import CLOSED, Change, QueuedRun
+from fiat.run.report import Check
 from fiat.store.changes import cursor_of_change
+from fiat.store.settling import standing
 from fiat.store.store import Store
 
 PULL = {"purpose": "pull_request", "pull": 5}
@@ -117,11 +120,11 @@ def test_what_was_refused_stands_while_another_spec_of_its_commit_is_run_again(s
         store.changes.add(one)
         run = queued(1, spec, of=one, id=f"{one.id}-{spec}", overrides=one.overrides)
         store.changes.split(one.id, [run], [], Words())
-    assert [run.id for run in store.changes.standing(partly)] == ["run-000001-a", "partly-b"]
-    assert [run.id for run in store.changes.standing(change(1))] == ["run-000001-a", "partly-b"]
-    assert [run.id for run in store.changes.standing(tried)] == ["tried-a"]
+    assert [run.id for run in standing(store.database.read, partly)] == ["run-000001-a", "partly-b"]
+    assert [run.id for run in standing(store.database.read, change(1))] == ["run-000001-a", "partly-b"]
+    assert [run.id for run in standing(store.database.read, tried)] == ["tried-a"]
     elsewhere = change(1, id="elsewhere", purpose="pull_request", pull=3, specs=("a",))
-    assert store.changes.standing(elsewhere) == ()
+    assert standing(store.database.read, elsewhere) == ()
 
 
 def test_a_run_with_overrides_takes_no_place_of_one_without(store: Store) -> None:
@@ -269,3 +272,78 @@ def test_a_change_whose_end_was_missed_is_settled(store: Store) -> None:
     assert ended is not None
     assert (ended.state, ended.verdict) == ("done", "pass")
     assert store.changes.settle(change(1).id, Words()) is None
+
+
+def pull(number: int, at: int = 9, base: str = MAIN, **changes: Any) -> Change:
+    """A change of a pull request of this number, whose head is commit 9."""
+    fields: dict[str, Any] = {"id": f"pull-{at}-{number}", "purpose": "pull_request", "pull": number}
+    return change(9, **{**fields, "ref": base, **changes})
+
+
+def judged(store: Store, of: Change, verdict: Verdict) -> None:
+    """Its one run ends."""
+    claimed = store.queue.claim("w")
+    assert claimed is not None
+    assert claimed.change == of.id
+    store.queue.finish(claimed.id, claimed.fence, verdict, f"{of.pull} is {verdict}", [], Words())
+
+
+def add(store: Store, of: Change) -> None:
+    assert store.changes.add(of, [umbrella(9)])
+    store.changes.split(of.id, [queued(9, of=of, id=f"run-{of.id}")], [], Words())
+
+
+def stands(store: Store) -> list[tuple[str, str]]:
+    """What is due of the commit's own check."""
+    items = [item.report for item in store.outbox.due(1000)]
+    found = [one for one in items if isinstance(one, Check) and one.context == "fiat/push"]
+    return [(one.state, one.description) for one in found]
+
+
+@pytest.mark.parametrize(("first", "second"), [("fail", "pass"), ("pass", "fail")])
+def test_a_commit_of_two_pull_requests_is_pending_until_both_are_over_and_stands_as_the_worse_one(
+    store: Store, first: Verdict, second: Verdict
+) -> None:
+    one, two = pull(1), pull(2, base="refs/heads/lax")
+    add(store, one)
+    add(store, two)
+    judged(store, one, first)
+    assert stands(store) == [("pending", "queued")]
+    judged(store, two, second)
+    assert stands(store) == [("error", f"digits: {1 if first == 'fail' else 2} is fail")]
+
+
+def test_a_pull_request_that_concerns_nothing_takes_no_refusal_of_another_one_back(store: Store) -> None:
+    one, two = pull(1), pull(2, base="refs/heads/lax")
+    add(store, one)
+    judged(store, one, "fail")
+    assert store.changes.add(two, [umbrella(9)])
+    assert stands(store) == [("pending", "queued")]
+    store.changes.split(two.id, [], [], Words(), reason="no change")
+    assert stands(store) == [("error", "digits: 1 is fail")]
+
+
+def test_a_pull_request_that_was_closed_leaves_the_commit_to_the_others(store: Store) -> None:
+    one, two = pull(1), pull(2)
+    add(store, one)
+    judged(store, one, "pass")
+    add(store, two)
+    assert store.queue.cancel(f"run-{two.id}", CLOSED, Words())
+    assert stands(store) == [("success", "digits: 1 is pass")]
+
+
+@pytest.mark.parametrize("supersede", [True, False])
+def test_a_pull_request_that_goes_to_another_branch_ends_what_ran_for_the_one_before(
+    store: Store, supersede: bool
+) -> None:
+    before, after = pull(1), pull(1, base="refs/heads/dev", id="pull-9-1-dev")
+    for one in (before, after):
+        assert store.changes.add(one, [umbrella(9)])
+        run = queued(9, of=one, id=f"run-{one.id}", group=f"to {one.ref}", supersede=supersede)
+        store.changes.split(one.id, [run], [], Words())
+    found = store.queue.find(f"run-{before.id}")
+    assert found is not None
+    assert (found.state, found.reason) == ("done", f"superseded by {commit_of(9)[:10]}")
+    assert stands(store) == [("pending", "queued")], "the newer one is not over"
+    judged(store, after, "pass")
+    assert stands(store) == [("success", "digits: 1 is pass")]
