@@ -17,7 +17,7 @@ fiat: 1
 name: {name}
 {head}data: {{rows: {{source: {{path: {folder}rows.csv}}, label: y, split: {{train: 1, test: 1, key: id}}}}}}
 train: {{run: "cp {folder}{by}.onnx {{out.model}}", code: ["{folder}*.onnx"]}}
-evaluate: {{metrics: [mae]}}
+evaluate: {{metrics: [mae, rmse]}}
 gates:
   - {{metric: mae, max: {limit}}}
 deploy:
