@@ -49,7 +49,14 @@ class Asks:
         return same[0] if same else change
 
     def let_go(self, repo: str, pull: int, commit: str, who: str) -> int:
-        """Let the held runs of that very commit go, and say that they wait for a worker now."""
+        """Let the held runs of that very commit go, and say that they wait for a worker now.
+
+        Returns:
+            How many there were; 0 when the commit has not become runs yet.
+
+        Raises:
+            Stalled: nothing of that commit waits for approval.
+        """
         released = self.store.queue.approve(repo, pull, commit, who)
         self.store.outbox.add([item for run in released for item in self.telling.waits(run)])
         return len(released)

@@ -132,6 +132,7 @@ class Front:
 
         Raises:
             SpecError: the commit is not written out, or the repository is not watched.
+            Stalled: nothing of that commit waits for approval.
         """
         self._watched(repo)
         if not _is_commit(commit):

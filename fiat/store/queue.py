@@ -209,19 +209,30 @@ class Queue(QueuePages):
         """Let the held runs of this very commit of a pull request run; who said so is recorded.
 
         Returns:
-            The runs that wait now.
+            The runs that wait now; none when the commit has not become runs yet, which then need not be held.
+
+        Raises:
+            Stalled: nothing of that commit waits for approval; nothing was recorded.
         """
         now = self._now()
         with self._database.write(guarded=False) as transaction:
-            transaction.execute(
-                "INSERT INTO approvals (repo, pull, commit_id, who, given_at) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (repo, pull, commit_id) DO NOTHING",
-                (repo, pull, commit, who, write_time(now)),
-            )
             rows = transaction.execute(
                 "UPDATE queue SET state = 'waiting' WHERE repo = ? AND pull = ? AND pull <> 0 AND commit_id = ? "
                 "AND state = 'held' RETURNING id",
                 (repo, pull, commit),
+            )
+            if not rows and not transaction.execute(
+                "SELECT id FROM changes WHERE repo = ? AND commit_id = ? AND pull = ? AND pull <> 0 AND state = 'new'",
+                (repo, commit, pull),
+            ):
+                raise Stalled(
+                    f"no run of {commit[:10]} in pull request {pull} waits for approval",
+                    hint="approve the newest commit of a fork's pull request",
+                )
+            transaction.execute(
+                "INSERT INTO approvals (repo, pull, commit_id, who, given_at) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (repo, pull, commit_id) DO NOTHING",
+                (repo, pull, commit, who, write_time(now)),
             )
             found = [find_queued(transaction, str(row[0])) for row in rows]
         return sorted((run for run in found if run is not None), key=lambda run: run.id)

@@ -67,12 +67,12 @@ def trigger_runs(
 
 
 def approve_commit(place: Here, access: Approver, asked: ApproveRequest) -> ApproveAnswer:
-    """Let the held runs of one commit of a fork's pull request go, scope `approve`."""
+    """Let the held runs of one commit of a fork's pull request go, scope `approve`.
+
+    `released` is 0 when the commit has not become runs yet: then they will not be held.
+    """
     check_repo(place, access, asked.repo)
-    released = place.door.approve(asked.repo, asked.pull, asked.commit, access.name)
-    if not released:
-        raise Problem(409, "no run of that commit waits for approval", "approve the newest commit")
-    return ApproveAnswer(released=released)
+    return ApproveAnswer(released=place.door.approve(asked.repo, asked.pull, asked.commit, access.name))
 
 
 def roll_back(place: Here, access: Admin, asked: RollbackRequest) -> ChangeAnswer:

@@ -141,7 +141,11 @@ class WorkDoor(Protocol):
         ...
 
     def approve(self, repo: str, pull: int, commit: str, who: str) -> int:
-        """Let the held runs of that very commit go; how many they were."""
+        """Let the held runs of that very commit go; how many they were, 0 when it has not become runs yet.
+
+        Raises:
+            Stalled: nothing of that commit waits for approval.
+        """
         ...
 
     def rollback(self, repo: str, spec: str, target: str, who: str) -> Change:

@@ -59,6 +59,7 @@ def fill(store: Store) -> None:
     put(store, 8, runs=[queued(8, of=change(8, **PULL), state="held")], **PULL)
     put(store, 9)
     store.queue.cancel(queued(9).id, "ann said so", Words())
+    store.changes.add(change(8, id="change-000108", **{**PULL, "pull": 6}))
     store.queue.approve("acme/models", 6, commit_of(8), "bob")
     items = store.outbox.due()
     store.outbox.sent(items[0].id, "a comment's id")

@@ -223,11 +223,13 @@ def test_an_older_commit_that_is_split_late_is_superseded_at_once(store: Store) 
 
 def test_an_approval_that_came_first_lets_held_runs_wait(store: Store) -> None:
     stranger = {"fork": True, "head_repo_id": "9", **PULL}
-    store.queue.approve("acme/models", 5, commit_of(1), "bob")
-    for number in (1, 2):
-        one = change(number, **stranger)
+    changes = [change(number, **stranger) for number in (1, 2)]
+    for one in changes:
+        assert store.changes.add(one)
+    assert store.queue.approve("acme/models", 5, commit_of(1), "bob") == []
+    for number, one in enumerate(changes, 1):
         run: QueuedRun = queued(number, of=one, state="held")
-        put(store, number, runs=[run], **stranger)
+        store.changes.split(one.id, [run], [], Words())
     assert states(store) == {1: "waiting", 2: "held"}
 
 

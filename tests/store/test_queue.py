@@ -262,8 +262,10 @@ def test_an_approval_is_for_one_commit_of_one_pull_request(store: Store) -> None
         put(store, number, runs=[run], **asked)
     assert store.queue.approved_by("acme/models", 5, commit_of(1)) == ""
     assert [run.id for run in store.queue.approve("acme/models", 5, commit_of(1), "bob")] == [queued(1).id]
-    assert store.queue.approve("acme/models", 5, commit_of(1), "eve") == []
-    assert store.queue.approve("acme/models", 5, commit_of(3), "bob") == []
+    for who, number in (("eve", 1), ("bob", 3), ("bob", 4)):
+        with pytest.raises(Stalled, match="waits for approval"):
+            store.queue.approve("acme/models", 5, commit_of(number), who)
+        assert store.queue.approved_by("acme/models", 5, commit_of(number)) == ("bob" if number == 1 else "")
     assert store.queue.approved_by("acme/models", 5, commit_of(1)) == "bob"
     assert {run.id: run.state for run in store.queue.newest()} == {
         queued(1).id: "waiting",

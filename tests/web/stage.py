@@ -17,7 +17,7 @@ import httpx
 from fiat.builtin.trigger_gitea import ForgejoTrigger, GiteaTrigger
 from fiat.builtin.trigger_github import GithubTrigger
 from fiat.builtin.trigger_gitlab import GitlabTrigger
-from fiat.errors import FiatError, SpecError
+from fiat.errors import FiatError, SpecError, Stalled
 from fiat.run.delivery import Delivery
 from fiat.run.model import GateResult, Metric, Run, StepResult
 from fiat.run.queue import Change, Depth, QueuedRun
@@ -171,7 +171,10 @@ class Stage:
     def approve(self, repo: str, pull: int, commit: str, who: str) -> int:
         self.asked.append(("approve", repo, pull, commit, who))
         held = [run for run in self.queue.values() if run.state == "held"]
-        return sum((run.repo, run.pull, run.commit) == (repo, pull, commit) for run in held)
+        released = sum((run.repo, run.pull, run.commit) == (repo, pull, commit) for run in held)
+        if not released:
+            raise Stalled("no run of that commit waits for approval")
+        return released
 
     def rollback(self, repo: str, spec: str, target: str, who: str) -> Change:
         self.asked.append(("rollback", repo, spec, target, who))
