@@ -28,7 +28,7 @@ __all__ = ["postgres"]  # the fixture
 
 SEED = int(os.environ.get("FIAT_TEST_SEED", "20261121"))
 ROLES = ("door", "worker 1", "worker 2", "worker 3", "sender")
-KILLS, FREEZES, BACKEND_KILLS = 100, 12, 20
+KILLS, FREEZES, BACKEND_KILLS = 100, 8, 20
 ATTEMPTS = 1_000
 LEASE_S = 0.5
 
@@ -128,7 +128,7 @@ class Keeper:
 def settle(keeper: Keeper, chance: random.Random, strikes: list[tuple[str, int]]) -> int:
     keeper.begin()
     for role, how in strikes:
-        keeper.keep_for(chance.uniform(0.0, 0.12))
+        keeper.keep_for(chance.uniform(0.0, 0.1))
         keeper.hit(role, how)
         if how == signal.SIGSTOP:
             # Long enough to be taken over; on SQLite it may hold the whole store until it wakes up.

@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import psycopg
@@ -21,16 +22,17 @@ from tests.store.conftest import PostgresCluster, postgres
 __all__ = ["postgres"]  # the fixture
 
 SEED = int(os.environ.get("FIAT_TEST_SEED", "20261121"))
-LIVES_SQLITE, LIVES_POSTGRES = 240, 15
+LIVES_SQLITE, LIVES_POSTGRES = 150, 15
 # Hundreds of lives are lived here; what the disk does is tried elsewhere.
 MEMORY = Path("/dev/shm")
+Connect = Callable[[], Backend]
 Disturb = Callable[[Callable[[], object], str], object]
 
 
 class Lives:
     """Stories whose N-th word to the database goes wrong, each in a store of its own."""
 
-    def __init__(self, folder: Path, connect: Callable[[Path], Callable[[], Backend]]) -> None:
+    def __init__(self, folder: Path, connect: Callable[[Path], AbstractContextManager[Connect]]) -> None:
         self._folder = folder
         self._connect = connect
         self._count = 0
@@ -40,21 +42,21 @@ class Lives:
         self._count += 1
         root = self._folder / f"{self._count}"
         root.mkdir()
-        connect = self._connect(root)
         backends: list[Disturbed] = []
+        with self._connect(root) as connect:
 
-        def connect_once() -> Backend:
-            backends.append(Disturbed(connect(), at, disturb))
-            return backends[-1]
+            def connect_once() -> Backend:
+                backends.append(Disturbed(connect(), at, disturb))
+                return backends[-1]
 
-        story = Story(connect_once, root)
-        try:
-            story.live()
-            words = backends[0].calls
-            backends[0].calm()
-            story.verify()
-        finally:
-            story.close()
+            story = Story(connect_once, root)
+            try:
+                story.live()
+                words = backends[0].calls
+                backends[0].calm()
+                story.verify()
+            finally:
+                story.close()
         return story, words
 
     def live_many(self, disturb: Disturb, lives: int) -> tuple[int, int]:
@@ -78,7 +80,9 @@ def memory() -> Iterator[Path]:
 
 
 def test_the_story_ends_well_when_nothing_goes_wrong(tmp_path: Path) -> None:
-    story, _ = Lives(tmp_path, lambda root: lambda: SqliteFile(root / "store.db", SCHEMA)).live(-1, refused)
+    story, _ = Lives(tmp_path, lambda root: nullcontext(lambda: SqliteFile(root / "store.db", SCHEMA))).live(
+        -1, refused
+    )
     assert story.faults == 0
     assert set(story.committed.values()) == {1}
     assert len(story.claims) == 4
@@ -89,7 +93,7 @@ def test_the_story_ends_well_when_nothing_goes_wrong(tmp_path: Path) -> None:
 def test_a_word_to_sqlite_that_fails_or_whose_answer_is_lost_does_no_harm(
     memory: Path, disturb: Disturb
 ) -> None:
-    lives = Lives(memory, lambda root: lambda: SqliteFile(root / "store.db", SCHEMA))
+    lives = Lives(memory, lambda root: nullcontext(lambda: SqliteFile(root / "store.db", SCHEMA)))
     lived, faults = lives.live_many(disturb, LIVES_SQLITE)
     assert lived == faults >= LIVES_SQLITE
 
@@ -104,14 +108,16 @@ def test_a_word_to_postgresql_that_fails_or_whose_answer_is_lost_does_no_harm(
     servers: list[PostgresServer] = []
     urls: list[str] = []
 
-    def connect(root: Path) -> Callable[[], Backend]:
-        urls.append(postgres.new_database())
+    @contextmanager
+    def connect(root: Path) -> Iterator[Connect]:
+        with postgres.database() as url:
 
-        def once() -> Backend:
-            servers.append(PostgresServer(urls[-1], SCHEMA))
-            return servers[-1]
+            def once() -> Backend:
+                servers.append(PostgresServer(url, SCHEMA))
+                return servers[-1]
 
-        return once
+            urls.append(url)
+            yield once
 
     def kill() -> None:
         pid = servers[-1]._connection.info.backend_pid
