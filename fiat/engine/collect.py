@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from fiat.engine.decide import ABSENT, Decided, Decider
 from fiat.engine.jobs import Bench, Prepared
@@ -48,7 +49,7 @@ class Collector:
             if job.mend:
                 raise EnvironmentFault(job.reason, hint=job.mend)
             if job.state != "done":
-                return self._failed(decided, prepared, job, _said(job)), None
+                return self._failed(decided, prepared, job, _said(job, self._bench.root)), None
             if decided.step.call and not job.result:
                 return self._failed(
                     decided, prepared, job, "ended without saying what it read (os._exit?)"
@@ -158,13 +159,19 @@ class Collector:
         )
 
 
-def _said(job: JobResult) -> str:
+def _said(job: JobResult, root: Path) -> str:
     error = job.result.get("error")
     if isinstance(error, Mapping) and error.get("message"):
-        place = f" ({error.get('file')}:{error.get('line')})" if error.get("file") else ""
+        place = f" ({_within(str(error['file']), root)}:{error.get('line')})" if error.get("file") else ""
         kind = "" if error.get("type") in _OURS else f"{error.get('type', 'Error')}: "
         return f"{kind}{error['message']}{place}"
     return job.reason or job.state
+
+
+def _within(file: str, root: Path) -> str:
+    """A path as the repository knows it; where the checkout lies is nobody's business who reads a check."""
+    path = Path(file)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
 
 
 def _used(decided: Decided, job: JobResult, prepared: Prepared) -> dict[str, object]:

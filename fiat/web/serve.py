@@ -1,7 +1,7 @@
 """Run a runner with its web server until it is told to end."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from fiat.web.app import create_app
 from fiat.web.listener import make_server
@@ -45,7 +45,8 @@ def serve(settings: RunnerSettings, environment: Mapping[str, str]) -> None:
     signal.signal(signal.SIGTERM, _leave)
     try:
         runner.start()
-        parts.log(f"listening on {settings.url}")
+        for line in _greeting(settings, f"http://{shown}:{port}"):
+            parts.log(line)
         server.run(sockets=[listener])
     except (KeyboardInterrupt, _Leave):
         pass
@@ -62,3 +63,12 @@ class _Leave(BaseException):
 
 def _leave(*_: object) -> None:
     raise _Leave
+
+
+def _greeting(settings: RunnerSettings, address: str) -> Iterator[str]:
+    """What a person who starts it wants to see first."""
+    for repository in settings.repositories:
+        policy = repository.policy
+        branches, hooks = ", ".join(policy.branches), "on" if repository.webhooks else "off"
+        yield f"watching {policy.name}: {branches}; git every {settings.reconcile_s:g} s; webhooks {hooks}"
+    yield f"listening on {address}" + (f", links lead to {settings.url}" if settings.url != address else "")

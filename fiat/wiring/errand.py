@@ -95,6 +95,7 @@ class Errand:
             watched = tools.repos.get(queued.repo)
             if watched is None:
                 raise Stalled(f"{queued.repo} is no longer watched")
+            self._say("begins" if queued.attempt <= 1 else f"begins again (claim {queued.attempt})")
             found = errand_spec(queued, watched, tools.checkouts)
             self._walk(watched, found)
         except SpecErrors as errors:
@@ -140,6 +141,13 @@ class Errand:
             run = loop.run(record, desk.plan)
             self._finish(desk, run, found)
 
+    def _say(self, what: str) -> None:
+        queued = self._queued
+        where = f"pull request {queued.pull}" if queued.pull else short_ref(queued.ref)
+        self._tools.log(
+            f"{queued.repo} {queued.spec} at {queued.commit[:10]} ({where}), run {queued.id}: {what}"
+        )
+
     def _finish(self, desk: ErrandDesk, run: Run, found: ErrandSpec) -> None:
         told = told_of(desk.store, self._tools.settings.store, run, found.changed, found.loaded.where)
         verdict: Verdict = run.verdict or "error"
@@ -148,6 +156,7 @@ class Errand:
         )
         reports = self._tools.telling.ends(over, told)
         self._tools.store.queue.finish(over.id, over.fence, verdict, run.reason, reports, self._tools.telling)
+        self._say(f"{verdict}: {run.reason}")
 
     def _finish_badly(self, verdict: Verdict, reason: str, errors: list[SpecError] | None = None) -> None:
         over = replace(
@@ -156,6 +165,7 @@ class Errand:
         reports = self._tools.telling.waits(over, errors or ())
         self._close_record(reason)
         self._tools.store.queue.finish(over.id, over.fence, verdict, reason, reports, self._tools.telling)
+        self._say(f"{verdict}: {reason}")
 
     def _close_record(self, reason: str) -> None:
         """A record that was begun and is still open ends with the run."""

@@ -10,9 +10,22 @@ from fiat.errors import EnvironmentFault
 
 
 def session_key(store: Path) -> bytes:
-    """The key that signs sessions of the pages: made once, kept in a file that only this account reads."""
+    """The key that signs sessions of the pages: made once, kept in a file that only this account reads.
+
+    Raises:
+        EnvironmentFault: the store's folder can't be made or written.
+    """
     path = store / "session.key"
-    store.mkdir(parents=True, exist_ok=True)
+    try:
+        return _read_or_make(path)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"can't make {path}: {error.strerror}", hint="set `store` to a folder that this account may write"
+        ) from error
+
+
+def _read_or_make(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -135,3 +135,12 @@ def test_secrets_come_from_a_mounted_folder_too(settings_file: Path) -> None:
         "FROM_FOLDER": "value-of-it",
         "HUB_TOKEN": "hub-token-value",
     }
+
+
+def test_a_token_that_is_written_where_its_place_belongs_is_not_shown(settings_file: Path) -> None:
+    settings_file.write_text(
+        TEXT.replace("{token: {env: GITHUB_TOKEN}}", "{token: ghp_abcdefghijklmnopqrstuvwxyz}")
+    )
+    error = refused(settings_file).errors[0]
+    assert "ghp_" not in str(error)
+    assert "{env: NAME}" in error.hint
