@@ -95,17 +95,19 @@ def _explain(
         place = locate(tree, spelled)
         return SpecError(f"`{detail['loc'][-1]}` is missing", where=place)
     where = locate(tree, spelled, key=detail["loc"][-1] == "[key]")
-    if (
-        top is not Spec
-        and isinstance(value, str)
-        and kind in ("model_type", "dict_type", "model_attributes_type")
-    ):
-        # Where a place is to be named people write the secret itself: it must not be seen.
+    if isinstance(value, str) and _holds_secret(path, top):
+        # Where a secret's place is to be named people write the secret itself: it must not be seen.
         return SpecError(
             "expected a mapping, found text", hint="write {env: NAME} or {file: PATH}", where=where
         )
     message, hint = _expectation(kind, context, value, detail["msg"])
     return SpecError(message, hint=hint, where=where)
+
+
+def _holds_secret(path: KeyPath, top: type[BaseModel]) -> bool:
+    """Whether a section says where a secret is."""
+    section = section_at(path, top)
+    return section is not None and {"file", "token"} & set(keys_of(section)) != set() and top is not Spec
 
 
 def _expectation(kind: str, context: Mapping[str, Any], value: object, otherwise: str) -> tuple[str, str]:
