@@ -47,6 +47,14 @@ def test_commands_that_are_named_exist_with_their_options(text: str) -> None:
             assert re.search(rf"{option}\b", told), f"fiat {command} {option}"
 
 
+def test_the_first_walk_sets_every_variable_that_its_settings_name() -> None:
+    settings = (ROOT / "runners" / "local.yaml").read_text("utf-8")
+    walk = HOSTING.split("## 1. ")[1].split("## 2. ")[0]
+    named = set(re.findall(r"\{env: ([A-Z_]+)\}", settings))
+    assert named >= {"GITHUB_TOKEN", "FIAT_TOKEN"}
+    assert named == set(re.findall(r"^export ([A-Z_]+)=", walk, re.MULTILINE))
+
+
 def test_the_manifest_asks_for_what_doctor_looks_for_and_for_no_more_than_is_used() -> None:
     manifest = json.loads(re.findall(r"```json\n(.*?)```", HOSTING, re.DOTALL)[0])
     rank = {"read": 0, "write": 1}
