@@ -1,6 +1,7 @@
 """Commits laid out as folders: made at first use, shared by the runs of a commit, removed when nobody needs them."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,14 +68,21 @@ class Checkouts:
                 remove_layout(path)
             mark.write_text(boot)
 
-    def sweep(self, older_than_s: float, now_s: float) -> int:
+    def sweep(self, older_than_s: float, now_s: float, *, keep: Collection[str] = ()) -> int:
         """Remove folders that nobody has used for so long.
+
+        Args:
+            older_than_s: seconds since their last use.
+            now_s: seconds since 1970.
+            keep: commits of runs that are not over: one that trains for a week uses its folder all the time.
 
         Returns:
             How many were removed.
         """
         removed = 0
         for path in self.folder.glob("*__*/*"):
+            if path.name in keep:
+                continue
             try:
                 if now_s - path.stat().st_mtime > older_than_s:
                     remove_layout(path)

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fiat.builtin import ray_up
 from fiat.builtin.ray_state import boot_id
@@ -26,31 +27,25 @@ from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
 from fiat.engine.ticks import Ticks
 from fiat.errors import EnvironmentFault, FiatError
-from fiat.ports.forge import Credential
-from fiat.run.queue import QueueState
 from fiat.store.file_system import check_place
 from fiat.store.locks import HeldLock
 from fiat.store.store import Store
 from fiat.wiring.desk import utc_now
 from fiat.wiring.probing import probe_sources
 from fiat.wiring.processes import kill_process, process_alive, process_name
+from fiat.wiring.runner_cleaner import Cleaner
 from fiat.wiring.runner_door import RunnerDoor
 from fiat.wiring.runner_loop import Loop
-from fiat.wiring.runner_parts import Parts, make_parts, make_triggers, new_token
-from fiat.wiring.runner_settings import RunnerSettings
+from fiat.wiring.runner_parts import Parts, credential_lines, make_parts, make_triggers, new_token
 from fiat.wiring.runner_teller import CommentLanguage
 from fiat.wiring.runner_workers import Workers
+from fiat.wiring.short_mirror import ShortMirror
 
-_RESTART_S = 1.0
-_BUG_S = 10.0
 _IDLE_S = 0.5
 # What workers report comes through the store, and they can't ring for the sender.
 _SEND_S = 0.1
 _KEEP_S = 1.0
 _LEAVE_S = 30.0
-_CLEAN_FIRST_S, _CLEAN_EVERY_S, _CLEAN_LOOK_S = 3600.0, 86400.0, 5.0
-_CHECKOUTS_KEPT_S = 7 * 86400.0
-_OPEN: tuple[QueueState, ...] = ("held", "waiting", "running")
 
 
 class Runner:
@@ -64,12 +59,14 @@ class Runner:
     def __init__(self, parts: Parts, environment: Mapping[str, str]) -> None:
         # A forge object is for one thread at a time: each loop has its own.
         self._parts = parts
+        self._reconciled = make_parts(parts.settings, ShortMirror).repos
         self._senders = make_parts(parts.settings)
         self._doors = make_parts(parts.settings)
         self._cleaners = make_parts(parts.settings)
         self._environment = environment
         self._over = threading.Event()
         self._stores: list[Store] = []
+        self._seats: list[Seated] = []
         self._loops: list[Loop] = []
         self._threads: list[threading.Thread] = []
         self._workers = Workers(parts.settings, environment, parts.log)
@@ -116,6 +113,7 @@ class Runner:
         self._workers.stop()
         for thread in self._threads:
             thread.join(_LEAVE_S)
+        self._give_seats()
         self.door.front.close()
         for store in self._stores:
             store.close()
@@ -124,11 +122,22 @@ class Runner:
                 ray_up.down(self._parts.settings.store)
         self._use.close()
 
+    def _give_seats(self) -> None:
+        """Another runner of the store need not wait for a lease to end; not while one of our threads still works."""
+        if any(thread.is_alive() for thread in self._threads):
+            return
+        for seat in self._seats:
+            try:
+                seat.give()
+            except FiatError as error:
+                self._parts.log(f"{seat.name}: {error}")
+
     def wake(self, repo: str) -> None:
         """There may be something to do: look at this repository, send, claim."""
         if repo and self._reconciler is not None:
             self._reconciler.hint(repo)
-        for loop in self._loops:
+        # The keeper and the cleaner have their own pace, however many webhooks come.
+        for loop in self._loops[:2]:
             loop.wake.set()
         self._workers.ring()
 
@@ -189,12 +198,14 @@ class Runner:
 
     def _seat(self, store: Store, name: str) -> Seated:
         lease_s = self._parts.settings.limits.lease_s
-        return Seated(store.seats, name, self._name, lease_s, time.monotonic, process_alive)
+        seat = Seated(store.seats, name, self._name, lease_s, time.monotonic, process_alive)
+        self._seats.append(seat)
+        return seat
 
     # The loops.
 
     def _reconcile_loop(self) -> Loop:
-        parts, store = self._parts, self._store()
+        parts, store = replace(self._parts, repos=self._reconciled), self._store()
         specs = SpecsAt()
         asks = self._asks(store)
         order, footprints = self._order, parts.settings.store / "footprints"
@@ -217,31 +228,26 @@ class Runner:
             self._learn(store)
             if not seat.ours():
                 return _IDLE_S
-            more = reconciler.tick(seat.ours)
+            with seat.kept():
+                more = reconciler.tick(seat.ours)
             self._queued()
             return 0.0 if more else _IDLE_S
 
         return Loop("reconciler", work, parts.log)
 
-    def _tidy_mirrors(self, store: Store) -> None:
-        """Pack the mirrors, and let go what only old pull requests needed."""
-        for name, watched in self._cleaners.repos.items():
-            open_runs = [
-                run for state in _OPEN for run in store.queue.newest(repo=name, state=state, limit=1000)
-            ]
-            recent = store.changes.newest(repo=name, limit=1000)
-            watched.mirror.tidy({*(run.commit for run in open_runs), *(change.commit for change in recent)})
-
     def _send_loop(self) -> Loop:
         parts, store = self._parts, self._store()
-        forges, lines = self._senders.forges, _lines(parts.settings)
+        forges, lines = self._senders.forges, credential_lines(parts.settings)
         sender = Sender(store, forges, parts.mask, time.monotonic, random.random, lines, parts.log)
         seat = self._seat(store, "sender")
         # What was given up may have been mended since: a start tries it once more.
         store.outbox.revive()
 
         def work() -> float:
-            return min(sender.tick(seat.ours), _SEND_S) if seat.ours() else _IDLE_S
+            if not seat.ours():
+                return _IDLE_S
+            with seat.kept():
+                return min(sender.tick(seat.ours), _SEND_S)
 
         return Loop("sender", work, parts.log)
 
@@ -271,30 +277,13 @@ class Runner:
         return Loop("keeper", work, parts.log)
 
     def _clean_loop(self) -> Loop:
-        """Once a day: forget what is no longer kept. The first time after an hour, not in the rush of a start."""
         parts, store = self._parts, self._store()
-        seat = self._seat(store, "cleaner")
-        due_s = time.monotonic() + _CLEAN_FIRST_S
-
-        def work() -> float:
-            nonlocal due_s
-            if seat.ours() and time.monotonic() >= due_s:
-                due_s = time.monotonic() + _CLEAN_EVERY_S
-                parts.checkouts.sweep(_CHECKOUTS_KEPT_S, time.time())
-                store.gc(keep_runs=parts.settings.keep_runs, keep_days=parts.settings.keep_days)
-                self._tidy_mirrors(store)
-            return _CLEAN_LOOK_S
-
-        return Loop("cleaner", work, parts.log)
-
-
-def _lines(settings: RunnerSettings) -> Mapping[str, str]:
-    """Repositories of one API and credential share its limits: each is given the name of the first of them."""
-    first: dict[tuple[str, Credential], str] = {}
-    return {
-        repository.policy.name: first.setdefault(
-            (repository.forge.api, repository.forge.credential), repository.policy.name
+        cleaner = Cleaner(
+            store=store,
+            repos=self._cleaners.repos,
+            checkouts=parts.checkouts,
+            seat=self._seat(store, "cleaner"),
+            keep_runs=parts.settings.keep_runs,
+            keep_days=parts.settings.keep_days,
         )
-        for repository in settings.repositories
-        if repository.forge is not None
-    }
+        return Loop("cleaner", cleaner.work, parts.log)

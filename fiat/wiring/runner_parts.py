@@ -16,7 +16,7 @@ from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
 from fiat.git.mirror import Mirror
 from fiat.git.remote import Remote
-from fiat.ports.forge import Forge
+from fiat.ports.forge import Credential, Forge
 from fiat.ports.trigger import Trigger
 from fiat.redaction import Redactor
 from fiat.store.store import Store, open_store
@@ -59,8 +59,12 @@ class Parts:
         return open_store(self.settings.store, url=self.settings.database_url, now=utc_now)
 
 
-def make_parts(settings: RunnerSettings) -> Parts:
+def make_parts(settings: RunnerSettings, mirror: type[Mirror] = Mirror) -> Parts:
     """Make the objects; nothing is connected yet.
+
+    Args:
+        settings: of the runner.
+        mirror: kind of the mirrors.
 
     Raises:
         EnvironmentFault: a plugin is missing.
@@ -69,7 +73,8 @@ def make_parts(settings: RunnerSettings) -> Parts:
     return Parts(
         settings=settings,
         repos={
-            repository.policy.name: _watched(repository, settings) for repository in settings.repositories
+            repository.policy.name: _watched(repository, settings, mirror)
+            for repository in settings.repositories
         },
         checkouts=Checkouts(settings.store / "checkouts"),
         telling=Telling(make_teller(settings)),
@@ -89,7 +94,19 @@ def new_token() -> str:
     return secrets.token_hex(3)
 
 
-def _watched(repository: WatchedRepo, settings: RunnerSettings) -> Watched:
+def credential_lines(settings: RunnerSettings) -> Mapping[str, str]:
+    """Repositories of one API and credential share its limits: each is given the name of the first of them."""
+    first: dict[tuple[str, Credential], str] = {}
+    return {
+        repository.policy.name: first.setdefault(
+            (repository.forge.api, repository.forge.credential), repository.policy.name
+        )
+        for repository in settings.repositories
+        if repository.forge is not None
+    }
+
+
+def _watched(repository: WatchedRepo, settings: RunnerSettings, mirror: type[Mirror]) -> Watched:
     policy, url = repository.policy, settings.url
     forge: Forge | None = None
     if repository.forge is not None:
@@ -103,7 +120,7 @@ def _watched(repository: WatchedRepo, settings: RunnerSettings) -> Watched:
     )
     folder = settings.store / "mirrors" / policy.folder
     token = partial(getattr, forge, "git_token") if forge is not None and over_web else None
-    return Watched(policy, Mirror(folder, remote, token=token), forge)
+    return Watched(policy, mirror(folder, remote, token=token), forge)
 
 
 def _logger(redactor: Redactor) -> Callable[[str], None]:

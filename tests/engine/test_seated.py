@@ -1,5 +1,6 @@
 """A role that one process has: given, kept, seized from the silent, never by a clock on the wall."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,3 +75,29 @@ def test_the_same_process_takes_its_own_seat_again(store: Store) -> None:
     clock = Clock()
     assert seated(store, "a:1:1", clock).ours()
     assert seated(store, "a:1:1", clock).ours()
+
+
+def quick(store: Store, holder: str) -> Seated:
+    return Seated(store.seats, "sender", holder, 0.4, time.monotonic, lambda _: None)
+
+
+def test_a_slow_holder_keeps_it_while_it_says_so(store: Store) -> None:
+    one, two = quick(store, "a:1:1"), quick(store, "b:2:2")
+    assert one.ours()
+    with one.kept():
+        give_up_s = time.monotonic() + 1.5
+        while time.monotonic() < give_up_s:
+            assert not two.ours()
+            time.sleep(0.05)
+    assert one.ours()
+
+
+def test_a_holder_that_hangs_loses_it_in_the_end(store: Store) -> None:
+    one, two = quick(store, "a:1:1"), quick(store, "b:2:2")
+    assert one.ours()
+    with one.kept(longest_s=0.3):
+        give_up_s = time.monotonic() + 5
+        while not two.ours():
+            assert time.monotonic() < give_up_s
+            time.sleep(0.05)
+    assert not one.ours()
