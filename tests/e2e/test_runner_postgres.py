@@ -111,9 +111,12 @@ def test_two_runners_do_two_hundred_pushes_once_each_through_a_restart_of_the_se
         try:
             pids: tuple[set[int], set[int]] = (set(), set())
             pushed: list[Pushed] = []
-            with ThreadPoolExecutor(8) as pool:
+            with ThreadPoolExecutor(16) as pool:
                 for repo in repositories:
                     told = push_all(repo, ledger)
+                    if not pushed:
+                        # The same delivery, fifty times at once, at both.
+                        list(pool.map(lambda process: tell(process, told[0]), [stage, other] * 25))  # noqa: B023
                     pushed += told
                     list(pool.map(lambda one: tell(stage if int(one.branch[1:]) % 2 else other, one), told))
                     if repo is repositories[REPOSITORIES // 2]:

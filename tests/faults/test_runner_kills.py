@@ -18,7 +18,7 @@ __all__ = ["postgres"]  # the fixture
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SEED = int(os.environ.get("FIAT_KILL_SEED", "31"))
-IN_FLIGHT = 6
+IN_FLIGHT, PULL_EVERY = 6, 8
 BRANCHES = ("main", "release", "next")
 
 
@@ -39,6 +39,7 @@ class Killer:
     kills: list[str] = field(default_factory=list)
     salt: int = 0
     untold: list[Pushed] = field(default_factory=list)
+    proposed: str = ""
 
     def push(self) -> None:
         """A new commit on some branch; one webhook in eight is lost."""
@@ -51,6 +52,14 @@ class Killer:
         if self.draw.random() > 1 / 8 and not self.tiny.tell(pushed):
             self.untold.append(pushed)
 
+    def propose(self) -> None:
+        """A new head of the one pull request."""
+        self.salt += 1
+        commit = self.tiny.stage.commit({"specs/chain/spec.yaml": self.tiny.chain(self.salt)}, "a proposal")
+        with suppress(OSError):  # its webhook may be lost: what the forge and git say counts
+            self.tiny.stage.tell_pull(1, commit, action="synchronize" if self.proposed else "opened")
+        self.proposed = commit
+
     def tell_again(self) -> None:
         """What was not acknowledged is sent again, as somebody at the forge presses the button."""
         self.untold = [pushed for pushed in self.untold if not self.tiny.tell(pushed)]
@@ -61,7 +70,7 @@ class Killer:
 
     def kill(self) -> None:
         """Kill the main process, a worker, or everything; what is killed whole is started again."""
-        what = self.draw.choices(("main", "worker", "all"), (45, 45, 10))[0]
+        what = self.draw.choices(("main", "worker", "all"), (35, 57, 8))[0]
         workers = self.tiny.workers()
         if what == "worker" and workers:
             end(self.draw.choice(workers))
@@ -94,14 +103,19 @@ def kill_and_see(tiny: TinyRunner, kills: int, seed: int, factors: tuple[int, ..
         # Each branch begins with a commit of its own: a commit on two branches has a change of each.
         tiny.push({}, branch)
     while len(killer.kills) < kills:
-        if killer.busy() < IN_FLIGHT:
+        if len(killer.kills) % PULL_EVERY == 0:
+            killer.propose()
+        elif killer.busy() < IN_FLIGHT:
             killer.push()
         time.sleep(killer.draw.uniform(0.1, 0.5))
         killer.kill()
         killer.tell_again()
     heads = [stage.remote_head(branch) for branch in BRANCHES]
     told = [pushed.commit for pushed in tiny.told]
+    stage.wait(lambda: tiny.is_final(killer.proposed, "fiat/pr"), "the pull request's check", 180)
     tiny.wait_final(*told, *heads, timeout_s=180)
+    assert tiny.state_of(killer.proposed, "fiat/pr") == "success", tiny.said(killer.proposed, "fiat/pr")
+    assert len(stage.forge.world.texts(1)) == 1, "one comment a pull request and spec, whatever happens"
     tiny.check_world()
     stage.stop()
     tiny.check_no_orphans()
