@@ -9,6 +9,9 @@ from dataclasses import astuple
 from fiat.run.delivery import Commented, Delivery, Happening
 
 _ID = re.compile(r"[!-~]{1,100}")
+AGAIN = frozenset({"closed", "reopened", "edited", "close", "reopen"})
+"""Actions on a pull request that say the same when they happen twice at one head, but for the time: it is to be told as
+`more`."""
 _EVENT = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 

@@ -5,7 +5,7 @@ Source: https://docs.gitea.com/usage/webhooks; https://forgejo.org/docs/latest/u
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fiat.builtin.trigger_delivery import make_delivery
+from fiat.builtin.trigger_delivery import AGAIN, make_delivery
 from fiat.builtin.trigger_json import Fields, read_object
 from fiat.builtin.trigger_signature import signed_hex, signed_hub
 from fiat.run.delivery import Commented, Delivery, Happening, PullAction, PullChanged, Pushed
@@ -90,6 +90,8 @@ def _delete(said: Fields) -> _Read:
 
 def _pull(said: Fields) -> _Read:
     word = said.text("action")
+    # Somebody chose another base: its gates count now, and its head is judged anew.
+    moved = word == "edited" and said.at("changes.ref") is not None
     head_ref = said.text("pull_request.head.ref")
     head_id = said.id("pull_request.head.repo.id")
     # A head that is no branch came by `git push refs/for/...`, which needs no write access: strangers' code that lies
@@ -99,14 +101,14 @@ def _pull(said: Fields) -> _Read:
     return [
         PullChanged(
             number=said.number("pull_request.number"),
-            action=_ACTIONS.get(word, "other"),
+            action="updated" if moved else _ACTIONS.get(word, "other"),
             commit=said.head("pull_request.head.sha"),
             head_ref=head_ref,
             base_ref=said.ref("pull_request.base.ref", "refs/heads/"),
             fork=fork,
             head_repo_id=head_id if fork and not loose else "",
         )
-    ], word
+    ], f"{word} {said.text('pull_request.updated_at') if word in AGAIN else ''}".strip()
 
 
 def _comment(said: Fields) -> _Read:

@@ -5,7 +5,7 @@ Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads
 
 from collections.abc import Callable, Mapping, Sequence
 
-from fiat.builtin.trigger_delivery import make_delivery
+from fiat.builtin.trigger_delivery import AGAIN, make_delivery
 from fiat.builtin.trigger_json import Fields, read_form, read_object
 from fiat.builtin.trigger_signature import signed_hub
 from fiat.run.delivery import Commented, Delivery, Happening, PullAction, PullChanged, Pushed, Rerequested
@@ -91,7 +91,7 @@ def _pull(said: Fields) -> _Read:
             fork=fork,
             head_repo_id=head_id if fork else "",
         )
-    ], word
+    ], f"{word} {said.text('pull_request.updated_at') if word in AGAIN else ''}".strip()
 
 
 def _merge_group(said: Fields) -> _Read:

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from fiat.builtin.trigger_delivery import make_delivery
+from fiat.builtin.trigger_delivery import AGAIN, make_delivery
 from fiat.builtin.trigger_json import Fields, read_object
 from fiat.builtin.trigger_signature import any_equal
 from fiat.run.delivery import Commented, Delivery, Happening, PullAction, PullChanged, Pushed
@@ -134,7 +134,7 @@ def _merge_request(said: Fields) -> _Read:
             fork=fork,
             head_repo_id=head_id if fork else "",
         )
-    ], word
+    ], f"{word} {said.text('object_attributes.updated_at') if moved or word in AGAIN else ''}".strip()
 
 
 def _note(said: Fields) -> _Read:

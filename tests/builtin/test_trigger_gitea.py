@@ -118,9 +118,12 @@ def test_a_bot_of_the_forge_has_a_negative_id() -> None:
     )
 
 
-def pull(action: str, ref: str = "topic", repo: Any = REPO, sha: str = COMMIT) -> bytes:
+def pull(
+    action: str, ref: str = "topic", repo: Any = REPO, sha: str = COMMIT, at: str = "2026", **fields: Any
+) -> bytes:
     head, base = {"ref": ref, "sha": sha, "repo": repo}, {"ref": "main", "repo": REPO}
-    return body(action=action, number=4, pull_request={"number": 4, "head": head, "base": base})
+    told = {"number": 4, "head": head, "base": base, "updated_at": at}
+    return body(action=action, number=4, pull_request=told, **fields)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +139,23 @@ def pull(action: str, ref: str = "topic", repo: Any = REPO, sha: str = COMMIT) -
 def test_a_pull_request_says_what_happened_to_it(action: str, means: str) -> None:
     (told,) = read("pull_request", pull(action)).happenings
     assert told == PullChanged(4, means, COMMIT, "topic", "refs/heads/main", False)  # type: ignore[arg-type]
+
+
+def test_another_base_is_an_update_and_another_title_is_none() -> None:
+    (told,) = read("pull_request", pull("edited", changes={"ref": {"from": "lax"}})).happenings
+    assert told == PullChanged(4, "updated", COMMIT, "topic", "refs/heads/main", False)
+    (told,) = read("pull_request", pull("edited", changes={"title": {"from": "lax"}})).happenings
+    assert told == PullChanged(4, "other", COMMIT, "topic", "refs/heads/main", False)
+
+
+def test_closing_twice_at_one_head_is_told_twice_and_one_push_by_two_hooks_once() -> None:
+    for action in ("closed", "reopened"):
+        keys = [
+            read("pull_request", pull(action, at=at)).body_key for at in ("2026-01", "2026-02", "2026-02")
+        ]
+        assert keys[0] != keys[1] == keys[2]
+    pushes = {read("pull_request", pull("synchronized", at=at)).body_key for at in ("2026-01", "2026-02")}
+    assert len(pushes) == 1
 
 
 @pytest.mark.parametrize(
