@@ -34,7 +34,7 @@ def asked(
     new_id: Callable[[], str],
     now: datetime,
 ) -> Asked:
-    """Turn a verified delivery into commits to look at.
+    """Turn a verified delivery into commits to look at: of watched branches, and of pull requests to them.
 
     Only the numeric id tells which repository it is; a name alone counts only where the operator pinned no id.
     """
@@ -58,8 +58,10 @@ def asked(
                     )
                 )
         elif isinstance(happening, Pulled):
-            if happening.action in _WANTS_RUN and happening.commit:
+            if happening.action in _WANTS_RUN and happening.commit and repo.watches(happening.base_ref):
                 changes.append(_pulled(repo, happening, delivery.sender_name, new_id(), now))
+                # What was opened before and closed needs a look at what that ended.
+                later = later or happening.action == "opened"
             later = later or happening.action == "closed"
         elif isinstance(happening, Commented | Rerequested):
             later = True

@@ -44,6 +44,8 @@ def test_a_push_to_a_watched_branch_becomes_a_change() -> None:
         Pushed("refs/tags/nightly", COMMIT),
         PullChanged(1, "closed", COMMIT, "f", "refs/heads/main", fork=False),
         PullChanged(1, "other", COMMIT, "f", "refs/heads/main", fork=False),
+        PullChanged(1, "opened", COMMIT, "f", "refs/heads/side", fork=False),
+        PullChanged(1, "updated", COMMIT, "f", "refs/heads/side", fork=False),
     ],
 )
 def test_other_branches_deletions_and_labels_ask_for_nothing(happening: Happening) -> None:
