@@ -27,14 +27,13 @@ A full hash is what people paste anyway.
 """
 Verb = Literal["run", "cancel", "approve", "rollback", "unclear"]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
-_TARGET = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 USAGE = "\n".join(
     (
         "- `/fiat run` or `/fiat run SPEC ...`: run again what this commit touches, or these specs",
         "- `/fiat cancel`: end what runs for this pull request or commit",
         f"- `/fiat approve COMMIT`: let a fork's commit run; its full hash, {LEAST_APPROVED} digits at least",
-        "- `/fiat rollback` or `/fiat rollback TARGET`: bring the earlier model back",
+        "- `/fiat rollback`: bring the earlier model back, wherever it was deployed",
     )
 )
 
@@ -47,14 +46,12 @@ class Command:
         verb: what to do; `unclear` when nobody knows, then only `reply` is set.
         specs: names or paths of specs, for `run`; empty for all that the commit touches.
         commit: beginning of a hash in lower case, for `approve`.
-        target: name of a target, for `rollback`; empty for all.
         reply: plain text that says what is wrong; it may hold words of the comment.
     """
 
     verb: Verb
     specs: tuple[str, ...] = ()
     commit: str = ""
-    target: str = ""
     reply: str = ""
 
 
@@ -87,11 +84,7 @@ def _command(said: str) -> Command:
     if verb == "approve":
         return _approve(arguments)
     if verb == "rollback":
-        fits = len(arguments) <= 1 and all(map(_TARGET.fullmatch, arguments))
-        target = arguments[0] if arguments and fits else ""
-        return (
-            Command("rollback", target=target) if fits else _unclear("rollback takes the name of one target.")
-        )
+        return Command("rollback") if not arguments else _unclear("rollback takes no more words.")
     if verb == "cancel":
         return Command("cancel") if not arguments else _unclear("cancel takes no more words.")
     return _unclear(f"There is no command {_cut(verb)} here." if verb else "What should be done?")

@@ -1,12 +1,15 @@
 """What may be asked of the queue beyond new commits: run again, approve, cancel, go back."""
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fiat.engine.policy import HEADS
+from fiat.engine.specs_at import SpecsAt
 from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
+from fiat.engine.went_before import released, went_before
 from fiat.errors import SpecError
 from fiat.ports.forge import Pull
 from fiat.run.queue import Change, check_word
@@ -27,12 +30,14 @@ class Asks:
         telling: words for forges.
         new_id: gives the id of a change.
         now: the clock, aware UTC.
+        specs: for what a spec calls its model.
     """
 
     store: Store
     telling: Telling
     new_id: Callable[[], str]
     now: Callable[[], datetime]
+    specs: SpecsAt = field(default_factory=SpecsAt)
 
     def add(self, change: Change, serial: int | None = None) -> Change:
         """Queue a change as a further one of its commit, or under a serial of its own that is taken once.
@@ -61,28 +66,27 @@ class Asks:
         self.store.outbox.add([item for run in released for item in self.telling.waits(run)])
         return len(released)
 
-    def rollback(self, watched: Watched, spec: str, who: str) -> Change:
-        """A run of the commit that the last but one model of a spec was released from: it is reused, not trained.
+    def rollback(self, watched: Watched, spec: str, who: str, serial: int | None = None) -> Change:
+        """A run of the commit that a spec's model before this one was released from: it is reused, not trained.
 
         Raises:
             SpecError: there is no earlier release.
         """
-        name = watched.policy.name
-        released = self.store.releases.newest(f"{name}:{spec}")
-        earlier = next((one for one in released if one.digest != released[0].digest), None)
+        earlier = went_before(released(self.store, self.specs, watched, spec))
         if earlier is None:
             raise SpecError(f"{spec} has no earlier release to go back to")
         return self.add(
             Change(
                 id=self.new_id(),
-                repo=name,
+                repo=watched.policy.name,
                 commit=earlier.commit,
                 purpose="rollback",
                 ref=f"{HEADS}{earlier.branch}",
                 specs=(spec,),
                 cause=f"rollback by {who}",
                 made_at=self.now(),
-            )
+            ),
+            serial,
         )
 
     def cancel_pull(self, watched: Watched, number: int, reason: str) -> str:
@@ -164,8 +168,12 @@ class Asks:
         last = self.last_change(watched.policy.name, commit, word)
         if last is None:
             raise SpecError(f"commit {commit[:10]} had no run yet")
+        return self.once_more(last, cause)
+
+    def once_more(self, change: Change, cause: str) -> Change:
+        """A change like another one, for all that it touches."""
         return replace(
-            last,
+            change,
             id=self.new_id(),
             state="new",
             verdict=None,
@@ -175,6 +183,12 @@ class Asks:
             overrides=(),
             specs=(),
         )
+
+
+def own_serial(*parts: str) -> int:
+    """A serial for one wish, told by these parts, far above those that are counted: asking twice is once."""
+    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:6], "big") | 1 << 48
 
 
 def _key(change: Change) -> tuple[str, str, int, int]:

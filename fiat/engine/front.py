@@ -1,11 +1,10 @@
 """What doors ask of a runner: take deliveries, show runs, do what people want. Thread-safe."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fiat.engine.asks import Asks
+from fiat.engine.asks import Asks, own_serial
 from fiat.engine.group_commit import GroupCommit
 from fiat.engine.intake import Asked, asked
 from fiat.engine.policy import HEADS, TAGS, RepoPolicy
@@ -141,7 +140,7 @@ class Front:
         self.wake("")
         return released
 
-    def rollback(self, repo: str, spec: str, target: str, who: str) -> Change:
+    def rollback(self, repo: str, spec: str, who: str) -> Change:
         """Bring back the model that was released before the one that is released now.
 
         Raises:
@@ -182,11 +181,8 @@ class Front:
 
 
 def _serial(who: str, key: str) -> int | None:
-    """A serial for one wish of one person, far above those that are counted; None without a key."""
-    if not key:
-        return None
-    digest = hashlib.sha256(f"{who}\n{key}".encode("utf-8", "replace")).digest()
-    return int.from_bytes(digest[:6], "big") | 1 << 48
+    """A serial for one wish of one person; None without a key."""
+    return own_serial(who, key) if key else None
 
 
 def _is_commit(text: str) -> bool:

@@ -50,7 +50,7 @@ class PullMarks:
             place: where it is now.
             before: where it was dealt with last; None when it was not.
         """
-        known = self._of(repo, number, place)
+        known = self.of_place(repo, number, place)
         if known and self.closed(max(known, key=lambda change: change.id)):
             return serial_after(known)
         if place == before:
@@ -59,7 +59,7 @@ class PullMarks:
             return 0
         if before is None:
             return None
-        last = self._of(repo, number, before)
+        last = self.of_place(repo, number, before)
         told_since = last and newest_id(known) > newest_id(last)
         return None if told_since else serial_after(known)
 
@@ -70,7 +70,8 @@ class PullMarks:
         runs = self.store.queue.of_change(change.id)
         return any(CLOSED in (run.reason, run.cancel) for run in runs)
 
-    def _of(self, repo: str, number: int, place: Place) -> list[Change]:
+    def of_place(self, repo: str, number: int, place: Place) -> list[Change]:
+        """Its changes there, the oldest first."""
         commit, ref = place
         return [
             change

@@ -76,9 +76,9 @@ def approve_commit(place: Here, access: Approver, asked: ApproveRequest) -> Appr
 
 
 def roll_back(place: Here, access: Admin, asked: RollbackRequest) -> ChangeAnswer:
-    """Bring back the model that was deployed before, scope `admin`."""
+    """Bring back the model that was deployed before, at all targets of the spec, scope `admin`."""
     check_repo(place, access, asked.repo)
-    change = place.door.rollback(asked.repo, asked.spec, asked.target, access.name)
+    change = place.door.rollback(asked.repo, asked.spec, access.name)
     return change_answer(change, place.settings.url)
 
 

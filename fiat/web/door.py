@@ -148,8 +148,8 @@ class WorkDoor(Protocol):
         """
         ...
 
-    def rollback(self, repo: str, spec: str, target: str, who: str) -> Change:
-        """Bring back the model that was deployed before."""
+    def rollback(self, repo: str, spec: str, who: str) -> Change:
+        """Bring back the model that was deployed before, at all targets of the spec."""
         ...
 
 

@@ -13,7 +13,6 @@ SPEC_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_./ -]{0,199}$"
 CURSOR_PATTERN = r"^[A-Za-z0-9_.,:~=+-]{0,200}$"
 STEP_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 KEY_PATTERN = r"^[\x21-\x7e]{0,100}$"
-TARGET_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 StateFilter = Literal["", "held", "waiting", "running", "done"]
 LetterFilter = Literal["", "waiting", "dead"]
 
@@ -61,4 +60,3 @@ class RollbackRequest(_Request):
 
     repo: RepoName
     spec: SpecName
-    target: Annotated[str, StringConstraints(pattern=TARGET_PATTERN)]

@@ -199,9 +199,9 @@ class RunnerDoor:
         """Let held runs go."""
         return self.front.approve(repo, pull, commit, who)
 
-    def rollback(self, repo: str, spec: str, target: str, who: str) -> Change:
+    def rollback(self, repo: str, spec: str, who: str) -> Change:
         """Bring back the model before."""
-        return self.front.rollback(repo, spec, target, who)
+        return self.front.rollback(repo, spec, who)
 
     # How the runner is.
 

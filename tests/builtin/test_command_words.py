@@ -19,7 +19,6 @@ FULL = "0b88f5562d1b4c2b9d1c6a3d2c8f9e7a1b2c3d4e"
         (f"/fiat approve {FULL[:16].upper()}", Command("approve", commit=FULL[:16])),
         (f"/fiat approve {'a1' * 32}", Command("approve", commit="a1" * 32)),
         ("/fiat rollback", Command("rollback")),
-        ("/fiat rollback shelf", Command("rollback", target="shelf")),
         ("Looks good to me.\n/fiat run\nThank you", Command("run")),
         ("Looks good\r\n\r\n/fiat cancel\r\n", Command("cancel")),
         ("/fiat cancel\n/fiat run", Command("cancel")),
@@ -103,8 +102,7 @@ def test_what_is_no_line_of_ordinary_text_is_no_command(text: str) -> None:
         ("/fiat approve HEAD", "no commit"),
         (f"/fiat approve {FULL}{FULL}", "no commit"),
         (f"/fiat approve `{FULL}`", "no commit"),
-        ("/fiat rollback shelf other", "one target"),
-        ("/fiat rollback ../x", "one target"),
+        ("/fiat rollback shelf", "no more words"),
     ],
 )
 def test_a_wrong_command_does_nothing_and_says_what_would_be_right(text: str, said: str) -> None:

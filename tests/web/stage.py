@@ -176,8 +176,8 @@ class Stage:
             raise Stalled("no run of that commit waits for approval")
         return released
 
-    def rollback(self, repo: str, spec: str, target: str, who: str) -> Change:
-        self.asked.append(("rollback", repo, spec, target, who))
+    def rollback(self, repo: str, spec: str, who: str) -> Change:
+        self.asked.append(("rollback", repo, spec, who))
         return Change("c10", repo, COMMIT, "rollback", "refs/heads/main", specs=(spec,), made_at=NOW)
 
     def token(self, text: str) -> Access | None:

@@ -24,7 +24,7 @@ ACTING: dict[str, Any] = {
     "/api/v1/runs/r2/cancel": None,
     "/api/v1/trigger": {"repo": "acme/models", "ref": "main"},
     "/api/v1/approve": {"repo": "acme/models", "pull": 17, "commit": COMMIT},
-    "/api/v1/rollback": {"repo": "acme/models", "spec": "fashion", "target": "shelf"},
+    "/api/v1/rollback": {"repo": "acme/models", "spec": "fashion"},
 }
 
 
