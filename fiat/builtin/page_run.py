@@ -1,5 +1,6 @@
 """`fiat report`: a run as one HTML page that needs nothing else, neither files nor a network nor scripts."""
 
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,11 +19,15 @@ from fiat.builtin.page_record import (
     spec_text,
     step_rows,
 )
+from fiat.builtin.report_check_words import on_purpose
 from fiat.builtin.svg_graph import step_graph
 from fiat.builtin.view_text import number, visible
+from fiat.run.model import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOG_LINES = 40
+# How a fault of a spec begins: the file with line and column.
+_PLACE = re.compile(r"[^\n]{1,500}?:\d+(?::\d+)?: ")
 
 _VERDICTS = {
     "pass": ("✓", "Passed", "good"),
@@ -46,7 +51,7 @@ def render_run(page: RunPage) -> str:
     forbids scripts and every request.
     """
     run = page.run
-    sign, word, tone = _VERDICTS[run.verdict]
+    sign, word, tone = _standing(run)
     metrics = metric_rows(page)
     template = _environment().get_template("run.html")
     return template.render(
@@ -76,6 +81,18 @@ def render_run(page: RunPage) -> str:
         files=model_files(page),
         environment=environment_pairs(page),
     )
+
+
+def _standing(run: Run) -> tuple[str, str, str]:
+    if run.verdict == "error" and on_purpose(run.reason):
+        return "–", "Cancelled", "quiet"
+    if (
+        run.verdict == "fail"
+        and not any(gate.state == "fail" for gate in run.gates)
+        and _PLACE.match(run.reason)
+    ):
+        return "✗", "Spec error", "bad"
+    return _VERDICTS[run.verdict]
 
 
 def _environment() -> Environment:

@@ -1,11 +1,12 @@
 """What pages show of runs, steps, gates and metrics: words and signs, ready for a template."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from fiat.run.model import GateResult, Metric, StepResult
-from fiat.run.queue import Change, QueuedRun
+from fiat.run.queue import CLOSED, Change, QueuedRun
 from fiat.run.view import RunView
 from fiat.web.words import ago, moment, number, seconds
 
@@ -106,9 +107,14 @@ _VERDICTS = {
     "pass": Standing("✓", "passed", "good"),
     "warn": Standing("!", "passed with warnings", "doubt"),
     "fail": Standing("✗", "refused by a gate", "bad"),
-    "error": Standing("✗", "not judged", "bad"),
+    "error": Standing("✗", "failed", "bad"),
     None: Standing("–", "nothing to do", "quiet"),
 }
+_CANCELLED = Standing("–", "cancelled", "quiet")
+_BROKEN = Standing("✗", "spec error", "bad")
+_ON_PURPOSE = ("superseded by", "cancelled", CLOSED)
+# How a fault of a spec begins: the file with line and column.
+_PLACE = re.compile(r"[^\n]{1,500}?:\d+(?::\d+)?: ")
 _STEPS = {
     "waiting": Standing("○", "waiting", "quiet"),
     "running": Standing("●", "running", "live"),
@@ -126,10 +132,15 @@ _GATES = {
 }
 
 
-def run_standing(run: QueuedRun) -> Standing:
-    """How a run stands."""
+def run_standing(run: QueuedRun, *, recorded: bool = True) -> Standing:
+    """How a run stands.
+
+    Args:
+        run: the queue's row.
+        recorded: False when it is known that no step of it was ever looked at.
+    """
     if run.state == "done":
-        return Standing("–", "cancelled", "quiet") if run.cancel else _VERDICTS[run.verdict]
+        return _over(run, recorded=recorded)
     if run.state == "held":
         return Standing("◇", "needs approval", "doubt")
     if run.state == "waiting":
@@ -139,9 +150,25 @@ def run_standing(run: QueuedRun) -> Standing:
     return Standing("●", "deploying" if run.phase == "deploy" else "running", "live")
 
 
-def change_standing(change: Change) -> Standing:
-    """How a change stands."""
+def _over(run: QueuedRun, *, recorded: bool = True) -> Standing:
+    if run.verdict in (None, "error") and (run.cancel or run.reason.startswith(_ON_PURPOSE)):
+        return _CANCELLED
+    # Only a claimed run has a start: what refuses one without it was no gate.
+    if run.verdict == "fail" and (not recorded or run.started_at is None or _PLACE.match(run.reason)):
+        return _BROKEN
+    return _VERDICTS[run.verdict]
+
+
+def change_standing(change: Change, runs: Sequence[QueuedRun] = ()) -> Standing:
+    """How a change stands, from what came of it; without runs it ended before there were any."""
     if change.state == "done":
+        standings = {_over(run) for run in runs if run.verdict == change.verdict}
+        if change.verdict == "fail" and standings <= {_BROKEN}:
+            return _BROKEN
+        if change.verdict == "error" and (
+            standings == {_CANCELLED} or (not runs and change.reason.startswith(_ON_PURPOSE))
+        ):
+            return _CANCELLED
         return _VERDICTS[change.verdict]
     return (
         Standing("●", "in progress", "live") if change.state == "split" else Standing("○", "queued", "quiet")
@@ -244,6 +271,14 @@ def shown_step(view: RunView, asked: str) -> str:
     ran = [step.name for step in steps if step.state == "ran"]
     # The user's own code is what prints: of a run that went well its training.
     return "train" if "train" in ran else ran[-1] if ran else ""
+
+
+def silence(view: RunView, step: str) -> str:
+    """What to say of a step without output; empty while there may still be some."""
+    state = next((item.state for item in view.run.steps if item.name == step), "") if view.run else ""
+    if state in ("ran", "failed", "cancelled"):
+        return "It printed nothing."
+    return "It did not run here, so it printed nothing." if state in ("reused", "skipped") else ""
 
 
 def _took(run: QueuedRun, now: datetime) -> str:

@@ -24,6 +24,7 @@ from fiat.web.page_rows import (
     run_sentence,
     run_standing,
     shown_step,
+    silence,
     step_row,
     when,
 )
@@ -138,7 +139,7 @@ class Pages:
         values = {
             "view": view,
             "queued": view.queued,
-            "standing": run_standing(view.queued),
+            "standing": run_standing(view.queued, recorded=run is not None),
             "sentence": run_sentence(view.queued),
             "place": run_place(view.queued),
             "facts": run_facts(view, now),
@@ -148,7 +149,7 @@ class Pages:
             "steps": [step_row(step, now) for step in (run.steps if run else ())],
             "chosen": bool(asked),
             "acts": _acts(view, caller),
-            **self._output(run_id, shown_step(view, asked)),
+            **self._output(view, shown_step(view, asked)),
         }
         return self._frame.page(caller, "run.html", values)
 
@@ -164,7 +165,7 @@ class Pages:
         now = self._place.now()
         values = {
             "change": view.change,
-            "standing": change_standing(view.change),
+            "standing": change_standing(view.change, view.runs),
             "place": run_place(view.change),
             "made": when(view.change.made_at, now),
             "rows": [run_row(run, now) for run in view.runs],
@@ -215,13 +216,14 @@ class Pages:
             raise Problem(404, "there is no such run")
         return seen_run(self._place, access, run_id)
 
-    def _output(self, run_id: str, step: str) -> dict[str, object]:
+    def _output(self, view: RunView, step: str) -> dict[str, object]:
         """The end of a step's output, and where it goes on."""
-        chunk = self._place.door.log(run_id, step, -TAIL_BYTES, TAIL_BYTES) if step else None
+        chunk = self._place.door.log(view.queued.id, step, -TAIL_BYTES, TAIL_BYTES) if step else None
         text = log_text(chunk.data.decode("utf-8", "replace")) if chunk else ""
         return {
             "step": step,
             "output": text,
+            "silent": "" if text else silence(view, step),
             "cut_kib": (chunk.offset + 1023) // 1024 if chunk else 0,
             "offset": max(0, chunk.next_offset) if chunk else 0,
         }

@@ -40,14 +40,14 @@ def seconds(value: float) -> str:
 
 
 def ago(when: datetime | None, now: datetime) -> str:
-    """How long ago that was, roughly: `just now`, `5 m ago`, `3 h ago`, `2 d ago`, then the day."""
+    """How long ago that was, roughly: `just now`, `5 min ago`, `3 h ago`, `2 d ago`, then the day."""
     if when is None:
         return ""
     passed = (now - when).total_seconds()
     if passed < 45:
         return "just now"
     if passed < 3600:
-        return f"{max(1, round(passed / 60))} m ago"
+        return f"{max(1, round(passed / 60))} min ago"
     if passed < 86400:
         return f"{round(passed / 3600)} h ago"
     if passed < 14 * 86400:

@@ -62,7 +62,7 @@ def test_durations(value: float, shown: str) -> None:
     ("passed", "shown"),
     [
         (timedelta(seconds=-5), "just now"),
-        (timedelta(seconds=50), "1 m ago"),
+        (timedelta(seconds=50), "1 min ago"),
         (timedelta(hours=5), "5 h ago"),
         (timedelta(days=3), "3 d ago"),
         (timedelta(days=30), "2026-10-22"),
