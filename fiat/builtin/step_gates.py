@@ -102,7 +102,7 @@ def _read_baseline(
 ) -> Evaluation | MissingBaseline:
     if path is None:
         declared = about.get("declared", True)
-        reason = "no baseline was released yet" if declared else "the spec names no baseline"
+        reason = "no other model was released before" if declared else "the spec names no baseline"
         return MissingBaseline(reason, if_missing)
     found = read_evaluation(path)
     return MissingBaseline(found.unusable, if_missing) if found.unusable else found

@@ -126,15 +126,15 @@ class Walk:
                     return found.reason
                 export = self.settled.get("export")
                 if found is None and export is not None:
-                    return f"needs export, which was {export.state}"
+                    return f"needs export, which {_ended(export)}"
                 continue
             settled = self.settled.get(ref.step)
             if settled is not None and settled.state not in _HAS_OUTPUTS:
-                return f"needs {ref.step}, which was {settled.state}"
+                return f"needs {ref.step}, which {_ended(settled)}"
         for name in step.after:
             settled = self.settled.get(name)
             if settled is not None and settled.state not in _HAS_OUTPUTS:
-                return f"comes after {name}, which was {settled.state}"
+                return f"comes after {name}, which {_ended(settled)}"
         return None
 
     def _inputs(self, step: Step) -> dict[str, str] | None:
@@ -176,3 +176,7 @@ class Walk:
                 if metric.step is None and not metric.slice:
                     logged[metric.name] = metric.value
         return logged
+
+
+def _ended(step: StepResult) -> str:
+    return "failed" if step.state == "failed" else f"was {step.state}"

@@ -104,10 +104,10 @@ def test_judged_metrics_come_first_then_worse_ones() -> None:
 
 def test_without_a_baseline_only_values_stand_there_and_why() -> None:
     found = read(
-        metrics_part(replace(page(spread("accuracy", 0.9)), baseline="no baseline was released yet"))
+        metrics_part(replace(page(spread("accuracy", 0.9)), baseline="no other model was released before"))
     )
     assert found.rows == [["metric", "now"], ["accuracy ↑", "0.9000 (0.8900 to 0.9100)"]]
-    assert "No baseline: no baseline was released yet." in found.text
+    assert "No baseline: no other model was released before." in found.text
     assert metrics_part(page()) == ""
 
 

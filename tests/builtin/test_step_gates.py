@@ -143,7 +143,7 @@ def test_without_a_usable_baseline_if_missing_decides(tmp_path, evaluation, if_m
     gates = [{"metric": "accuracy", "against": "baseline"}]
     params = {"baseline": {"if_missing": if_missing, "declared": True}}
     [found] = judge(tmp_path, gates, {"evaluation": evaluation}, **params)
-    assert (found.state, "no baseline was released yet" in found.reason) == (state, True)
+    assert (found.state, "no other model was released before" in found.reason) == (state, True)
     unusable = write(tmp_path / "baseline", None, unusable="the model reads the column height")
     [found] = judge(tmp_path, gates, {"evaluation": evaluation, "baseline": unusable}, **params)
     assert (found.state, "reads the column height" in found.reason) == (state, True)

@@ -71,7 +71,7 @@ def test_a_failed_step_skips_what_needs_it_and_lets_the_rest_end(tmp_path: Path)
     assert states(run) == {"a": "failed", "b": "skipped", "c": "ran"}
     assert run.verdict == "error"
     assert "exited with code 3" in run.reason
-    assert "needs a, which was failed" in next(step.reason for step in run.steps if step.name == "b")
+    assert "needs a, which failed" in next(step.reason for step in run.steps if step.name == "b")
     assert "a: broken" in listener.lines
     assert listener.heard[0] == "planned"
     assert listener.heard[-1] == "ended error"
