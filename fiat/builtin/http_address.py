@@ -73,7 +73,8 @@ def checked_addresses(host: str, port: int, resolve: Resolve, *, allow_private: 
             shown = host if address == host else f"{host} ({address})"
             raise SpecError(
                 f"{shown} is not a public address",
-                hint="FIAT_ALLOW_PRIVATE_HOSTS=1 lets URLs reach private addresses",
+                hint="if it is meant: FIAT_ALLOW_PRIVATE_HOSTS=1 at a desk; in a runner's settings "
+                "`allow_private_hosts: true` for data, `private_api: true` for the forge",
             )
     return addresses
 

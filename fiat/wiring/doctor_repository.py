@@ -13,6 +13,8 @@ from fiat.wiring.runner_parts import Parts
 from fiat.wiring.runner_settings import RunnerSettings, WatchedRepo
 
 _FEW_CHARACTERS = 8
+_NOT_PUBLIC = "is not a public address"
+_PRIVATE = "if the forge is meant to be in your own network, write `private_api: true` beside its `forge`"
 
 
 def tried(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
@@ -40,12 +42,13 @@ def check_repository(parts: Parts, repository: WatchedRepo) -> Iterator[Check]:
     try:
         for finding in _findings(repository, settings):
             if finding.name != "webhook" or repository.webhooks:
-                mend = finding.mend
+                mend = _PRIVATE if _NOT_PUBLIC in finding.found else finding.mend
                 if finding.name == "webhook" and finding.state == "note" and not settings.url:
                     mend = "set `listen.url`, so that they can be compared with it"
                 yield Check(f"{name} {finding.name}", finding.state, finding.found, mend)
     except FiatError as error:
-        yield Check(f"{name} {repository.policy.forge}", "bad", error.message, error.hint)
+        mend = _PRIVATE if _NOT_PUBLIC in error.message else error.hint
+        yield Check(f"{name} {repository.policy.forge}", "bad", error.message, mend)
 
 
 def _secrets(repository: WatchedRepo, settings: RunnerSettings) -> Check:

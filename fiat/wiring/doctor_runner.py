@@ -1,12 +1,12 @@
 """What must be right around a runner, link by link, each with the next step: `fiat doctor --runner-config FILE`."""
 
-import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from fiat.builtin.http_client import BrokenTransfer, HttpClient, HttpPolicy
@@ -14,20 +14,20 @@ from fiat.builtin.sandbox_probe import probe_sandbox
 from fiat.errors import EnvironmentFault, FiatError, SpecErrors
 from fiat.wiring.doctor import Check
 from fiat.wiring.doctor_repository import check_repository, tried
+from fiat.wiring.doctor_store import check_store
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.runner_parts import Parts, make_parts
 from fiat.wiring.runner_reading import read_runner_settings
 from fiat.wiring.runner_settings import RunnerSettings
 
-LOW_DISK_BYTES = 10 << 30
 OLDEST_RAY = (2, 52)
 CONNECT_S = 5.0
 ANSWER_S = 15.0
-MOST_LETTERS = 3
+_EVERYWHERE: Mapping[str, str] = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound
 
 
 def check_runner(path: Path, environment: Mapping[str, str]) -> tuple[Check, ...]:
-    """Look at every link of a runner; changes nothing but that its store is made when there is none.
+    """Look at every link of a runner. Makes nothing; a store or database that is there is opened as a start would.
 
     Args:
         path: the settings file.
@@ -57,10 +57,13 @@ def _checks(settings: RunnerSettings, environment: Mapping[str, str]) -> Iterato
         yield Check("program", "bad", error.message, error.hint)
         return
     yield from _masked(parts, tried("sandbox", lambda: _sandbox(settings, environment)))
-    yield from _masked(parts, tried("store", lambda: _store(parts)))
+    yield from _masked(parts, tried("store", lambda: check_store(parts)))
     yield from _masked(parts, tried("ray", lambda: _ray(settings, environment)))
-    for repository in settings.repositories:
-        yield from _masked(parts, check_repository(parts, repository))
+    with TemporaryDirectory(prefix="fiat-doctor-") as folder:
+        # What git is asked needs a folder, and the runner's own may not be there yet.
+        elsewhere = make_parts(replace(settings, store=Path(folder)))
+        for repository in settings.repositories:
+            yield from _masked(parts, check_repository(elsewhere, repository))
     yield from _masked(parts, tried("address", lambda: _address(settings)))
 
 
@@ -77,47 +80,6 @@ def _sandbox(settings: RunnerSettings, environment: Mapping[str, str]) -> Iterat
         yield Check("sandbox", "note", said, mend)
     else:
         yield Check("sandbox", "good" if found.ok else "bad", found.found, found.mend)
-
-
-def _store(parts: Parts) -> Iterator[Check]:
-    settings = parts.settings
-    with parts.open_store() as store:
-        yield Check(
-            "store", "good", f"{settings.store}, with {'PostgreSQL' if settings.database_url else 'SQLite'}"
-        )
-        counts = store.deliveries.counts()
-        failed = sum(number for (_, _, state), number in counts.items() if state == "failed")
-        if counts:
-            said = f"{sum(counts.values())} came, {failed} of them failed"
-            yield Check("deliveries", "note" if failed else "good", said, "see the log" if failed else "")
-        elif any(repository.webhooks for repository in settings.repositories):
-            yield Check(
-                "deliveries",
-                "note",
-                "no webhook has come yet",
-                "push something, or let the forge send a test delivery",
-            )
-        dead, waiting = store.outbox.letters("dead", 1000), store.outbox.letters("waiting", 1000)
-        for letter in dead[:MOST_LETTERS]:
-            said = f"{letter.repo}, {letter.channel}: given up after {letter.attempt} tries: {letter.reason}"
-            yield Check(
-                "reports",
-                "bad",
-                said,
-                "mend the link below, then run the commit again: `/fiat run`",
-            )
-        if len(dead) > MOST_LETTERS:
-            yield Check("reports", "bad", f"{len(dead) - MOST_LETTERS} more are given up")
-        late = [letter for letter in waiting if letter.attempt]
-        if late:
-            said = f"{len(late)} are late; the oldest: {late[0].reason}"
-            yield Check("reports", "note", said, "they are tried again by themselves")
-        if not dead and not late:
-            yield Check("reports", "good", "nothing is undelivered")
-    free = shutil.disk_usage(settings.store).free
-    low = free < LOW_DISK_BYTES
-    mend = f"FIAT_STORE={settings.store} fiat gc" if low else ""
-    yield Check("disk", "note" if low else "good", f"{free / 2**30:.1f} GiB free at {settings.store}", mend)
 
 
 def _ray(settings: RunnerSettings, environment: Mapping[str, str]) -> Iterator[Check]:
@@ -179,19 +141,32 @@ def _address(settings: RunnerSettings) -> Iterator[Check]:
     try:
         with HttpClient(policy).get(f"{url}/healthz") as answer:
             status = answer.status
-    except (BrokenTransfer, EnvironmentFault) as error:
-        mend = "start it (`fiat runner`), then check the proxy, DNS and the firewall"
-        yield Check("address", "bad", f"{url}/healthz does not answer: {error}", mend)
-        return
-    if status != 200:
         said = (
             f"{url}/healthz answers {status}: something else is there, or the proxy does not find the runner"
         )
-        yield Check(
-            "address", "bad", said, f"let the proxy pass everything on to {settings.host}:{settings.port}"
-        )
-    else:
+        mend = f"let the proxy pass everything on to {settings.host}:{settings.port}"
+    except (BrokenTransfer, EnvironmentFault) as error:
+        status, said = 0, f"{url}/healthz does not answer: {error}"
+        mend = "check the proxy, DNS and the firewall"
+    if status == 200:
         yield Check("address", "good", f"{url}/healthz answers")
+    elif _is_down(settings):
+        said = f"nothing listens at {settings.host}:{settings.port}: the runner does not run"
+        yield Check("address", "note", said, "start it, then look again")
+    else:
+        yield Check("address", "bad", said, mend)
+
+
+def _is_down(settings: RunnerSettings) -> bool:
+    """Whether nothing listens where the runner would."""
+    host = _EVERYWHERE.get(settings.host, settings.host)
+    try:
+        socket.create_connection((host, settings.port), CONNECT_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _is_loopback(host: str) -> bool:

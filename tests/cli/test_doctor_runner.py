@@ -100,7 +100,6 @@ def test_a_runner_with_every_link_in_order(stage: RunnerStage, answering: object
         "settings": "good",
         "sandbox": "good",
         "store": "good",
-        "reports": "good",
         "ray": "good",
         "acme/models secret": "good",
         "acme/models token": "good",
@@ -113,6 +112,7 @@ def test_a_runner_with_every_link_in_order(stage: RunnerStage, answering: object
 
 
 def test_programs_are_given_one_document(stage: RunnerStage) -> None:
+    stage.settings["repositories"][0]["branches"] = ["trunk"]
     path = stage.folder / "runner.yaml"
     path.write_text(json.dumps(stage.settings))
     command = [sys.executable, "-m", "fiat", "doctor", "--runner-config", str(path), "--json"]
@@ -133,6 +133,7 @@ def test_programs_are_given_one_document(stage: RunnerStage) -> None:
 
 
 def test_people_are_shown_a_line_a_link_with_its_mend(stage: RunnerStage) -> None:
+    stage.settings["repositories"][0]["branches"] = ["trunk"]
     path = stage.folder / "runner.yaml"
     path.write_text(json.dumps(stage.settings))
     command = [sys.executable, "-m", "fiat", "doctor", "--runner-config", str(path)]
@@ -141,9 +142,9 @@ def test_people_are_shown_a_line_a_link_with_its_mend(stage: RunnerStage) -> Non
     )
     assert done.returncode == 3
     lines = done.stdout.splitlines()
-    place = next(index for index, line in enumerate(lines) if line.startswith("BAD") and "/healthz" in line)
-    assert "does not answer" in lines[place]
-    assert "mend: start it (`fiat runner`)" in lines[place + 1]
+    place = next(index for index, line in enumerate(lines) if line.startswith("BAD") and "models git" in line)
+    assert "no branch fits" in lines[place]
+    assert "mend: branches there: main" in lines[place + 1]
 
 
 @pytest.mark.parametrize("secret", ["", "short"])
@@ -217,7 +218,25 @@ def test_git_that_does_not_answer_and_branches_that_are_not_there(stage: RunnerS
 
 def test_a_store_that_can_not_be_used(stage: RunnerStage) -> None:
     (stage.folder / "state").write_text("a file")
-    assert doctor(stage, 3)["store"][0].state == "bad"
+    (check,) = doctor(stage, 3)["store"]
+    assert (check.state, "not a folder" in check.found, "`store`" in check.mend) == ("bad", True, True)
+    (stage.folder / "state").unlink()
+    (stage.folder / "state").mkdir()
+    (stage.folder / "state" / "store.db").write_bytes(b"no database at all" * 100)
+    (check,) = doctor(stage, 3)["store"]
+    assert check.state == "bad"
+    assert "FIAT_STORE" not in check.mend
+
+
+def test_nothing_is_made_and_a_runner_that_does_not_run_yet_is_only_noted(stage: RunnerStage) -> None:
+    before = sorted(stage.folder.rglob("*"))
+    found = doctor(stage)
+    made = set(stage.folder.rglob("*")) - set(before)
+    assert made <= {stage.folder / "runner.yaml"}
+    assert found["acme/models git"][0].state == "good"
+    assert "made at the first start" in found["store"][0].found
+    check = found["address"][-1]
+    assert (check.state, "the runner does not run" in check.found) == ("note", True)
 
 
 def test_a_database_that_does_not_answer(stage: RunnerStage) -> None:
@@ -236,6 +255,26 @@ def test_reports_that_were_given_up_are_told_with_the_reason(stage: RunnerStage)
         store.outbox.dead(item.id, "403: the token may not write")
     (check,) = doctor(stage, 3)["reports"]
     assert "403: the token may not write" in check.found
+    assert "after 1 try: " in check.found
+
+
+def test_reports_of_a_repository_that_is_no_longer_watched_are_no_fault(stage: RunnerStage) -> None:
+    report = CheckReport("a" * 40, "fiat/push", "success", "done")
+    with open_store(stage.folder / "state", now=utc_now) as store:
+        store.outbox.add([addressed("acme/gone", report), addressed("acme/gone2", report)])
+        store.outbox.dead(store.outbox.due()[0].id, "404")
+    (check,) = doctor(stage)["reports"]
+    assert (check.state, check.found[:13], "acme/gone" in check.found) == ("note", "2 undelivered", True)
+
+
+@pytest.mark.parametrize("stage", ["gitea"], indirect=True)
+def test_a_forge_in_the_own_network_is_told_the_key_that_allows_it(stage: RunnerStage) -> None:
+    stage.settings["repositories"][0]["private_api"] = False
+    told = [
+        check for found in doctor(stage, 3).values() for check in found if "private_api: true" in check.mend
+    ]
+    assert told
+    assert all("not a public address" in check.found for check in told)
 
 
 def test_a_sandbox_that_is_missing_or_off(stage: RunnerStage) -> None:

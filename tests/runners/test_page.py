@@ -79,7 +79,7 @@ def test_every_section_of_the_settings_has_its_table() -> None:
 
 def test_every_line_of_doctor_is_explained() -> None:
     names = set()
-    for file in ("doctor_runner", "doctor_repository"):
+    for file in ("doctor_runner", "doctor_repository", "doctor_store"):
         source = (ROOT / "fiat" / "wiring" / f"{file}.py").read_text("utf-8")
         names |= set(re.findall(r'Check\(\s*"([a-z ]+)"', source))
         names |= {
