@@ -1,8 +1,9 @@
 """A commit that wants attention becomes runs: one for each spec that it touches, and a word about the others."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,10 @@ NO_CHANGE = "no change"
 QUIET_ABOVE = 30
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass
 class Splitter:
     """Splits changes.
@@ -43,7 +48,9 @@ class Splitter:
         telling: words for forges.
         footprints: folder of the cache of footprints.
         new_id: gives the id of a run.
-        now: the clock, aware UTC.
+        now: gives times that only grow, aware UTC: what is newer is told by them.
+        clock: monotonic seconds.
+        wall: the plain clock, aware UTC: how long something waits is told by it.
     """
 
     store: Store
@@ -53,6 +60,9 @@ class Splitter:
     footprints: Path
     new_id: Callable[[], str]
     now: Callable[[], datetime]
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], datetime] = _utc_now
+    _tried_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Remember what was looked up for the commits before."""
@@ -65,6 +75,11 @@ class Splitter:
             Waiting: git or the forge has not got it yet.
             EnvironmentFault: git, the disk or the store refused.
         """
+        self._tried_s.setdefault(change.id, self.clock())
+        self._split(change)
+        del self._tried_s[change.id]
+
+    def _split(self, change: Change) -> None:
         watched = self.repos.get(change.repo)
         if watched is None:
             self._end(change, "error", "the repository is no longer watched")
@@ -91,11 +106,18 @@ class Splitter:
 
     def is_old(self, change: Change) -> bool:
         """Whether a change has been tried for so long that its commit should no longer be left pending."""
-        return (self.now() - (change.made_at or self.now())).total_seconds() > GIVE_UP_S
+        return self._waits_s(change) > GIVE_UP_S
+
+    def _waits_s(self, change: Change) -> float:
+        """For how long a change has been tried: by the plain clock, and by our own should that have been set back."""
+        now_s = self.clock()
+        tried_s = now_s - self._tried_s.get(change.id, now_s)
+        return max(tried_s, (self.wall() - change.made_at).total_seconds() if change.made_at else 0.0)
 
     def give_up(self, change: Change, reason: str) -> None:
         """End a change that could not be split for too long."""
         self._end(change, "error", f"given up: {reason}")
+        self._tried_s.pop(change.id, None)
 
     def _fetch(self, watched: Watched, change: Change) -> str:
         """Get the commit into the mirror; gives a reason when it is not, or no longer, what it was told to be."""
@@ -107,8 +129,7 @@ class Splitter:
             if head and head != change.commit:
                 return f"superseded by {head[:SHORT]}"
         if not mirror.has(change.commit):
-            made_at = change.made_at or self.now()
-            if (self.now() - made_at).total_seconds() > MISSING_S:
+            if self._waits_s(change) > MISSING_S:
                 return "the commit is not in the repository"
             raise Waiting(f"commit {change.commit[:SHORT]} is not in {change.repo} yet")
         if change.purpose == "pull_request":
@@ -158,12 +179,19 @@ class Splitter:
         return watched.mirror.commit_of(change.ref) if change.purpose == "pull_request" else ""
 
     def _trigger_spec(self, watched: Watched, change: Change, read: Read) -> Spec | None:
-        """The base branch's spec of a pull request; None where there is none: then its own says what starts it."""
+        """The base branch's spec of a pull request, also one that it moves; None where there is none.
+
+        It says what starts it, and what its runs exclude.
+        """
         base = self._base(watched, change)
-        if not base or change.fork or read.path not in watched.mirror.files(base):
+        if not base or change.fork:
             return None
-        (theirs,) = self._read(watched, change, base, [read.path])
-        return theirs.loaded.spec if theirs.loaded is not None else None
+        if read.path in watched.mirror.files(base):
+            (theirs,) = self._read(watched, change, base, [read.path])
+            return theirs.loaded.spec if theirs.loaded is not None else None
+        cards = self.specs.cards(watched, base, watched.mirror.spec_files(base, watched.policy.specs))
+        same = (card.loaded.spec for card in cards if card.loaded is not None and card.name == read.name)
+        return next(same, None)
 
     def _read(self, watched: Watched, change: Change, at: str, paths: Sequence[str]) -> tuple[Read, ...]:
         return self.specs.read(watched, at, paths, ref=ref_word(change), overrides=change.overrides)
@@ -191,9 +219,10 @@ class Splitter:
         if read.loaded is None:
             return [(replace(over, verdict="pass", reason=NO_CHANGE), ())]
         spec = read.loaded.spec
-        if not wanted(self._trigger_spec(watched, change, read) or spec, change):
+        in_force = self._trigger_spec(watched, change, read) or spec
+        if not wanted(in_force, change):
             return []
-        group, supersede = group_of(spec, change)
+        group, supersede = group_of(in_force, change)
         run = replace(run, group=group, supersede=supersede)
         if not change.fork:
             return [(run, ())]

@@ -45,12 +45,20 @@ def ref_word(change: Change) -> str:
 def group_of(spec: Spec, change: Change) -> tuple[str, bool]:
     """The concurrency group of a run, and whether a newer run of it ends an older one.
 
+    Of a pull request's runs the groups are their own, whatever they are called: nobody can hold up a branch that deploys by
+    naming its group.
+
+    Args:
+        spec: of a pull request the base branch's, where there is one.
+        change: what the run comes of.
+
     What a person, a clock or new data asked for ends nobody else's run. A merge queue tries several commits side by side:
     none of them takes another's place.
     """
     queued = change.purpose == "pull_request" and not change.pull
     by_itself = change.purpose in ("push", "pull_request") and not queued
+    place = f"{change.repo}/pull" if change.purpose == "pull_request" else change.repo
     if spec.concurrency is not None:
-        return f"{change.repo} {spec.concurrency.group}", spec.concurrency.supersede and by_itself
+        return f"{place} {spec.concurrency.group}", spec.concurrency.supersede and by_itself
     line = change.commit if queued else ref_word(change)
-    return f"{change.repo} {spec.name}-{line}", by_itself
+    return f"{place} {spec.name}-{line}", by_itself

@@ -50,10 +50,10 @@ def test_triggers_say_what_starts_a_spec_and_a_person_who_names_it_does(
     ("of", "group", "supersede"),
     [
         (change(), "acme/models digits-main", True),
-        (PULLED, "acme/models digits-pull/7", True),
+        (PULLED, "acme/models/pull digits-pull/7", True),
         (change(purpose="manual"), "acme/models digits-main", False),
         (change(purpose="schedule"), "acme/models digits-main", False),
-        (QUEUED, f"acme/models digits-{'ab' * 20}", False),
+        (QUEUED, f"acme/models/pull digits-{'ab' * 20}", False),
     ],
 )
 def test_a_newer_run_of_a_line_ends_the_older_but_not_in_a_merge_queue(
@@ -65,4 +65,13 @@ def test_a_newer_run_of_a_line_ends_the_older_but_not_in_a_merge_queue(
 def test_a_group_of_the_spec_is_one_of_its_repository() -> None:
     own = Concurrency(group="gpu", supersede=True)
     assert group_of(spec(concurrency=own), change()) == ("acme/models gpu", True)
-    assert group_of(spec(concurrency=own), QUEUED) == ("acme/models gpu", False)
+    assert group_of(spec(concurrency=own), QUEUED) == ("acme/models/pull gpu", False)
+
+
+@pytest.mark.parametrize("name", ["digits-main", "pull digits-main", "/pull digits-main", "digits-pull/7"])
+def test_no_name_makes_a_pull_requests_group_one_of_a_branch(name: str) -> None:
+    named = spec(concurrency=Concurrency(group=name))
+    assert group_of(named, PULLED)[0] not in {
+        group_of(one, change())[0]
+        for one in (spec(), named, spec(concurrency=Concurrency(group=f"/pull {name}")))
+    }
