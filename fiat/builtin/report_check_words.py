@@ -19,6 +19,7 @@ _MOST_NUMBERS = 3
 _DONE = frozenset({"ran", "reused", "failed", "skipped", "cancelled"})
 _GATE_INDEX = re.compile(r"gates\[(\d{1,4})\]")
 _ENDED_ON_PURPOSE = ("superseded by", "cancelled", CLOSED)
+_MOVED_ON = re.compile(r"\S+ has moved on to (?:[0-9a-f]{10}|nothing)")
 _NOT_SLUG = re.compile(r"[^a-z0-9_.]+")
 
 
@@ -30,7 +31,7 @@ def line(said: str, *, sandboxed: bool = True) -> str:
 
 def on_purpose(reason: str) -> bool:
     """Whether a run ended because somebody, or a newer commit, wanted it."""
-    return reason.startswith(_ENDED_ON_PURPOSE)
+    return reason.startswith(_ENDED_ON_PURPOSE) or _MOVED_ON.fullmatch(reason) is not None
 
 
 def progress_text(steps: Sequence[StepResult], n_steps: int) -> str:

@@ -150,6 +150,8 @@ def test_a_gate_is_told_by_its_numbers_or_by_its_reason(wanted, gate, said) -> N
     ("reason", "cancelled"),
     [
         ("superseded by abc1234", True),
+        ("main has moved on to abcdef0123", True),
+        ("main has moved on to abcdef0123 and broke", False),
         ("cancelled by octocat", True),
         ("the pull request was closed", True),
         ("step train failed: ValueError: loss is not finite", False),
