@@ -3,27 +3,20 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fiat.engine.checkouts import Checkouts
 from fiat.engine.policy import short_ref
 from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
-from fiat.errors import (
-    EnvironmentFault,
-    Fenced,
-    FiatError,
-    Interrupted,
-    SpecError,
-    SpecErrors,
-    Stalled,
-    Waiting,
-)
+from fiat.errors import Fenced, FiatError, Interrupted, SpecError, SpecErrors, Stalled, Waiting
 from fiat.run.model import Run, Verdict
 from fiat.run.queue import Lease, QueuedRun
+from fiat.run.report import Addressed
 from fiat.store.store import Store
 from fiat.wiring.desk import utc_now
+from fiat.wiring.errand_claim import WAITING_S, Claim
 from fiat.wiring.errand_desk import ErrandDesk, open_errand_desk
 from fiat.wiring.errand_reporter import ErrandReporter
 from fiat.wiring.errand_spec import ErrandSpec, errand_spec
@@ -31,7 +24,6 @@ from fiat.wiring.runner_settings import RunnerSettings
 from fiat.wiring.told import told_of
 
 LEAVING = "the runner is stopping"
-_BEATS_A_LEASE = 6
 _PAUSE_S, _LONGEST_PAUSE_S, _LOOK_S = 1.0, 60.0, 0.2
 
 
@@ -69,24 +61,32 @@ class Errand:
         """Nothing happens before `run`."""
         self._tools = tools
         self._queued = queued
-        self._cancel = ""
-        self._over = threading.Event()
+        self._claim = Claim(
+            queued,
+            tools.store,
+            tools.settings.limits.lease_s,
+            tools.leaving,
+            tools.log,
+            tools.die,
+            lambda: self._reporter.gpu_seconds if self._reporter is not None else 0.0,
+        )
         self._reporter: ErrandReporter | None = None
 
     def run(self) -> None:
         """Do the run, and say in the queue how it ended.
 
-        A claim that was lost ends this process: whatever it still does must not be seen.
+        A claim that was lost ends this process: whatever it still does must not be seen. So does an end that can't be
+        written: a worker must not take another run while it still has this one.
         """
-        beats = threading.Thread(target=self._beat, name="beat", daemon=True)
+        beats = threading.Thread(target=self._claim.beat, name="beat", daemon=True)
         beats.start()
         try:
             self._attempt()
-        except Fenced as error:
+        except FiatError as error:
             self._tools.log(f"run {self._queued.id}: {error}")
             self._tools.die()
         finally:
-            self._over.set()
+            self._claim.over()
             beats.join()
 
     def _attempt(self) -> None:
@@ -155,16 +155,27 @@ class Errand:
             self._queued, state="done", verdict=verdict, reason=run.reason, ended_at=run.ended_at, worker=""
         )
         reports = self._tools.telling.ends(over, told)
-        self._tools.store.queue.finish(over.id, over.fence, verdict, run.reason, reports, self._tools.telling)
-        self._say(f"{verdict}: {run.reason}")
+        self._end(verdict, run.reason, reports)
 
     def _finish_badly(self, verdict: Verdict, reason: str, errors: list[SpecError] | None = None) -> None:
         over = replace(
             self._queued, state="done", verdict=verdict, reason=reason, ended_at=utc_now(), worker=""
         )
         reports = self._tools.telling.waits(over, errors or ())
-        self._close_record(reason)
-        self._tools.store.queue.finish(over.id, over.fence, verdict, reason, reports, self._tools.telling)
+        self._end(verdict, reason, reports, close=True)
+
+    def _end(
+        self, verdict: Verdict, reason: str, reports: Sequence[Addressed], *, close: bool = False
+    ) -> None:
+        queued, store = self._queued, self._tools.store
+
+        def write() -> None:
+            if close:
+                self._close_record(reason)
+            self._claim.waits_no_more()
+            store.queue.finish(queued.id, queued.fence, verdict, reason, reports, self._tools.telling)
+
+        self._claim.insist(write)
         self._say(f"{verdict}: {reason}")
 
     def _close_record(self, reason: str) -> None:
@@ -177,10 +188,11 @@ class Errand:
             )
 
     def _stopped(self, stop: Interrupted) -> None:
-        if self._cancel:
-            self._finish_badly("error", self._cancel)
+        if self._claim.cancel:
+            self._finish_badly("error", self._claim.cancel)
         elif self._tools.leaving():
-            self._tools.store.queue.give_back(self._queued.id, self._queued.fence, LEAVING)
+            queue, queued = self._tools.store.queue, self._queued
+            self._claim.insist(lambda: queue.give_back(queued.id, queued.fence, LEAVING))
         else:
             self._finish_badly("error", stop.message)
 
@@ -194,34 +206,23 @@ class Errand:
         tools.log(f"run {queued.id}: {error}")
         asked_s = error.retry_after_s if isinstance(error, Waiting) else None
         self._pause(min(_LONGEST_PAUSE_S, asked_s or _PAUSE_S * 2.0 ** min(queued.attempt, 6)))
-        if self._cancel:
-            self._finish_badly("error", self._cancel)
+        if self._claim.cancel:
+            self._finish_badly("error", self._claim.cancel)
             return
-        self._over.set()
+        if isinstance(error, Waiting) and self._claim.waited_s() > WAITING_S:
+            self._finish_badly("error", f"given up: {error.message}")
+            return
         # Without a word to the store the run would stand still until the lease ends, and we with it.
-        give_up_s = time.monotonic() + tools.settings.limits.lease_s
-        while not self._let_go(error, last=time.monotonic() > give_up_s):
-            time.sleep(_LOOK_S)
+        self._claim.insist(lambda: self._let_go(error))
 
-    def _let_go(self, error: FiatError, *, last: bool) -> bool:
-        """Give the claim up; False when the store, which may have been the fault itself, does not hear it yet.
-
-        Raises:
-            FiatError: this is the last try.
-        """
+    def _let_go(self, error: FiatError) -> None:
         queued, store = self._queued, self._tools.store
-        try:
-            if isinstance(error, Waiting):
-                store.queue.give_back(queued.id, queued.fence, error.message)
-                return True
-            for lease in store.queue.leases():
-                if (lease.run, lease.fence) == (queued.id, queued.fence):
-                    self._expire(lease, str(error))
-        except EnvironmentFault:
-            if last or self._tools.leaving():
-                raise
-            return False
-        return True
+        if isinstance(error, Waiting):
+            store.queue.give_back(queued.id, queued.fence, error.message)
+            return
+        for lease in store.queue.leases():
+            if (lease.run, lease.fence) == (queued.id, queued.fence):
+                self._expire(lease, str(error))
 
     def _pause(self, seconds: float) -> None:
         give_up_s = time.monotonic() + seconds
@@ -233,7 +234,7 @@ class Errand:
         self._tools.store.queue.expire(lease, reason, limit, self._tools.telling)
 
     def _why_stop(self) -> str:
-        return self._cancel or (LEAVING if self._tools.leaving() else "")
+        return self._claim.cancel or (LEAVING if self._tools.leaving() else "")
 
     def _begin_deploy(self, watched: Watched) -> None:
         """Only what the protected branch says now is deployed; and from here on nothing supersedes the run.
@@ -248,29 +249,6 @@ class Errand:
             if head != queued.commit:
                 raise Stalled(f"{short_ref(queued.ref)} has moved on to {head[:10] or 'nothing'}")
         self._tools.store.queue.begin_deploy(queued.id, queued.fence)
-
-    def _beat(self) -> None:
-        """Show that we live; when that can't be said for a whole lease, somebody else has the run: end at once."""
-        queued, tools = self._queued, self._tools
-        lease_s = tools.settings.limits.lease_s
-        last_s = time.monotonic()
-        used_s = 0.0
-        while not self._over.wait(lease_s / _BEATS_A_LEASE):
-            try:
-                self._cancel = tools.store.queue.beat(queued.id, queued.fence) or self._cancel
-                last_s = time.monotonic()
-                reporter = self._reporter
-                if reporter is not None and reporter.gpu_seconds > used_s:
-                    used_s = reporter.gpu_seconds
-                    tools.store.queue.used(queued.id, queued.fence, queued.gpu_seconds + used_s)
-            except Fenced as error:
-                if not self._over.is_set():
-                    tools.log(f"run {queued.id}: {error}")
-                    tools.die()
-            except FiatError as error:
-                tools.log(f"run {queued.id}: {error}")
-                if time.monotonic() - last_s > lease_s:
-                    tools.die()
 
 
 def end_process() -> None:

@@ -7,11 +7,12 @@ is gone and that it shall give back what it does and end.
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fiat.errors import EXIT_DONE, FiatError
+from fiat.errors import EXIT_BUG, EXIT_DONE, FiatError
 from fiat.wiring.errand import Errand, Tools, end_process
 from fiat.wiring.processes import process_name
 from fiat.wiring.runner_parts import Parts, make_parts
@@ -56,14 +57,14 @@ def work(parts: Parts, bell: Bell, environment: Mapping[str, str]) -> None:
             bell.rung.clear()
             try:
                 queued = store.queue.claim(name)
-                if queued is not None:
-                    Errand(tools, queued).run()
-                    continue
             except FiatError as error:
                 parts.log(f"worker: {error}")
                 bell.gone.wait(_FAILED_S)
                 continue
-            bell.rung.wait(LOOK_S)
+            if queued is None:
+                bell.rung.wait(LOOK_S)
+            else:
+                Errand(tools, queued).run()
 
 
 def main(arguments: list[str]) -> int:
@@ -74,7 +75,12 @@ def main(arguments: list[str]) -> int:
     parts = make_parts(settings.at(environment.get(URL_VARIABLE, settings.url)))
     bell = Bell(threading.Event(), threading.Event())
     threading.Thread(target=bell.listen, args=(sys.stdin.fileno(),), name="bell", daemon=True).start()
-    work(parts, bell, environment)
+    try:
+        work(parts, bell, environment)
+    except Exception:
+        # Not by the interpreter, which would show secrets that a message holds.
+        parts.log(f"worker: a bug of Fiat; please report it\n{traceback.format_exc()}")
+        return EXIT_BUG
     return EXIT_DONE
 
 
