@@ -2,21 +2,37 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
+from pathlib import Path
 
 from fiat.builtin.job_tree import start_ticks
+from fiat.builtin.ray_state import boot_id
+
+_BOOT_CHARACTERS = 8
 
 
 def process_name(pid: int) -> str:
     """`host:pid:start`: names one process for good."""
-    return f"{socket.gethostname()}:{pid}:{start_ticks(pid)}"
+    return f"{host_name()}:{pid}:{start_ticks(pid)}"
+
+
+def host_name() -> str:
+    """What process numbers count within: the host, its boot and the namespace of its processes.
+
+    Containers of one host share its boot, and those of one image often their name; two hosts may have the same name.
+
+    Source: pid_namespaces(7), proc(5) on `/proc/[pid]/ns` and `/proc/sys/kernel/random/boot_id`.
+    """
+    space = re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink()))
+    return f"{socket.gethostname()}.{boot_id()[:_BOOT_CHARACTERS]}.{space}"
 
 
 def process_alive(name: str) -> bool | None:
-    """Whether a process of that name lives, stopped or not; None when it is on another host."""
+    """Whether a process of that name lives, stopped or not; None when it is of another host, container or boot."""
     host, pid, ticks = _parts(name)
-    if host != socket.gethostname():
+    if host != host_name():
         return None
     return bool(ticks) and start_ticks(pid) == ticks
 
