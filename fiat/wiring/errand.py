@@ -135,7 +135,7 @@ class Errand:
             record = desk.record()
             loop = replace(
                 desk.loop(record, reporter, compute=tools.settings.compute, dry=desk.judges_only),
-                stop=self._why_stop,
+                stop=self._look,
                 again=True,
             )
             run = loop.run(record, desk.plan)
@@ -232,6 +232,12 @@ class Errand:
     def _expire(self, lease: Lease, reason: str) -> None:
         limit = self._tools.settings.limits.attempts
         self._tools.store.queue.expire(lease, reason, limit, self._tools.telling)
+
+    def _look(self) -> str:
+        """Asked ten times a second while steps run: why they shall end."""
+        if self._reporter is not None:
+            self._reporter.catch_up()
+        return self._why_stop()
 
     def _why_stop(self) -> str:
         return self._claim.cancel or (LEAVING if self._tools.leaving() else "")

@@ -40,6 +40,7 @@ class ErrandReporter:
     _steps: dict[str, StepResult] = field(default_factory=dict)
     _began_s: dict[str, float] = field(default_factory=dict)
     _told_s: float | None = None
+    _owed: Run | None = None
     _used_s: float = 0.0
 
     def planned(self, run: Run, plan: Plan) -> None:
@@ -47,7 +48,7 @@ class ErrandReporter:
         self._plan = plan
 
     def stepped(self, run: Run, result: StepResult) -> None:
-        """A step changed: count, and tell unless that was done just now."""
+        """A step changed: count, and tell; a moment later, when something was told just now."""
         self._steps[result.name] = result
         if result.state == "running":
             self._began_s[result.name] = self.clock()
@@ -55,10 +56,15 @@ class ErrandReporter:
             self._used_s += self._gpus(result.name) * (self.clock() - self._began_s.pop(result.name))
         if result.state == "ran" and result.kind != "deploy":
             self.store.queue.progressed(self.queued.id, self.queued.fence)
+        self._owed = run
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Tell what changed last, if that is still to be told and it is time. Called now and then while steps run."""
         now_s = self.clock()
-        if self._told_s is None or now_s - self._told_s >= PACE_S:
-            self._told_s = now_s
-            self._tell(run)
+        if self._owed is not None and (self._told_s is None or now_s - self._told_s >= PACE_S):
+            owed, self._owed, self._told_s = self._owed, None, now_s
+            self._tell(owed)
 
     def printed(self, run: Run, line: Line) -> None:
         """Lines are in the log file; nobody waits for them here."""
