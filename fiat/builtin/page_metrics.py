@@ -31,7 +31,7 @@ class MetricRow:
         chart: markup, empty when there is nothing to compare.
         baseline: its value there, as text.
         change: difference to the baseline with its sign.
-        tone: good, bad or empty.
+        tone: good, bad, or empty where the difference may be chance.
     """
 
     name: str
@@ -106,9 +106,6 @@ def _metric_row(now: Metric, before: Metric | None, limits: Sequence[Limit]) -> 
         else Markup("")
     )
     gap = now.value - before.value if before else math.nan
-    tone = ""
-    if math.isfinite(gap) and gap and direction:
-        tone = "good" if (gap > 0) == (direction == "higher") else "bad"
     return MetricRow(
         name=now.name,
         better=f"{direction} is better" if direction else "",
@@ -117,8 +114,30 @@ def _metric_row(now: Metric, before: Metric | None, limits: Sequence[Limit]) -> 
         chart=chart,
         baseline=metric_value(before) if before else "",
         change=("+" if gap > 0 else "") + number(gap).replace("-", "−") if math.isfinite(gap) else "",
-        tone=tone,
+        tone={"better": "good", "worse": "bad"}.get(difference(now, before), ""),
     )
+
+
+def difference(now: Metric, before: Metric | None) -> str:
+    """`better`, `worse`, `unclear` (the intervals overlap), `same`, `new` without a baseline, or empty: nobody knows."""
+    if before is None:
+        return "new"
+    if not (math.isfinite(now.value) and math.isfinite(before.value)):
+        return ""
+    if now.value == before.value:
+        return "same"
+    direction = direction_of(now.name)
+    if direction is None:
+        return ""
+    if _overlap(now, before):
+        return "unclear"
+    return "better" if (now.value > before.value) == (direction == "higher") else "worse"
+
+
+def _overlap(a: Metric, b: Metric) -> bool:
+    if a.low is None or a.high is None or b.low is None or b.high is None:
+        return False
+    return a.low <= b.high and b.low <= a.high
 
 
 def slice_tables(page: RunPage) -> list[SliceTable]:

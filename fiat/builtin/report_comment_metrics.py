@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from fiat.builtin.page_json import items, mapping, text
-from fiat.builtin.page_metrics import SliceTable, slice_tables
+from fiat.builtin.page_metrics import SliceTable, difference, slice_tables
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.report_markdown import code, prose, table
 from fiat.builtin.view_text import count, interval, metric_value, number
@@ -35,7 +35,11 @@ def metrics_part(page: RunPage) -> str:
     finals.sort(
         key=lambda item: (item.name not in judged, _ORDER.index(difference(item, before.get(item.name))))
     )
-    rows = [_row(item, before.get(item.name), compared=bool(before)) for item in finals[:MOST_METRICS]]
+    asked = _asked_for(page.run.config)
+    rows = [
+        _row(item, before.get(item.name), compared=bool(before), is_new=item.name in asked)
+        for item in finals[:MOST_METRICS]
+    ]
     heads = ("metric", "now", "baseline", "difference", "") if before else ("metric", "now")
     lines = [table(heads, rows, frozenset({1, 2, 3})), "", _legend(page, finals)]
     if len(finals) > MOST_METRICS:
@@ -43,34 +47,12 @@ def metrics_part(page: RunPage) -> str:
     return "\n".join(lines)
 
 
-def difference(now: Metric, before: Metric | None) -> str:
-    """`better`, `worse`, `unclear` (the intervals overlap), `same`, `new` without a baseline, or empty: nobody knows."""
-    if before is None:
-        return "new"
-    if not (math.isfinite(now.value) and math.isfinite(before.value)):
-        return ""
-    if now.value == before.value:
-        return "same"
-    direction = direction_of(now.name)
-    if direction is None:
-        return ""
-    if _overlap(now, before):
-        return "unclear"
-    return "better" if (now.value > before.value) == (direction == "higher") else "worse"
-
-
-def _overlap(a: Metric, b: Metric) -> bool:
-    if a.low is None or a.high is None or b.low is None or b.high is None:
-        return False
-    return a.low <= b.high and b.low <= a.high
-
-
-def _row(now: Metric, before: Metric | None, *, compared: bool) -> tuple[str, ...]:
+def _row(now: Metric, before: Metric | None, *, compared: bool, is_new: bool) -> tuple[str, ...]:
     name, told = code(now.name) + _ARROWS[direction_of(now.name)], _value(now, strong=True)
     if not compared:
         return name, told
     if before is None:
-        return name, told, "", "", "new"
+        return name, told, "", "", "new" if is_new else ""
     gap = now.value - before.value
     shown = ("+" if gap > 0 else "") + number(gap).replace("-", "−") if math.isfinite(gap) else ""
     word = difference(now, before)
@@ -78,6 +60,13 @@ def _row(now: Metric, before: Metric | None, *, compared: bool) -> tuple[str, ..
     if word in ("better", "worse") and (now.low is None or before.low is None):
         said += ", without an interval"
     return name, told, _value(before), shown, said
+
+
+def _asked_for(config: Mapping[str, object]) -> frozenset[str]:
+    """Metrics that the evaluation is told to measure: only these can be new, a baseline never has what steps log."""
+    asked = items(mapping(config.get("evaluate")).get("metrics"))
+    sections = [{"name": item} if isinstance(item, str) else mapping(item) for item in asked]
+    return frozenset(text(item.get("name")) or text(item.get("call")).partition(":")[2] for item in sections)
 
 
 def _value(metric: Metric, *, strong: bool = False) -> str:

@@ -1,6 +1,7 @@
 """Plots of a comment as text, since forges take no drawings inside one: curves in eight heights, tables, bars. Markdown."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 from fiat.builtin.page_json import items, mapping, real, reals, text, whole
@@ -18,12 +19,13 @@ _GAP = "·"
 _LONGEST_LABEL = 24
 
 
-def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
+def sparkline(values: Sequence[float], width: int = WIDTH, span: tuple[float, float] | None = None) -> str:
     """A curve of one line: equal stretches of the values are averaged, what is no number is a gap.
 
     Args:
         values: in order.
         width: most characters.
+        span: values of the lowest and the highest character; None for those of the curve itself.
     """
     if not values:
         return ""
@@ -34,7 +36,7 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
         known = [value for value in stretch if math.isfinite(value)]
         cells.append(math.fsum(value / len(known) for value in known) if known else math.nan)
     known = [cell for cell in cells if math.isfinite(cell)]
-    low, high = min(known, default=0.0), max(known, default=0.0)
+    low, high = span or (min(known, default=0.0), max(known, default=0.0))
     return "".join(_height(cell, low, high) for cell in cells)
 
 
@@ -44,7 +46,7 @@ def _height(value: float, low: float, high: float) -> str:
     # Halves are taken, so that the span of the largest numbers is a number too.
     span = high / 2 - low / 2
     share = (value / 2 - low / 2) / span if span > 0 else 0.5
-    return _HEIGHTS[min(len(_HEIGHTS) - 1, int(share * len(_HEIGHTS)))]
+    return _HEIGHTS[int(min(max(share, 0.0) * len(_HEIGHTS), len(_HEIGHTS) - 1))]
 
 
 def curves_part(curves: Sequence[tuple[str, Metric]]) -> str:
@@ -109,7 +111,7 @@ def _roc(plot: Mapping[str, object]) -> str:
             found.append((real(curve.get("auc")), text(curve.get("label")), list(zip(xs, ys, strict=True))))
     found.sort(key=lambda item: (math.isnan(item[0]), item[0]))
     rows = [
-        (code(label, _LONGEST_LABEL), score(area), f"`{sparkline(_heights_at(points))}`")
+        (code(label, _LONGEST_LABEL), score(area), f"`{sparkline(_heights_at(points), span=(0.0, 1.0))}`")
         for area, label, points in found[:MOST_LISTED]
     ]
     if not rows:
@@ -119,9 +121,20 @@ def _roc(plot: Mapping[str, object]) -> str:
 
 
 def _heights_at(points: Sequence[tuple[float, float]]) -> list[float]:
-    """True positive rate at WIDTH false positive rates from 0 to 1."""
-    places = (place / (WIDTH - 1) for place in range(WIDTH))
-    return [max((y for x, y in points if x <= place), default=0.0) for place in places]
+    """True positive rate at WIDTH false positive rates from 0 to 1, along straight lines between the points."""
+    known = sorted(point for point in points if all(map(math.isfinite, point)))
+    # Whatever was kept of a curve, it begins where nothing and ends where everything is called positive.
+    known = [(0.0, 0.0), *known, (1.0, 1.0)]
+    xs = [x for x, _ in known]
+    return [_height_at(known, xs, place / (WIDTH - 1)) for place in range(WIDTH)]
+
+
+def _height_at(points: Sequence[tuple[float, float]], xs: Sequence[float], place: float) -> float:
+    after = bisect_right(xs, place)
+    if after >= len(points):
+        return points[-1][1]
+    (x, y), (next_x, next_y) = points[max(after - 1, 0)], points[after]
+    return y + (next_y - y) * (place - x) / (next_x - x) if next_x > x else y
 
 
 def _calibration(plot: Mapping[str, object]) -> str:

@@ -16,9 +16,9 @@ def with_metrics(*metrics: Metric, **config: object) -> RunPage:
     return replace(page, run=replace(page.run, metrics=metrics, config={**page.run.config, **config}))
 
 
-def test_a_change_is_good_when_it_goes_the_way_that_is_better() -> None:
+def test_a_change_has_a_colour_only_when_it_is_clear() -> None:
     accuracy, loss, writers = metric_rows(sample_page())
-    assert (accuracy.change, accuracy.tone, accuracy.better) == ("+0.0122", "good", "higher is better")
+    assert (accuracy.change, accuracy.tone, accuracy.better) == ("+0.0122", "", "higher is better")
     assert (loss.change, loss.tone) == ("+0.0031", "bad")
     assert (writers.baseline, writers.change, writers.tone, writers.chart) == ("", "", "", "")
 
@@ -76,3 +76,9 @@ def test_many_slices_are_folded_after_the_worst() -> None:
     (table,) = slice_tables(page)
     assert (len(table.rows), len(table.more)) == (MOST_SLICES, 100 - MOST_SLICES)
     assert table.rows[0].name == "0"
+
+
+def test_a_clear_change_is_good_when_it_goes_the_way_that_is_better() -> None:
+    now, before = Metric("accuracy", 0.9, low=0.88, high=0.92), Metric("accuracy", 0.8, low=0.78, high=0.82)
+    assert metric_rows(replace(with_metrics(now), baseline_metrics=(before,)))[0].tone == "good"
+    assert metric_rows(replace(with_metrics(before), baseline_metrics=(now,)))[0].tone == "bad"

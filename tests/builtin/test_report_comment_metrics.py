@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from markdown_reader import read
 from page_samples import sample_page
 
+from fiat.builtin.page_metrics import difference
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.report_comment_metrics import (
-    difference,
     gates_part,
     gates_summary,
     metrics_part,
@@ -89,7 +89,8 @@ def test_a_row_has_both_values_with_their_intervals_and_what_they_mean() -> None
     ]
     assert rows["recall ↑"][2:] == ["−0.0010", "no clear difference"]
     assert rows["mae ↓"] == ["2", "3", "−1", "better, without an interval"]
-    assert rows["writers"] == ["12", "", "", "new"]
+    assert rows["writers"][:3] == ["12", "", ""]
+    assert not rows["writers"][3].startswith("new")
     assert "↑ higher is better, ↓ lower is better." in found.text
     assert "Measured on 360 rows of the test split." in found.text
     assert "Baseline: run 20261119-081512-77ab01, released from branch main." in found.text
@@ -144,3 +145,11 @@ def test_a_slice_has_its_other_metrics_beside_the_first() -> None:
     assert found.rows[0] == ["a", "rows", "accuracy ↑", "interval", "recall ↑"]
     assert found.rows[1] == ["x", "3", "0.5000", "", "0.5000"]
     assert "clearly worse" not in found.text
+
+
+def test_only_a_metric_that_the_evaluation_is_told_to_measure_is_new() -> None:
+    found = page(Metric("loss", 0.3), Metric("f1", 0.8), Metric("lift", 2.0), before=(Metric("mae", 1.0),))
+    config = {"evaluate": {"metrics": ["f1", {"call": "judge:lift"}]}}
+    told = metrics_part(replace(found, run=replace(found.run, config=config)))
+    words = {row[0].split(" ")[0]: row[4] for row in read(told).rows[1:]}
+    assert (words["f1"], words["lift"][:3], words["loss"][:3]) == ("new", "new", "")

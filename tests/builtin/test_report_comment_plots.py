@@ -53,7 +53,7 @@ def test_every_plot_of_an_evaluation_has_its_text() -> None:
     found = read(plots_part(sample_page().plots))
     assert ["1", "30", "2"] in found.rows
     assert ["8", "5", "32"] in found.rows
-    assert found.rows[3:5] == [["class", "area", ""], ["8", "0.9300", "▁▁▁▁" + "█" * 28]]
+    assert found.rows[3:5] == [["class", "area", ""], ["8", "0.9300", "▁▃▅▇" + "█" * 28]]
     assert ["85%", "70%", "███████   ", "9"] in found.rows
     assert "Expected calibration error 0.0123." in found.text
     assert "Scores from 0 to 1: right ▁█, wrong █▁" in found.text
@@ -90,3 +90,18 @@ def test_many_classes_are_told_by_their_most_frequent_confusions() -> None:
 )
 def test_what_cannot_be_read_is_left_out(plots: dict[str, object]) -> None:
     assert plots_part(plots) == ""
+
+
+@pytest.mark.parametrize(
+    ("fpr", "tpr", "drawn"),
+    [
+        ([0, 1], [0, 1], "▁▁▁▁▂▂▂▂▃▃▃▃▄▄▄▄▅▅▅▅▆▆▆▆▇▇▇▇████"),
+        ([0, 0, 1], [0, 1, 1], "█" * 32),
+        ([0, 0, 1], [0, 0.5, 0.5], "▅" * 31 + "█"),
+    ],
+)
+def test_a_roc_curve_is_drawn_from_point_to_point_on_the_scale_of_rates(
+    fpr: list[float], tpr: list[float], drawn: str
+) -> None:
+    found = read(plots_part({"roc": {"curves": [{"label": "a", "auc": 0.5, "fpr": fpr, "tpr": tpr}]}}))
+    assert found.rows[1] == ["a", "0.5000", drawn]
