@@ -55,6 +55,7 @@ class Manner:
         sandboxed: whether code runs in a sandbox; that it does not stands in every check.
         gate_checks: one check a gate beside the one a spec.
         comments: write comments on pull requests.
+        commands: comments are read, so what is said may name commands.
     """
 
     context: str = "fiat"
@@ -62,6 +63,7 @@ class Manner:
     sandboxed: bool = True
     gate_checks: bool = False
     comments: bool = True
+    commands: bool = True
 
 
 def context_name(manner: Manner, subject: Change | QueuedRun, spec: str = "", gate: str = "") -> str:
@@ -123,7 +125,10 @@ def waiting_check(
         cancelled = state == "error" and on_purpose(run.reason)
         return _check(manner, run, state, said, summary=summary, cancelled=cancelled)
     if run.state == "held":
-        said = f"from a fork: needs the comment /fiat approve {run.commit}"
+        how = (
+            f"the comment /fiat approve {run.commit}" if manner.commands else "an approval on the run's page"
+        )
+        said = f"from a fork: needs {how}"
         return _check(manner, run, "pending", said, summary=summary)
     return _check(manner, run, "pending", "running" if run.state == "running" else "queued", summary=summary)
 

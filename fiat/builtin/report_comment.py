@@ -59,6 +59,7 @@ class Topic:
         sandboxed: whether code runs in a sandbox.
         refused: sentences that say which rule refuses something that the commit asks for.
         logs: step that failed to its last lines; only where whoever reads the comment may read them.
+        commands: whether comments are read: where they are not, the run's page is named.
     """
 
     repo: str
@@ -71,6 +72,7 @@ class Topic:
     sandboxed: bool = True
     refused: tuple[str, ...] = ()
     logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    commands: bool = True
 
 
 def marker(repo: str, spec: str) -> str:
@@ -99,7 +101,7 @@ def plan_body(
         Part(f"### ⏳ {code(topic.spec)} runs"),
         Part(_facts(topic)),
         Part(refused_part(topic.refused)),
-        Part(plan_part(plan, decisions, expected_s), "the plan", 1),
+        Part(plan_part(plan, decisions, expected_s, deploys=not topic.pull), "the plan", 1),
         Part(_again(topic)),
     ]
     return join(parts)
@@ -152,12 +154,7 @@ def held_body(topic: Topic) -> str:
     return join(
         [
             Part(f"### ✋ {code(topic.spec)} waits for approval"),
-            Part(
-                "This commit comes from a fork. Somebody who may write to this repository can look at it and then start it "
-                "with a comment of this one line:"
-            ),
-            # In a block it is no command of this comment's own, and GitHub gives it a button to copy it.
-            Part(f"```text\n/fiat approve {visible(topic.commit)}\n```"),
+            *_approval(topic),
             Part(
                 "It then runs without secrets, without a network and without deploying anything, by the spec of the base "
                 "branch. Another commit needs another approval."
@@ -165,6 +162,15 @@ def held_body(topic: Topic) -> str:
             Part(_facts(topic)),
         ]
     )
+
+
+def _approval(topic: Topic) -> tuple[Part, ...]:
+    who = "This commit comes from a fork. Somebody who may write to this repository can look at it and then "
+    if not topic.commands:
+        return (Part(f"{who}start it on {link('the page of the run', topic.url)}."),)
+    # In a block it is no command of this comment's own, and GitHub gives it a button to copy it.
+    command = f"```text\n/fiat approve {visible(topic.commit)}\n```"
+    return Part(f"{who}start it with a comment of this one line:"), Part(command)
 
 
 def broken_body(topic: Topic, errors: Sequence[SpecError]) -> str:
@@ -238,4 +244,8 @@ def _facts(topic: Topic, run: Run | None = None) -> str:
 
 def _again(topic: Topic) -> str:
     """How to start it again; the words stand within a line, where they are no command."""
-    return f"To run it again, comment {code(f'/fiat run {topic.spec}')}." if topic.pull else ""
+    if not topic.pull:
+        return ""
+    if not topic.commands:
+        return f"It can be run again on {link('the page of the run', topic.url)}." if topic.url else ""
+    return f"To run it again, comment {code(f'/fiat run {topic.spec}')}."

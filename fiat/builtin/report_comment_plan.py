@@ -1,10 +1,10 @@
 """The plan in a comment: what runs, what is reused and why, and what it will take by the clock of earlier runs. Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from fiat.builtin.report_markdown import code, prose, table
+from fiat.builtin.report_markdown import code, prose, steps_set_off, table
 from fiat.builtin.view_text import count, seconds
 from fiat.plan.model import Decision, Plan, Step
 
@@ -13,6 +13,7 @@ LAST_RUNS = 5
 MOST_UNKNOWN = 5
 _LONGEST_REASON = 200
 _ACTIONS = {"run": "▶ run", "wait": "▷ run if needed", "reuse": "= reuse", "skip": "– skip"}
+_LATER = "▷ after the merge"
 _WORKS = frozenset({"run", "wait"})
 
 
@@ -72,30 +73,61 @@ def gpu_text(gpu_s: float) -> str:
     return f"{gpu_s / 60:.0f} GPU min" if gpu_s < 3600 else f"{gpu_s / 3600:.1f} GPU h"
 
 
-def plan_part(plan: Plan, decisions: Sequence[Decision], expected_s: Mapping[str, Sequence[float]]) -> str:
-    """The plan as a table with its sum, and a sentence about it; arguments as of `forecast`."""
+def plan_part(
+    plan: Plan,
+    decisions: Sequence[Decision],
+    expected_s: Mapping[str, Sequence[float]],
+    *,
+    deploys: bool = True,
+) -> str:
+    """The plan as a table with its sum, and a sentence about it.
+
+    Args:
+        plan: as of `forecast`.
+        decisions: as of `forecast`.
+        expected_s: as of `forecast`.
+        deploys: False for a pull request, whose targets change after the merge.
+    """
     known = {item.step: item for item in decisions}
+    later = () if deploys else _later(plan, known)
+    known |= {name: Decision(name, "skip", ()) for name in later}
+    decisions = tuple(known.values())
     whole = forecast(plan, decisions, expected_s)
+    names = frozenset(step.name for step in plan.steps)
     with_gpus = any(step.limits.gpus for step in plan.steps)
     rows = [
-        _row(step, known.get(step.name), expected_s, with_gpus=with_gpus) for step in plan.steps[:MOST_STEPS]
+        _row(step, known.get(step.name), expected_s, names, with_gpus=with_gpus, is_later=step.name in later)
+        for step in plan.steps[:MOST_STEPS]
     ]
     if whole.work_s:
         gpus = [_gpu(whole.gpu_s)] if with_gpus else []
         rows.append(("**total**", "", f"**{seconds(whole.work_s)}**", *gpus, ""))
     heads = ("step", "", "time", *(["GPU time"] if with_gpus else []), "why")
     right = frozenset({2, 3}) if with_gpus else frozenset({2})
-    return f"{plan_sentence(plan, decisions, whole)}\n\n{table(heads, rows, right)}"
+    return f"{plan_sentence(plan, decisions, whole, len(later))}\n\n{table(heads, rows, right)}"
 
 
-def plan_sentence(plan: Plan, decisions: Sequence[Decision], whole: Forecast) -> str:
-    """Such as `2 of 7 steps to run, 5 reused. By earlier runs that takes about 3 m 20 s`."""
+def _later(plan: Plan, known: Mapping[str, Decision]) -> tuple[str, ...]:
+    """Steps that deploy and that nothing else leaves out."""
+    return tuple(
+        step.name
+        for step in plan.steps
+        if step.kind == "deploy" and (step.name not in known or known[step.name].action in _WORKS)
+    )
+
+
+def plan_sentence(plan: Plan, decisions: Sequence[Decision], whole: Forecast, n_later: int = 0) -> str:
+    """Such as `2 of 7 steps to run, 5 reused. By earlier runs that takes about 3 m 20 s`.
+
+    `n_later` of the skipped steps come after the merge.
+    """
     actions: list[str] = [item.action for item in decisions]
     n_reused, n_skipped = actions.count("reuse"), actions.count("skip")
     n_steps = len(plan.steps)
     told = f"{n_steps - n_reused - n_skipped} of {count(n_steps, 'step')} to run"
     told += f", {n_reused} reused" if n_reused else ""
-    told += f", {n_skipped} skipped" if n_skipped else ""
+    told += f", {n_skipped - n_later} skipped" if n_skipped > n_later else ""
+    told += f", {n_later} after the merge" if n_later else ""
     sentences = [told]
     if whole.work_s:
         gpus = f" and {gpu_text(whole.gpu_s)}" if whole.gpu_s else ""
@@ -114,19 +146,33 @@ def plan_sentence(plan: Plan, decisions: Sequence[Decision], whole: Forecast) ->
 
 
 def _row(
-    step: Step, decision: Decision | None, expected_s: Mapping[str, Sequence[float]], *, with_gpus: bool
+    step: Step,
+    decision: Decision | None,
+    expected_s: Mapping[str, Sequence[float]],
+    names: Collection[str],
+    *,
+    with_gpus: bool,
+    is_later: bool,
 ) -> tuple[str, ...]:
     action = decision.action if decision else "wait"
     usual = usual_s(expected_s.get(step.name, ())) if action in _WORKS else None
     gpus = [_gpu(_gpu_s(step, usual))] if with_gpus else []
-    return (code(step.name), _ACTIONS[action], _about(usual), *gpus, _why(decision))
+    return (
+        code(step.name),
+        _LATER if is_later else _ACTIONS[action],
+        _about(usual),
+        *gpus,
+        _why(decision, names),
+    )
 
 
-def _why(decision: Decision | None) -> str:
+def _why(decision: Decision | None, names: Collection[str]) -> str:
     if decision is None or not decision.reasons:
         return ""
     more = len(decision.reasons) - 1
-    return prose(decision.reasons[0], _LONGEST_REASON) + (f" (and {more} more)" if more else "")
+    return prose(steps_set_off(decision.reasons[0], names), _LONGEST_REASON) + (
+        f" (and {more} more)" if more else ""
+    )
 
 
 def _about(value_s: float | None) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from fiat.builtin.page_json import mapping, text, whole
 from fiat.builtin.report_comment_metrics import numbers_of
-from fiat.builtin.report_markdown import block, code, prose, table
+from fiat.builtin.report_markdown import block, code, prose, steps_set_off, table
 from fiat.builtin.svg_graph import SIGNS
 from fiat.builtin.view_text import count, seconds
 from fiat.run.model import Run, StepResult
@@ -24,6 +24,7 @@ _WORKED = frozenset({"ran", "failed", "cancelled"})
 def steps_part(steps: Sequence[StepResult]) -> str:
     """Every step with its state, its time and why; what failed first when there are too many."""
     shown = list(steps)
+    names = frozenset(step.name for step in steps)
     if len(shown) > MOST_STEPS:
         shown = sorted(steps, key=lambda step: step.state != "failed")[:MOST_STEPS]
     rows = [
@@ -31,7 +32,7 @@ def steps_part(steps: Sequence[StepResult]) -> str:
             f"{SIGNS[step.state]} {code(step.name)}",
             step.state,
             seconds(step.seconds) if step.state in _WORKED else "",
-            prose(step.reason, _LONGEST_REASON),
+            prose(steps_set_off(step.reason, names), _LONGEST_REASON),
         )
         for step in shown
     ]

@@ -10,7 +10,7 @@ docs.gitlab.com.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from fiat.builtin.view_text import output_line, visible
@@ -34,8 +34,9 @@ _ESCAPED = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "[": "\\[", "]": "\\]"}
 _STARTS_BLOCK = re.compile(r"[-+=]+|\d+[.)]")
 _STOPS = ",.;:!?"
 _BREAKS_CODE = re.compile("([|`]+)")
-# What our own sentences set off as a name: `targets`.
-_SET_OFF = re.compile(r"`([^`|]+)`")
+# What our own sentences set off as a name or a value, of one word or more: `targets`, (`1 of 3`).
+_SET_OFF = re.compile(r"(?<!\S)(\(?)`([^`|\s](?:[^`|]*[^`|\s])?)`([,.;:!?)]*)(?!\S)")
+_ABOUT_STEPS = ("waits for ", "needs ", "comes after ")
 _URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(?:/[A-Za-z0-9._~:/?#@!$&'+,=%-]*)?")
 
 
@@ -89,27 +90,42 @@ def prose(text: str, longest: int = LONGEST_SENTENCE) -> str:
         text: hostile; blanks of all kinds become single ones.
         longest: characters of it that are shown.
     """
+    whole = cut(" ".join(visible(text).split()), longest)
+    told: list[str] = []
+    end = 0
+    for found in _SET_OFF.finditer(whole):
+        told += _words(whole[end : found.start()], longest, is_first=not told)
+        told.append(f"{found[1]}{code(found[2], longest)}{found[3]}")
+        end = found.end()
+    return " ".join([*told, *_words(whole[end:], longest, is_first=not told)])
+
+
+def _words(text: str, longest: int, *, is_first: bool) -> list[str]:
     told: list[str] = []
     strange: list[str] = []
-    for word in cut(" ".join(visible(text).split()), longest).split():
+    for word in text.split():
         if _is_plain(word):
             if strange:
                 told.append(code(" ".join(strange), longest))
                 strange = []
-            told.append(_plain(word, is_first=not told))
+            told.append(_plain(word, is_first=is_first and not told))
             continue
         middle = word.rstrip(_STOPS) or word
-        set_off = _SET_OFF.fullmatch(middle)
-        if set_off and strange:
-            told.append(code(" ".join(strange), longest))
-            strange = []
-        strange.append(set_off[1] if set_off else middle)
-        if set_off or middle != word:
+        strange.append(middle)
+        if middle != word:
             told.append(code(" ".join(strange), longest) + word[len(middle) :])
             strange = []
     if strange:
         told.append(code(" ".join(strange), longest))
-    return " ".join(told)
+    return told
+
+
+def steps_set_off(reason: str, names: Collection[str]) -> str:
+    """Why a step waits or can't start, with the steps that it names set off for `prose`, all of them alike."""
+    if not reason.startswith(_ABOUT_STEPS):
+        return reason
+    words = ((word, word.rstrip(_STOPS)) for word in reason.split(" "))
+    return " ".join(f"`{name}`{word[len(name) :]}" if name in names else word for word, name in words)
 
 
 def _plain(word: str, *, is_first: bool) -> str:

@@ -103,6 +103,7 @@ class ForgeTeller:
             run=run.id,
             url=run_url(manner, run.id),
             sandboxed=manner.sandboxed,
+            commands=manner.commands,
         )
 
     def _comment(self, manner: Manner, topic: Topic, body: str) -> tuple[Report, ...]:

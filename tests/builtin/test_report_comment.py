@@ -426,3 +426,10 @@ def test_the_largest_plan_and_spec_stay_below_the_limit() -> None:
     assert max(len(plan), len(faults)) <= MOST_CHARS
     assert "1,940 more steps not shown" in read(plan).text or "Left out" in read(plan).text
     assert "969 more not shown" in read(faults).text or "Left out" in read(faults).text
+
+
+def test_where_comments_are_not_read_the_page_is_named() -> None:
+    topic = replace(TOPIC, commands=False)
+    for body in (held_body(topic), ended_body(topic, "the disk is full")):
+        assert "/fiat " not in body
+        assert f"[the page of the run]({URL})" in body

@@ -97,3 +97,22 @@ def test_a_plan_that_reuses_everything_takes_no_time() -> None:
 )
 def test_gpu_time_is_in_minutes_or_hours(gpu_s: float, said: str) -> None:
     assert gpu_text(gpu_s) == said
+
+
+def test_a_pull_request_deploys_after_the_merge() -> None:
+    steps = (Step("train", "call"), Step("deploy.live", "deploy"), Step("deploy.old", "deploy"))
+    decisions = (
+        Decision("train", "run", ()),
+        Decision("deploy.live", "wait", ("waits for train",)),
+        Decision("deploy.old", "skip", ("not for this branch",)),
+    )
+    found = read(plan_part(Plan("a", ".", "", steps), decisions, {}, deploys=False))
+    assert found.text.startswith("1 of 3 steps to run, 1 skipped, 1 after the merge.")
+    assert [row[1] for row in found.rows[1:]] == ["▶ run", "▷ after the merge", "– skip"]
+    assert "after the merge" not in plan_part(Plan("a", ".", "", steps), decisions, {})
+
+
+def test_steps_that_are_waited_for_are_all_names() -> None:
+    steps = (Step("evaluate", "call"), Step("evaluate.baseline", "call"), Step("gates", "gates"))
+    waits = Decision("gates", "wait", ("waits for evaluate, evaluate.baseline",))
+    assert "waits for `evaluate`, `evaluate.baseline` |" in plan_part(Plan("a", ".", "", steps), (waits,), {})

@@ -267,3 +267,15 @@ def test_the_reader_of_these_tests_finds_what_forges_find(text: str) -> None:
 
 def test_escape_codes_of_a_log_line_are_gone_or_visible() -> None:
     assert block(["\x1b[31mred\x1b[0m \u202e"]) == f"```text\n│ {output_line('red ')}<U+202E>\n```"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("expected `a`, found `b c d`", "expected `a`, found `b c d`"),
+        ("such as `baseline: {from: main}`", "such as `baseline: {from: main}`"),
+        ("one of (`a`, `b or c`).", "one of (`a`, `b or c`)."),
+    ],
+)
+def test_what_a_sentence_sets_off_is_code_of_one_piece(said: str, told: str) -> None:
+    assert prose(said) == told
