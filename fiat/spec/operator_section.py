@@ -15,6 +15,7 @@ from fiat.spec.section import (
     Text,
     Variable,
     Whole,
+    duration_s,
     fault,
 )
 
@@ -22,6 +23,7 @@ REPOSITORY_PATTERN = r"^[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){1,20}$"
 CONTEXT_PATTERN = r"^[A-Za-z0-9_.-]{1,40}$"
 ID_PATTERN = r"^[0-9]{1,20}$"
 Scope = Literal["read", "trigger", "cancel", "approve", "admin"]
+SHORTEST_RECONCILE_S, SHORTEST_LEASE_S = 0.1, 3.0
 FORGES = ("github", "gitlab", "gitea", "forgejo")
 
 
@@ -90,6 +92,12 @@ class RunLimits(Section):
     attempts: Whole = Field(
         default=5, description="How often a run that takes its worker with it is tried before it is parked."
     )
+
+    @model_validator(mode="after")
+    def _some_time(self) -> "RunLimits":
+        if duration_s(self.time) <= 0:
+            raise fault("expected a duration above 0: with none no run ends well", key="time")
+        return self
 
 
 class Keep(Section):
@@ -243,8 +251,16 @@ class Operator(Section):
             if repository.name.lower() in seen:
                 raise fault(f"{repository.name} is listed twice", key="repositories")
             seen[repository.name.lower()] = index
-        if self.reconcile_every in ("0s", "0ms"):
-            raise fault("expected a duration above 0", key="reconcile_every")
+        if duration_s(self.reconcile_every) < SHORTEST_RECONCILE_S:
+            raise fault(
+                f"expected a duration of {SHORTEST_RECONCILE_S:g} s or more: git is asked that often",
+                key="reconcile_every",
+            )
+        if duration_s(self.lease) < SHORTEST_LEASE_S:
+            raise fault(
+                f"expected a duration of {SHORTEST_LEASE_S:g} s or more: a worker that is busy for a moment is no dead one",
+                key="lease",
+            )
         return self
 
 

@@ -1,10 +1,12 @@
 """Read a runner's settings file: secrets from where it says they are, every fault at once."""
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fiat.engine.policy import RepoPolicy, RunPolicy, folder_of
+from fiat.engine.policy import RepoPolicy, RunPolicy, folder_of, matches
 from fiat.errors import SpecError, SpecErrors
 from fiat.ports.forge import Credential, ForgeRepo
 from fiat.spec.operator_load import LoadedOperator, load_operator
@@ -13,6 +15,7 @@ from fiat.spec.section import duration_s, size_bytes
 from fiat.wiring.runner_settings import RunnerSettings, Token, WatchedRepo
 
 SHORTEST_SECRET = 16
+_WILDCARD = re.compile(r"[*?\[]")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _API: Mapping[str, str] = {"github": "/api/v3", "gitlab": "/api/v4", "gitea": "/api/v1", "forgejo": "/api/v1"}
 
@@ -56,6 +59,7 @@ class _Reading:
             self._repository(repository, f"repositories[{index}]", store, secrets)
             for index, repository in enumerate(given.repositories)
         )
+        self._check_tokens(given)
         tokens = tuple(
             Token(
                 token.name,
@@ -102,6 +106,18 @@ class _Reading:
             raise SpecErrors(self._errors)
         return settings
 
+    def _check_tokens(self, given: Operator) -> None:
+        watched = [repository.name for repository in given.repositories]
+        for index, token in enumerate(given.tokens):
+            for name in token.repositories:
+                if name not in watched:
+                    near = get_close_matches(name, watched, 1)
+                    hint = f"did you mean {near[0]}?" if near else "name one of `repositories`"
+                    key = f"tokens[{index}].repositories"
+                    self._fault(
+                        f"{name} is not watched: the token {token.name} would open nothing", key, hint
+                    )
+
     def _secrets(self, given: Operator) -> dict[str, str]:
         found: dict[str, str] = {}
         if given.secrets_folder is not None:
@@ -138,6 +154,8 @@ class _Reading:
         if given.webhooks and not hooks and not self._insecure:
             hint = "write `webhook_secrets`, or `webhooks: false` to look at git only"
             self._fault(f"{given.name} has no webhook secret", key, hint)
+        if "protected" in given.model_fields_set:
+            self._check_protected(given, key)
         for name in given.secrets:
             if name not in secrets:
                 self._fault(f"there is no secret {name}", f"{key}.secrets", "define it under `secrets`")
@@ -160,6 +178,20 @@ class _Reading:
         return WatchedRepo(
             self._policy(given, key, store), given.url, given.protocols, forge, given.webhooks, hooks
         )
+
+    def _check_protected(self, given: Repository, key: str) -> None:
+        """What can't be said of two patterns is left to doctor, which looks at the branches that are there."""
+        for index, pattern in enumerate(given.protected):
+            both = _WILDCARD.search(pattern) and any(_WILDCARD.search(branch) for branch in given.branches)
+            fits = matches(pattern, given.branches) or any(
+                matches(branch, [pattern]) for branch in given.branches
+            )
+            if not (both or fits or pattern.startswith("!")):
+                self._fault(
+                    f"no watched branch can be {pattern}: nothing of it would ever be deployed",
+                    f"{key}.protected[{index}]",
+                    "name it under `branches` too, or take it out",
+                )
 
     def _policy(self, given: Repository, key: str, store: Path) -> RepoPolicy:
         deployed = store / "deployed" / folder_of(given.name)

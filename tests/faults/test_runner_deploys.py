@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyRunner]:
     """A runner that has trained two models already, so that a push is little more than a deploy."""
-    with tiny_runner(tmp_path_factory.mktemp("deploys"), lease="2s", reconcile_every="1s") as tiny:
+    with tiny_runner(tmp_path_factory.mktemp("deploys"), lease="3s", reconcile_every="1s") as tiny:
         tiny.watch_results()
         tiny.add_models(1, 2)
         tiny.stage.start()

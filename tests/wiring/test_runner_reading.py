@@ -144,3 +144,57 @@ def test_a_token_that_is_written_where_its_place_belongs_is_not_shown(settings_f
     error = refused(settings_file).errors[0]
     assert "ghp_" not in str(error)
     assert "{env: NAME}" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("lease: 2s", "lease"),
+        ("lease: 0h", "lease"),
+        ("reconcile_every: 0m", "reconcile_every"),
+        ("reconcile_every: 0.0d", "reconcile_every"),
+        ("limits: {time: 0s}", "limits.time"),
+    ],
+)
+def test_times_that_nothing_can_work_with_are_refused(settings_file: Path, line: str, key: str) -> None:
+    settings_file.write_text(f"{TEXT}{line}\n")
+    (error,) = refused(settings_file).errors
+    assert error.where is not None
+    assert error.where.key == key
+    assert error.where.line == TEXT.count("\n") + 1
+
+
+def test_short_times_that_work_are_taken(settings_file: Path) -> None:
+    settings_file.write_text(TEXT + "lease: 3s\nreconcile_every: 500ms\nlimits: {time: 1s}\n")
+    assert read_runner_settings(settings_file, ENVIRONMENT).reconcile_s == 0.5
+
+
+def test_a_token_for_a_repository_that_is_not_watched_is_refused(settings_file: Path) -> None:
+    text = TEXT.replace("scopes: [read, trigger]", "scopes: [read], repositories: [acme/models, acme/model]")
+    settings_file.write_text(text)
+    (error,) = refused(settings_file).errors
+    assert "acme/model is not watched" in error.message
+    assert error.hint == "did you mean acme/models?"
+
+
+@pytest.mark.parametrize(
+    ("branches", "protected", "fits"),
+    [
+        ("[main]", "[release]", False),
+        ("[main]", "['rel*']", False),
+        ("['feature/*']", "[main]", False),
+        ("[main, 'release/*']", "['release/*', main]", True),
+        ("['*']", "[main]", True),
+        ("['r*']", "['*lease']", True),
+        ("['*', '!main']", "[main]", False),
+        ("[main]", "['*', '!wip']", True),
+    ],
+)
+def test_a_protected_branch_that_is_not_watched_is_refused(
+    settings_file: Path, branches: str, protected: str, fits: bool
+) -> None:
+    settings_file.write_text(f"{TEXT}    branches: {branches}\n    protected: {protected}\n")
+    if fits:
+        assert read_runner_settings(settings_file, ENVIRONMENT).repositories
+    else:
+        assert "no watched branch can be" in refused(settings_file).errors[0].message
