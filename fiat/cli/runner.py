@@ -1,6 +1,8 @@
 """`fiat runner`: the self-hosted service."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,9 @@ import typer
 from fiat.errors import EXIT_DONE
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.runner_reading import read_runner_settings
+from fiat.wiring.runner_settings import RunnerSettings
+
+_LOOPBACK = ("127.", "::1", "localhost")
 
 
 def command(
@@ -27,7 +32,22 @@ def command(
     """
     settings = read_runner_settings(config, os.environ, insecure=insecure_dev)
     if check:
-        typer.echo(f"{config}: {len(settings.repositories)} repositories, {settings.workers} workers")
+        repositories, workers = len(settings.repositories), settings.workers
+        said = f"{repositories} {'repository' if repositories == 1 else 'repositories'}"
+        typer.echo(f"{config}: {said}, {workers} {'worker' if workers == 1 else 'workers'}")
         return EXIT_DONE
+    for line in _warnings(settings):
+        sys.stderr.write(f"warning: {line}\n")
     load_plugin("door", "web")(settings, os.environ)
     return EXIT_DONE
+
+
+def _warnings(settings: RunnerSettings) -> Iterator[str]:
+    """What opens the runner wider than usual."""
+    if settings.insecure:
+        yield "--insecure-dev: every program on this machine can send webhooks to repositories without a secret"
+    if not settings.host.lower().startswith(_LOOPBACK):
+        yield (
+            f"listen.host is {settings.host}: other machines reach the runner over plain HTTP, past any proxy; "
+            "let a firewall allow the proxy alone"
+        )

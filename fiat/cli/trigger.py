@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +11,9 @@ import typer
 
 from fiat.cli.options import Json
 from fiat.cli.output import print_json
-from fiat.errors import EXIT_DONE, EXIT_INTERRUPTED, SpecError
-from fiat.wiring.ci_job import read_job
+from fiat.errors import EXIT_DONE, EXIT_INTERRUPTED, FiatError, SpecError
+from fiat.wiring.ci_job import Job, read_job
+from fiat.wiring.ci_words import remark
 from fiat.wiring.client import Client, Outcome
 from fiat.wiring.client_desk import make_wish, open_client, tell_job
 from fiat.wiring.client_link import PATIENCE_S
@@ -52,20 +55,21 @@ def command(
     Ctrl-C ends the following, not the runs; --attach follows again. A connection that breaks, or a runner that is
     started anew, is waited for. Exit code as for `fiat run`.
     """
-    if not runner:
-        raise SpecError(
-            "which runner is meant?", hint="--runner https://fiat.example.org, or FIAT_RUNNER_URL"
-        )
     job = read_job(os.environ, Path.cwd())
-    client = open_client(runner, token_env, os.environ, job, json=json, patience_s=patience)
-    name = attach
-    try:
-        if name is None:
-            name = client.submit(make_wish(words or [], repo, commit, job, Path.cwd()))
-            client.say(f"change {name} is submitted to {client.link.url}")
-        outcome = client.follow(name) if follow else None
-    except KeyboardInterrupt:
-        return _detached(client, name)
+    with _told_job(job):
+        if not runner:
+            raise SpecError(
+                "which runner is meant?", hint="--runner https://fiat.example.org, or FIAT_RUNNER_URL"
+            )
+        client = open_client(runner, token_env, os.environ, job, json=json, patience_s=patience)
+        name = attach
+        try:
+            if name is None:
+                name = client.submit(make_wish(words or [], repo, commit, job, Path.cwd()))
+                client.say(f"change {name} is submitted to {client.link.url}")
+            outcome = client.follow(name) if follow else None
+        except KeyboardInterrupt:
+            return _detached(client, name)
     if outcome is None:
         if json:
             print_json({"change": name})
@@ -74,6 +78,18 @@ def command(
     if json:
         print_json(_document(outcome))
     return outcome.exit_code
+
+
+@contextmanager
+def _told_job(job: Job) -> Iterator[None]:
+    """In a CI job an error is an annotation too, since nobody looks for it in the log."""
+    try:
+        yield
+    except FiatError as error:
+        if job.inside:
+            text = f"{error.message}\n{error.hint}" if error.hint else error.message
+            sys.stdout.write(remark("error", text, title="fiat trigger") + "\n")
+        raise
 
 
 def _detached(client: Client, name: str | None) -> int:

@@ -89,4 +89,5 @@ def check_repo(place: Place, access: Access, repo: str) -> None:
         Problem: it is one of them.
     """
     if repo not in place.door.repositories or not access.sees(repo):
-        raise Problem(404, "there is no such repository")
+        hint = "name it as the runner's settings do: `owner/name`; a token may be for some repositories only"
+        raise Problem(404, "there is no such repository", hint)

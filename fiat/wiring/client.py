@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fiat.errors import EXIT_DONE, EXIT_REFUSED, SpecError
+from fiat.errors import EXIT_DONE, EXIT_REFUSED, EXIT_SPEC, SpecError
 from fiat.ports.report import Reporter
 from fiat.run.model import Run, Verdict
 from fiat.wiring.client_follow import Following
@@ -43,6 +43,7 @@ class Outcome:
         reason: one sentence when there are no runs.
         url: page of the one run, or of the change.
         urls: page of each run.
+        faulty: what was asked for has to be edited: a spec, an override, a name; nothing of it began.
     """
 
     change: str
@@ -51,11 +52,14 @@ class Outcome:
     reason: str
     url: str
     urls: tuple[str, ...] = ()
+    faulty: bool = False
 
     @property
     def exit_code(self) -> int:
         """What the command exits with."""
-        return EXIT_DONE if self.verdict in ("pass", "warn") else EXIT_REFUSED
+        if self.verdict in ("pass", "warn"):
+            return EXIT_DONE
+        return EXIT_SPEC if self.faulty else EXIT_REFUSED
 
 
 @dataclass
@@ -105,7 +109,7 @@ class Client:
             return self.follow_change(name)
         run = self._followed(document)
         url = _text(document, "url")
-        return Outcome("", (run,), run.verdict, run.reason, url, (url,))
+        return Outcome("", (run,), run.verdict, run.reason, url, (url,), _is_faulty(document))
 
     def follow_change(self, change: str) -> Outcome:
         """Wait until a change is split into runs, and follow each."""
@@ -118,7 +122,10 @@ class Client:
         if not runs:
             self.say(f"nothing ran: {reason or 'the commit touches no spec'}")
         url = _text(given[0] if len(given) == 1 else document, "url")
-        return Outcome(change, runs, worst, reason, url, tuple(_text(item, "url") for item in given))
+        urls = tuple(_text(item, "url") for item in given)
+        # A change without runs fails when its specs can't be found or told apart.
+        faulty = any(map(_is_faulty, given)) if given else worst == "fail"
+        return Outcome(change, runs, worst, reason, url, urls, faulty)
 
     def _split(self, change: str) -> Mapping[str, object]:
         said = False
@@ -140,6 +147,11 @@ class Client:
 def _documents(change: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
     runs = change.get("runs")
     return [item for item in runs if isinstance(item, dict)] if isinstance(runs, list) else []
+
+
+def _is_faulty(run: Mapping[str, object]) -> bool:
+    """Whether a run was refused before any worker began it: its spec, as the overrides make it, is wrong."""
+    return run.get("verdict") == "fail" and run.get("attempt") == 0
 
 
 def _text(document: Mapping[str, object], key: str) -> str:

@@ -20,6 +20,7 @@ PIECE_BYTES = 64 << 10
 # A runner says something every 15 seconds, if only that it is there.
 SILENCE_S = 60.0
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_UNPUSHED = "is on no watched branch"
 Result = TypeVar("Result")
 
 
@@ -206,6 +207,8 @@ def _refusal(status: int, message: str, hint: str, answer: HttpAnswer) -> FiatEr
         hint = hint or "tokens are in the runner's settings; this needs the scopes read and trigger"
         return EnvironmentFault(f"the runner refuses: {message}", hint=hint)
     if status in (404, 409, 422):
+        if _UNPUSHED in message:
+            hint = hint or "push it to a branch that the runner watches"
         return SpecError(f"the runner says: {message}", hint=hint)
     return EnvironmentFault(f"the runner answers: {message}", hint=hint or "check the address of the runner")
 

@@ -1,5 +1,6 @@
 """Where a runner listens, and the key of its pages' sessions."""
 
+import errno
 import os
 import secrets
 import socket
@@ -46,8 +47,12 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise EnvironmentFault(
-            f"can't listen on {host}:{port}: {error.strerror}", hint="set listen.port to a free one"
-        ) from None
+        if error.errno == errno.EADDRINUSE:
+            hint = "does a runner run already? Else set listen.port to a free one"
+        elif error.errno in (errno.EACCES, errno.EPERM):
+            hint = "set listen.port to one above 1023, and let a proxy have the small one"
+        else:
+            hint = "set listen.host to an address of this machine, such as 127.0.0.1"
+        raise EnvironmentFault(f"can't listen on {host}:{port}: {error.strerror}", hint=hint) from None
     listener.listen(1024)
     return listener

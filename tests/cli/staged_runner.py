@@ -20,6 +20,7 @@ class StagedRun:
         log: bytes of the step `train`.
         step: state of that step; empty before a worker has begun.
         verdict: once it is over.
+        attempt: how many workers began it.
         gates: as the API tells them.
     """
 
@@ -30,6 +31,7 @@ class StagedRun:
     verdict: str = ""
     reason: str = ""
     cancel: str = ""
+    attempt: int = 1
     gates: list[dict[str, object]] = field(default_factory=list)
 
     def document(self, url: str) -> dict[str, object]:
@@ -47,6 +49,7 @@ class StagedRun:
             "state": "done" if self.verdict else "running" if self.step else "waiting",
             "phase": "train",
             "cancel": self.cancel,
+            "attempt": self.attempt,
             "verdict": self.verdict or None,
             "reason": self.reason,
             "started_at": "2026-01-02T03:04:05+00:00",

@@ -89,6 +89,16 @@ def test_the_exit_code_is_the_verdict(stage: RunnerStage, tmp_path: Path, verdic
     assert document["runs"][0]["metrics"] == {"accuracy": 0.97}
 
 
+def test_what_must_be_edited_has_the_exit_code_of_that(stage: RunnerStage, tmp_path: Path) -> None:
+    stage.runs["r1"] = StagedRun("r1", verdict="fail", reason="spec.yaml:3:1: no such key", attempt=0)
+    trigger(stage, tmp_path, *ASK, "trian.with.lr=1", code=2)
+    stage.runs.clear()
+    stage.change = {"state": "done", "verdict": "fail", "reason": "there is no spec digit at 0123456789"}
+    assert "there is no spec digit" in trigger(stage, tmp_path, "digit", *ASK, code=2).stderr
+    stage.change["verdict"] = "error"
+    trigger(stage, tmp_path, *ASK, code=1)
+
+
 def test_of_several_specs_the_worst_counts_and_each_is_followed(stage: RunnerStage, tmp_path: Path) -> None:
     stage.runs = {"r1": over("fail"), "r2": StagedRun("r2", "wine", b"x\n", "ran", "pass")}
     document = json.loads(trigger(stage, tmp_path, *ASK, "--json", code=1).stdout)
@@ -244,6 +254,15 @@ def test_in_a_ci_job_it_speaks_as_a_job_does(stage: RunnerStage, tmp_path: Path)
     assert "`digits` passed" in summary
     assert f"{stage.url}/runs/r1" in summary
     assert "accuracy" in summary
+
+
+def test_in_a_ci_job_what_can_not_work_is_an_annotation(stage: RunnerStage, tmp_path: Path) -> None:
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/models", "GITHUB_SHA": "e" * 40}
+    done = trigger(stage, tmp_path, code=3, **env, FIAT_RUNNER_TOKEN="")
+    ((_, told),) = read_log(done.stdout).named("error")
+    assert "FIAT_RUNNER_TOKEN is not set" in told
+    assert "scopes read and trigger" in told
+    assert "::error" not in trigger(stage, tmp_path, *ASK, code=3, FIAT_RUNNER_TOKEN="").stdout
 
 
 def test_a_spec_is_named_by_its_path_in_the_checkout(stage: RunnerStage, tmp_path: Path) -> None:
