@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fiat.builtin.command_words import USAGE
 from fiat.builtin.page_model import RunPage
+from fiat.builtin.report_check_words import on_purpose
 from fiat.builtin.report_comment_metrics import (
     gates_part,
     gates_summary,
@@ -119,7 +120,7 @@ def result_body(topic: Topic, told: Told) -> str:
         else ""
     )
     parts = [
-        Part(f"### {_VERDICTS[run.verdict].format(code(topic.spec))}"),
+        Part(f"### {_headline(run).format(code(topic.spec))}"),
         Part(prose(run.reason)),
         Part(_facts(topic, run)),
         Part(refused_part([reason for reason in topic.refused if reason not in run.reason])),
@@ -133,6 +134,11 @@ def result_body(topic: Topic, told: Told) -> str:
         Part(_again(topic)),
     ]
     return join(parts, MOST_CHARS)
+
+
+def _headline(run: Run) -> str:
+    cancelled = run.verdict == "error" and on_purpose(run.reason)
+    return "⛔ {} was cancelled" if cancelled else _VERDICTS[run.verdict]
 
 
 def _folded(page: RunPage, told: Told) -> list[Part]:

@@ -68,6 +68,8 @@ def test_a_forks_run_says_which_comment_starts_it() -> None:
     check = waiting_check(MANNER, pulled(state="held", fork=True, head_repo_id="99"))
     assert check.state == "pending"
     assert check.description == f"from a fork: needs the comment /fiat approve {COMMIT}"
+    silent = waiting_check(replace(MANNER, commands=False), pulled(state="held", fork=True))
+    assert silent.description == "from a fork: needs an approval on the run's page"
     assert check.head_repo_id == "99"
     assert check.ref == ""
 

@@ -433,3 +433,8 @@ def test_where_comments_are_not_read_the_page_is_named() -> None:
     for body in (held_body(topic), ended_body(topic, "the disk is full")):
         assert "/fiat " not in body
         assert f"[the page of the run]({URL})" in body
+
+
+def test_what_somebody_cancelled_did_not_fail() -> None:
+    run = replace(sample_run(), verdict="error", reason="cancelled by ada")
+    assert result_body(TOPIC, Told(run)).startswith("### ⛔ `digits` was cancelled")
