@@ -209,7 +209,7 @@ def test_git_that_does_not_answer_and_branches_that_are_not_there(stage: RunnerS
     (check,) = doctor(stage, 3)["acme/models git"]
     assert "no branch fits" in check.found
     assert "main" in check.mend
-    stage.settings["repositories"][0] |= {"branches": ["main"], "protected": ["release"]}
+    stage.settings["repositories"][0] |= {"branches": ["*"], "protected": ["release"]}
     assert "nothing is ever deployed" in doctor(stage)["acme/models git"][-1].found
     stage.git.fail = 403
     (check,) = doctor(stage, 3)["acme/models git"]
