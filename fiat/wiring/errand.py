@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fiat.engine.checkouts import Checkouts
+from fiat.engine.footprint import affected
 from fiat.engine.policy import short_ref
 from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
@@ -23,6 +24,7 @@ from fiat.wiring.errand_spec import ErrandSpec, errand_spec
 from fiat.wiring.runner_settings import RunnerSettings
 from fiat.wiring.told import told_of
 
+_WITHOUT_COMMIT = frozenset({"schedule", "data", "manual"})
 LEAVING = "the runner is stopping"
 _PAUSE_S, _LONGEST_PAUSE_S, _LOOK_S = 1.0, 60.0, 0.2
 
@@ -246,15 +248,27 @@ class Errand:
         """Only what the protected branch says now is deployed; and from here on nothing supersedes the run.
 
         Raises:
-            Stalled: the branch has moved on, or the run was cancelled before.
+            Stalled: the branch has moved on, the run was cancelled before, or the repository is another one now.
         """
         queued = self._queued
+        watched.assure_identity()
         if queued.purpose != "rollback":
             watched.mirror.fetch([queued.ref])
             head = watched.mirror.commit_of(queued.ref)
-            if head != queued.commit:
+            if head != queued.commit and not self._still_meant(watched, head):
                 raise Stalled(f"{short_ref(queued.ref)} has moved on to {head[:10] or 'nothing'}")
         self._tools.store.queue.begin_deploy(queued.id, queued.fence)
+
+    def _still_meant(self, watched: Watched, head: str) -> bool:
+        """Whether a run that no commit started is what the branch would make now: nothing that its spec reads has changed."""
+        queued = self._queued
+        if queued.purpose not in _WITHOUT_COMMIT or not head:
+            return False
+        if not watched.mirror.is_ancestor(queued.commit, head):
+            return False
+        cache = self._tools.settings.store / "footprints"
+        (judged,) = affected(watched.mirror, head, queued.commit, [queued.spec_path], cache=cache)
+        return not judged.touched
 
 
 def end_process() -> None:

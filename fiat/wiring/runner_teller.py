@@ -18,6 +18,7 @@ def make_teller(settings: RunnerSettings) -> ForgeTeller:
             url=settings.url,
             sandboxed=settings.sandbox.kind != "none",
             gate_checks=repository.policy.gate_checks,
+            commands=repository.webhooks,
         )
         for repository in settings.repositories
     }
