@@ -7,10 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from fiat.builtin import forge_github_look
 from fiat.cli.main import COMMANDS
+from fiat.run.view import Numbers
 from fiat.spec.operator_section import operator_schema
+from fiat.web.meter import Meter
+from fiat.web.requests import ApproveRequest, RollbackRequest, TriggerRequest
 
 ROOT = Path(__file__).parents[2]
 HOSTING = (ROOT / "runners" / "README.md").read_text("utf-8")
@@ -107,6 +111,30 @@ def test_comments_and_scopes_are_those_that_are_read() -> None:
     assert {"read", "trigger", "admin"} <= scopes
     for scope in scopes:
         assert re.search(rf"\| `{scope}` \|", RUNNER), scope
+
+
+def test_the_calls_that_are_shown_are_taken_and_each_that_acts_is_shown() -> None:
+    shown = dict(re.findall(r"^post (/\S+) '(.*)'$", RUNNER, re.MULTILINE))
+    forms: dict[str, type[BaseModel]] = {
+        "/trigger": TriggerRequest,
+        "/approve": ApproveRequest,
+        "/rollback": RollbackRequest,
+    }
+    for path, form in forms.items():
+        given = json.loads(shown[path])
+        assert set(given) == set(form.model_fields)
+        assert form.model_validate(given)
+    text = (ROOT / "fiat" / "web" / "api_work.py").read_text("utf-8")
+    acting = {re.sub(r"\{run_id\}", "ID", path) for path in re.findall(r'\("(/[\w/{}]+)", \w+, 20\d\)', text)}
+    assert acting == {re.sub(r"/runs/[^/]+", "/runs/ID", path) for path in shown}
+
+
+def test_every_number_of_the_metrics_is_named() -> None:
+    page = Meter().page(Numbers(), []).decode()
+    names = set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
+    assert {"fiat_queue_runs", "fiat_build_info", "fiat_webhooks_total"} <= names
+    for name in names:
+        assert name.endswith("_created") or f"`{name}`" in RUNNER, name
 
 
 def test_calls_of_the_api_are_there() -> None:
