@@ -260,7 +260,7 @@ class Errand:
         self._tools.store.queue.begin_deploy(queued.id, queued.fence)
 
     def _still_meant(self, watched: Watched, head: str) -> bool:
-        """Whether a run that no commit started is what the branch would make now: nothing that its spec reads has changed."""
+        """Whether a run that no commit started is what the branch would make now: its spec reads nothing that changed."""
         queued = self._queued
         if queued.purpose not in _WITHOUT_COMMIT or not head:
             return False
