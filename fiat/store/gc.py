@@ -1,6 +1,7 @@
 """Forgetting what no kept run needs: rows here, files in `sweep.py`."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from fiat.errors import EnvironmentFault
 from fiat.store.artifacts import Artifacts
-from fiat.store.database import Database, Transaction
+from fiat.store.database import Database, Row, Transaction
 from fiat.store.faults import damaged_rows
 from fiat.store.locks import HeldLock
 from fiat.store.queue_gc import Forget, old_rows
@@ -22,8 +23,18 @@ GRACE_S = 600.0
 QUEUE_DAYS = 30.0
 # Longer than any plan goes on: who found a result before it was retired has written that it was used.
 _RETIRED_S = 24 * 3600.0
-_AT_ONCE = 10_000
+_AT_ONCE = 2_000
+_GIVE_WAY_S = 0.05
 _ALL = 1 << 40
+_OLD_RUNS = """SELECT id FROM (
+    SELECT id, state, started_at, ROW_NUMBER() OVER (
+        PARTITION BY spec, id IN (SELECT id FROM queue WHERE fork = 1) ORDER BY started_at DESC, id DESC
+    ) AS place FROM runs
+) AS placed WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases)
+AND id NOT IN (SELECT id FROM queue WHERE state <> 'done')"""
+_NEEDED_RUN = (
+    """SELECT 1 FROM releases WHERE run = ? UNION ALL SELECT 1 FROM queue WHERE id = ? AND state <> 'done'"""
+)
 _UNNEEDED = "run NOT IN (SELECT id FROM runs) AND fingerprint NOT IN (SELECT fingerprint FROM steps)"
 
 
@@ -105,18 +116,27 @@ def collect_garbage(
     """
     cutoff = None if keep_days is None else write_time(heap.now - timedelta(days=keep_days))
     scopes = unused_scopes(heap.root, heap.now)
-    old = (*old_rows(heap.now, queue_days), _old_runs(keep_runs, cutoff))
+    queue, runs_kept = old_rows(heap.now, queue_days), (keep_runs, cutoff or "9999")
     with heap.use.alone() as alone:
-        removed = [0] * len(old) if dry_run else [_forget_all(heap.database, forget) for forget in old]
+        if not dry_run:
+            removed_queue = sum(_forget_all(heap.database, forget) for forget in queue)
+            # Which runs are old is asked outside of a transaction: it looks at all of them.
+            old_runs = heap.database.read(_OLD_RUNS, runs_kept)
+            removed_runs = _forget_all(heap.database, _these_runs(old_runs))
         with _transaction(heap.database, dry_run=dry_run) as transaction:
             if dry_run:
-                removed = [forget(transaction, _ALL) for forget in old]
+                removed_queue = sum(forget(transaction, _ALL) for forget in queue)
+                old_runs = transaction.execute(_OLD_RUNS, runs_kept)
+                removed_runs = _these_runs(old_runs)(transaction, _ALL)
             removed_results = forget_scopes(transaction, scopes)
             removed_results += _forget_results(transaction, heap.now, alone=alone)
             _forget_documents(transaction)
-            needed = _needed_artifacts(transaction)
-            open_runs = "SELECT id FROM runs UNION SELECT id FROM queue WHERE state <> 'done'"
-            run_ids = frozenset(str(row[0]) for row in transaction.execute(open_runs))
+            if dry_run:
+                needed, run_ids = _needed(transaction.execute)
+        if not dry_run:
+            # Others may write again: what comes now is younger than the grace.
+            with _readable(heap.database):
+                needed, run_ids = _needed(heap.database.read)
         objects = _with_files(heap, needed)
         plan = Sweep(
             root=heap.root,
@@ -136,10 +156,10 @@ def collect_garbage(
         kept_objects=swept.kept_objects,
         kept_bytes=swept.kept_bytes,
         removed_results=removed_results,
-        removed_runs=removed[-1],
+        removed_runs=removed_runs,
         removed_folders=swept.removed_folders + len(scopes),
         in_use=not alone,
-        removed_queue=sum(removed[:-1]),
+        removed_queue=removed_queue,
     )
 
 
@@ -149,11 +169,16 @@ class _Undo(Exception):
 
 @contextmanager
 def _transaction(database: Database, *, dry_run: bool) -> Iterator[Transaction]:
+    with _readable(database), suppress(_Undo), database.write() as transaction:
+        yield transaction
+        if dry_run:
+            raise _Undo
+
+
+@contextmanager
+def _readable(database: Database) -> Iterator[None]:
     try:
-        with suppress(_Undo), database.write() as transaction:
-            yield transaction
-            if dry_run:
-                raise _Undo
+        yield
     except (ValueError, TypeError, LookupError) as error:
         raise damaged_rows(database.place, f"a result or step can't be read: {error}") from error
 
@@ -167,21 +192,21 @@ def _forget_all(database: Database, forget: Forget) -> int:
         total += removed
         if removed < _AT_ONCE:
             return total
+        # Who waits for the database tries again and again, and would find it taken each time.
+        time.sleep(_GIVE_WAY_S)
 
 
-def _old_runs(keep_runs: int, cutoff: str | None) -> Forget:
+def _these_runs(rows: list[Row]) -> Forget:
     def forget(transaction: Transaction, most: int) -> int:
-        rows = transaction.execute(
-            "SELECT id FROM (SELECT id, state, started_at, "
-            "ROW_NUMBER() OVER (PARTITION BY spec, id IN (SELECT id FROM queue WHERE fork = 1) "
-            "ORDER BY started_at DESC, id DESC) AS place FROM runs) AS placed "
-            "WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases) "
-            "AND id NOT IN (SELECT id FROM queue WHERE state <> 'done') LIMIT ?",
-            (keep_runs, cutoff or "9999", most),
-        )
+        gone: list[Row] = []
+        while rows and len(gone) < most:
+            row = rows.pop()
+            # One that was released or queued again since it was found old stays.
+            if not transaction.execute(_NEEDED_RUN, row * 2):
+                gone.append(row)
         for table, column in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
-            transaction.execute_many(f"DELETE FROM {table} WHERE {column} = ?", rows)
-        return len(rows)
+            transaction.execute_many(f"DELETE FROM {table} WHERE {column} = ?", gone)
+        return len(gone)
 
     return forget
 
@@ -211,14 +236,16 @@ def _forget_documents(transaction: Transaction) -> None:
     transaction.execute_many("DELETE FROM documents WHERE digest = ?", unused)
 
 
-def _needed_artifacts(transaction: Transaction) -> set[str]:
-    needed = {str(row[0]) for row in transaction.execute("SELECT digest FROM releases")}
-    needed.update(str(row[0]) for row in transaction.execute("SELECT model_digest FROM runs"))
-    for (body,) in transaction.execute("SELECT body FROM results"):
+def _needed(read: Callable[[str], list[Row]]) -> tuple[set[str], frozenset[str]]:
+    """Artifacts and runs of which something is kept."""
+    needed = {str(row[0]) for row in read("SELECT digest FROM releases")}
+    needed.update(str(row[0]) for row in read("SELECT model_digest FROM runs"))
+    for (body,) in read("SELECT body FROM results"):
         needed.update(one.digest for one in unpack_outputs(unpack(str(body))["outputs"]).values())
-    for (outputs,) in transaction.execute("SELECT DISTINCT outputs FROM steps"):
+    for (outputs,) in read("SELECT DISTINCT outputs FROM steps"):
         needed.update(one.digest for one in unpack_outputs(unpack(str(outputs))).values())
-    return needed - {""}
+    runs = read("SELECT id FROM runs UNION SELECT id FROM queue WHERE state <> 'done'")
+    return needed - {""}, frozenset(str(row[0]) for row in runs)
 
 
 def _with_files(heap: Heap, needed: set[str]) -> frozenset[str]:
