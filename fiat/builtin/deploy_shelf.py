@@ -64,7 +64,8 @@ def admit(shelf: Path, request: DeployRequest) -> None:
     if newest > request.generation:
         raise Stalled(
             f"target {request.target} took generation {newest} already, this is generation {request.generation}",
-            hint="a newer deploy went ahead; nothing was changed",
+            hint="a newer deploy went ahead; nothing was changed. If the store is a new one and the target's folder is from "
+            f"before, {shelf / _GENERATION} tells the number: remove it, and run again",
         )
     if newest == request.generation:
         if digest != request.digest:

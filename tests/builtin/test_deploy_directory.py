@@ -362,3 +362,12 @@ def test_a_note_of_the_newest_deploy_that_can_not_be_read_stops_every_numbered_o
     with pytest.raises(EnvironmentFault, match="does not say which deploy was the newest"):
         TARGET.apply(replace(two, generation=4))
     assert TARGET.observe(one) == one.digest
+
+
+def test_a_refused_number_says_where_the_newest_one_is_written(
+    root: Path, one: DeployRequest, two: DeployRequest
+) -> None:
+    TARGET.apply(replace(one, generation=3))
+    with pytest.raises(Stalled, match="took generation 3 already") as refused:
+        TARGET.apply(replace(two, generation=2))
+    assert str(root / "models" / ".tiny" / "generation") in refused.value.hint
