@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fiat.builtin.deploy_directory import DirectoryTarget
-from fiat.errors import EnvironmentFault, SpecError
+from fiat.errors import EnvironmentFault, SpecError, Stalled
 from fiat.model.package import damaged_files, write_package
 from fiat.ports.deploy import DeployRequest
 from fiat.testing.deploy_suite import DeploySuite, Read
