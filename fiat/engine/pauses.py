@@ -1,5 +1,6 @@
 """What failed and rests before it is tried again, longer each time; told once a reason."""
 
+import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ class _Pause:
 
 @dataclass
 class Pauses:
-    """Pauses by the name of what failed.
+    """Pauses by the name of what failed. Safe to use from several threads.
 
     Attributes:
         clock: monotonic seconds.
@@ -28,6 +29,7 @@ class Pauses:
     clock: Callable[[], float]
     log: Callable[[str], None]
     _pauses: dict[str, _Pause] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def rests(self, name: str) -> bool:
         """Whether it is not its time yet."""
@@ -42,12 +44,13 @@ class Pauses:
             reason: one sentence; said when it is another one than before.
             asked_s: how long the other side asks us to wait, seconds.
         """
-        pause = self._pauses.setdefault(name, _Pause(self.clock()))
-        pause.failures += 1
-        wait_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(pause.failures - 1, 9))
-        pause.until_s = self.clock() + max(asked_s or 0.0, wait_s)
-        if pause.reason != reason:
-            pause.reason = reason
+        with self._lock:
+            pause = self._pauses.setdefault(name, _Pause(self.clock()))
+            pause.failures += 1
+            wait_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(pause.failures - 1, 9))
+            pause.until_s = self.clock() + max(asked_s or 0.0, wait_s)
+            said, pause.reason = pause.reason, reason
+        if said != reason:
             self.log(f"{name}: {reason}")
 
     def failing_s(self, name: str) -> float:
@@ -57,13 +60,16 @@ class Pauses:
 
     def over(self, name: str) -> None:
         """It went well, or is tried no more."""
-        self._pauses.pop(name, None)
+        with self._lock:
+            self._pauses.pop(name, None)
 
     def count(self, kind: str) -> int:
         """How many names that begin with this word have failed."""
-        return sum(name.startswith(f"{kind} ") for name in self._pauses)
+        with self._lock:
+            return sum(name.startswith(f"{kind} ") for name in self._pauses)
 
     def keep_only(self, kind: str, names: Collection[str]) -> None:
         """Forget those that begin with this word but for these: somebody else was done with them."""
-        for name in [name for name in self._pauses if name.startswith(f"{kind} ") and name not in names]:
-            del self._pauses[name]
+        with self._lock:
+            for name in [name for name in self._pauses if name.startswith(f"{kind} ") and name not in names]:
+                del self._pauses[name]

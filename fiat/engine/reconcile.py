@@ -1,16 +1,19 @@
 """The loop that makes what git says and what runs the same. Webhooks only make it look sooner.
 
-In order: what people asked for, every new commit is split into runs, then heads, schedules and data. Each part is
-idempotent: a kill anywhere, and the next round does the rest.
+Repositories go side by side, so that one whose git or forge hangs keeps no other waiting. In each one in order: what people
+asked for, every new commit is split into runs, then heads, schedules and data. Each part is idempotent: a kill anywhere,
+and the next round does the rest.
 """
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from fiat.engine.commands import Commands
 from fiat.engine.heads import Heads
+from fiat.engine.intake import find_repo
+from fiat.engine.lanes import Lanes
 from fiat.engine.pauses import Pauses
 from fiat.engine.split import GIVE_UP_S, Splitter
 from fiat.engine.ticks import Ticks
@@ -23,6 +26,9 @@ from fiat.store.store import Store
 AT_ONCE = 50
 # What has waited for a day is given up, but not at the first try after the runner was away for that long.
 _PATIENCE_S = 600.0
+_SIDE_BY_SIDE = 8
+
+Part = Callable[[], None]
 
 
 @dataclass
@@ -40,6 +46,7 @@ class Reconciler:
         clock: monotonic seconds.
         log: hears one sentence about each thing that failed.
         queued: called as soon as a commit was split: its runs can be claimed, its reports sent.
+        patience_s: longest time that a round waits for its repositories; what takes longer goes on behind it.
     """
 
     store: Store
@@ -52,11 +59,13 @@ class Reconciler:
     clock: Callable[[], float]
     log: Callable[[str], None]
     queued: Callable[[], None]
+    patience_s: float = 3600.0
     _looked_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nothing has failed yet."""
         self._pauses = Pauses(self.clock, self.log)
+        self.lanes = Lanes("reconciler", _SIDE_BY_SIDE)
 
     def tick(self, still_ours: Callable[[], bool] = lambda: True) -> bool:
         """One round.
@@ -67,41 +76,65 @@ class Reconciler:
         Returns:
             Whether there is more to do right now.
         """
-        self._deliver_received(still_ours)
-        self._split_open(still_ours)
-        for name, watched in self.repos.items():
-            if still_ours() and self._is_time(name):
-                self._looked_s[name] = self.clock()
-                self._guarded(f"heads {name}", partial(self.heads.look, watched))
-                self._guarded(f"triggers {name}", partial(self.ticks.look, watched))
-        return bool(self._open_changes())
+        rounds = self._deliveries()
+        changes = self._open_changes()
+        for repo in {**changes, **self.repos}:
+            parts = rounds.setdefault(repo, [])
+            # Before heads are looked at: what was told by webhooks should not wait for a slow forge.
+            parts += [partial(self._split_guarded, change) for change in changes.get(repo, ())]
+            if repo in self.repos and self._is_time(repo):
+                parts.append(partial(self._look, repo))
+        begun = [
+            repo
+            for repo, parts in rounds.items()
+            if parts and still_ours() and self.lanes.offer(repo, partial(_one_by_one, parts, still_ours))
+        ]
+        self.lanes.wait(begun, self.patience_s)
+        busy = self.lanes.busy()
+        return not self.lanes.full() and any(repo not in busy for repo in self._open_changes())
 
-    def _deliver_received(self, still_ours: Callable[[], bool]) -> None:
+    def _deliveries(self) -> dict[str, list[Part]]:
+        """What deliveries ask for, by the repository that they are about."""
         # What rests is fetched beside the rest, so that any number of it keeps nobody else waiting.
         received = self.store.deliveries.received(AT_ONCE + self._pauses.count("delivery"))
         self._pauses.keep_only("delivery", {f"delivery {key}" for key, _ in received})
+        policies = [watched.policy for watched in self.repos.values()]
         ready = [(key, one) for key, one in received if not self._pauses.rests(f"delivery {key}")]
+        found: dict[str, list[Part]] = {}
         for key, delivery in ready[:AT_ONCE]:
-            if still_ours():
-                self._guarded(
-                    f"delivery {key}",
-                    partial(self._deliver, key, delivery),
-                    partial(self._give_up_delivery, key),
-                )
+            policy = find_repo(delivery, policies)
+            part = partial(
+                self._guarded,
+                f"delivery {key}",
+                partial(self._deliver, key, delivery),
+                partial(self._give_up_delivery, key),
+            )
+            found.setdefault(policy.name if policy else "", []).append(part)
+        return found
 
-    def _split_open(self, still_ours: Callable[[], bool]) -> None:
-        """Before heads are looked at: what was told by webhooks should not wait for a slow forge."""
-        for change in self._open_changes():
-            if still_ours():
-                self._guarded(
-                    f"change {change.id}", partial(self._split, change), partial(self._give_up_change, change)
-                )
+    def _split_guarded(self, change: Change) -> None:
+        self._guarded(
+            f"change {change.id}", partial(self._split, change), partial(self._give_up_change, change)
+        )
 
-    def _open_changes(self) -> list[Change]:
-        """Those that don't rest."""
-        found = self.store.changes.open(AT_ONCE + self._pauses.count("change"))
-        self._pauses.keep_only("change", {f"change {change.id}" for change in found})
-        return [change for change in found if not self._pauses.rests(f"change {change.id}")][:AT_ONCE]
+    def _open_changes(self) -> dict[str, list[Change]]:
+        """Those that don't rest, by repository: any number of one's keeps no other's waiting."""
+        limit = AT_ONCE + self._pauses.count("change")
+        found = {repo: self.store.changes.open(limit, repo=repo) for repo in self.store.changes.open_repos()}
+        self._pauses.keep_only(
+            "change", {f"change {change.id}" for changes in found.values() for change in changes}
+        )
+        ready = {
+            repo: [change for change in changes if not self._pauses.rests(f"change {change.id}")][:AT_ONCE]
+            for repo, changes in found.items()
+        }
+        return {repo: changes for repo, changes in ready.items() if changes}
+
+    def _look(self, repo: str) -> None:
+        self._looked_s[repo] = self.clock()
+        watched = self.repos[repo]
+        self._guarded(f"heads {repo}", partial(self.heads.look, watched))
+        self._guarded(f"triggers {repo}", partial(self.ticks.look, watched))
 
     def hint(self, repo: str) -> None:
         """Look at this repository in the next round."""
@@ -183,3 +216,11 @@ class Reconciler:
 
 def _bug(error: Exception) -> str:
     return f"a bug of Fiat; please report it: {type(error).__name__}: {error}"
+
+
+def _one_by_one(parts: Sequence[Part], still_ours: Callable[[], bool]) -> None:
+    """Do a repository's parts in order."""
+    for part in parts:
+        if not still_ours():
+            return
+        part()

@@ -1,9 +1,11 @@
 """Deliver the outbox: at least once, in order a channel, at the pace that each forge bears."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from fiat.engine.lanes import Lanes
 from fiat.errors import FiatError, Stalled, Waiting
 from fiat.ports.forge import Forge
 from fiat.run.report import OutboxItem
@@ -24,6 +26,7 @@ _REFUSED_IN_A_ROW = 3
 # no others are there to tell, after a week.
 _DAY_OF_TRIES, _WEEK_OF_TRIES = 100, 700
 _REASON_CHARS = 500
+_SIDE_BY_SIDE = 8
 
 
 @dataclass
@@ -61,6 +64,7 @@ class Sender:
         lines: names what repositories share, an API and a credential, whose limits count for all of them together; a
             repository without an entry shares nothing.
         log: hears of bugs.
+        patience_s: longest time that a round waits for its forges; who hangs goes on behind it.
     """
 
     store: Store
@@ -70,8 +74,13 @@ class Sender:
     jitter: Callable[[], float]
     lines: Mapping[str, str] = field(default_factory=dict)
     log: Callable[[str], None] = lambda _: None
+    patience_s: float = 3600.0
     _lines: dict[str, _Line] = field(default_factory=dict)
     _rests: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Nobody is spoken with yet."""
+        self.lanes = Lanes("sender", _SIDE_BY_SIDE)
 
     def tick(self, still_ours: Callable[[], bool] = lambda: True) -> float:
         """Send what may go out now.
@@ -82,20 +91,38 @@ class Sender:
         Returns:
             Seconds until there may be more to do, 0 when there is more right now.
         """
-        resting = {repo: wait_s for repo in self.forges if (wait_s := self._ready_in_s(repo)) > 0}
-        due = self.store.outbox.due(BATCH, skip=tuple(resting))
+        busy = self.lanes.busy()
+        waits = {repo: self._ready_in_s(repo) for repo in self.forges if self._name(repo) not in busy}
+        resting = {repo: wait_s for repo, wait_s in waits.items() if wait_s > 0}
+        due = self.store.outbox.due(
+            BATCH, skip=(*resting, *(repo for repo in self.forges if repo not in waits))
+        )
+        by_line: dict[str, list[OutboxItem]] = {}
         for item in due:
-            if not still_ours():
-                return PACE_S
-            if self._ready_in_s(item.repo) > 0:
-                continue
-            self._send(item)
-        if len(due) == BATCH:
+            by_line.setdefault(self._name(item.repo), []).append(item)
+        begun = [
+            name
+            for name, items in by_line.items()
+            if self.lanes.offer(name, partial(self._send_all, items, still_ours))
+        ]
+        self.lanes.wait(begun, self.patience_s)
+        if len(due) == BATCH and begun:
             return 0.0
         return min([*resting.values(), PACE_S])
 
+    def _send_all(self, items: Sequence[OutboxItem], still_ours: Callable[[], bool]) -> None:
+        for item in items:
+            if not still_ours():
+                return
+            if self._ready_in_s(item.repo) <= 0:
+                self._send(item)
+
+    def _name(self, repo: str) -> str:
+        """Of the line that a repository's forge is spoken with over."""
+        return self.lines.get(repo, repo)
+
     def _line(self, repo: str) -> _Line:
-        return self._lines.setdefault(self.lines.get(repo, repo), _Line(filled_at_s=self.clock()))
+        return self._lines.setdefault(self._name(repo), _Line(filled_at_s=self.clock()))
 
     def _ready_in_s(self, repo: str) -> float:
         now_s = self.clock()

@@ -51,9 +51,21 @@ class Changes:
         with self._database.write() as transaction:
             return bool(add_changes_within(transaction, [(change, reports)], self._now()))
 
-    def open(self, limit: int = 100) -> list[Change]:
-        """Changes in state `new`, the oldest first."""
-        return self._read("WHERE state = 'new' ORDER BY made_at, id LIMIT ?", (limit,))
+    def open(self, limit: int = 100, *, repo: str = "") -> list[Change]:
+        """Changes in state `new`, the oldest first.
+
+        Args:
+            limit: most changes.
+            repo: only those of this repository.
+        """
+        # Not a name, so that the few new ones are looked through and not all of the repository's.
+        of_repo, values = (" AND repo || '' = ?", (repo,)) if repo else ("", ())
+        return self._read(f"WHERE state = 'new'{of_repo} ORDER BY made_at, id LIMIT ?", (*values, limit))
+
+    def open_repos(self) -> list[str]:
+        """Repositories that have changes in state `new`."""
+        rows = self._database.read("SELECT DISTINCT repo || '' FROM changes WHERE state = 'new'")
+        return sorted(str(row[0]) for row in rows)
 
     def split(
         self,

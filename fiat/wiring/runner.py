@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from fiat.builtin import ray_up
 from fiat.builtin.ray_state import boot_id
@@ -19,6 +20,7 @@ from fiat.engine.commands import Commands
 from fiat.engine.front import Front
 from fiat.engine.heads import Heads
 from fiat.engine.keeper import Keeper
+from fiat.engine.lanes import Lanes
 from fiat.engine.order import Order
 from fiat.engine.reconcile import Reconciler
 from fiat.engine.seated import Seated
@@ -46,6 +48,8 @@ _IDLE_S = 0.5
 _SEND_S = 0.1
 _KEEP_S = 1.0
 _LEAVE_S = 30.0
+# How long a round waits for a git server or a forge, and an end for a conversation that hangs.
+_PATIENCE_S, _HUNG_S = 0.2, 3.0
 
 
 class Runner:
@@ -69,6 +73,7 @@ class Runner:
         self._seats: list[Seated] = []
         self._loops: list[Loop] = []
         self._threads: list[threading.Thread] = []
+        self._lanes: list[Lanes] = []
         self._workers = Workers(parts.settings, environment, parts.log)
         self._name = process_name(os.getpid())
         self._reconciler: Reconciler | None = None
@@ -124,7 +129,8 @@ class Runner:
 
     def _give_seats(self) -> None:
         """Another runner of the store need not wait for a lease to end; not while one of our threads still works."""
-        if any(thread.is_alive() for thread in self._threads):
+        idle = all(lanes.idle(_HUNG_S) for lanes in self._lanes)
+        if not idle or any(thread.is_alive() for thread in self._threads):
             return
         for seat in self._seats:
             try:
@@ -202,6 +208,9 @@ class Runner:
         self._seats.append(seat)
         return seat
 
+    def _still(self, seat: Seated) -> bool:
+        return not self._over.is_set() and seat.ours()
+
     # The loops.
 
     def _reconcile_loop(self) -> Loop:
@@ -221,15 +230,17 @@ class Runner:
             clock=time.monotonic,
             log=parts.log,
             queued=self._queued,
+            patience_s=_PATIENCE_S,
         )
         seat = self._seat(store, "reconciler")
+        self._lanes.append(reconciler.lanes)
 
         def work() -> float:
             self._learn(store)
             if not seat.ours():
                 return _IDLE_S
             with seat.kept():
-                more = reconciler.tick(seat.ours)
+                more = reconciler.tick(partial(self._still, seat))
             self._queued()
             return 0.0 if more else _IDLE_S
 
@@ -238,8 +249,10 @@ class Runner:
     def _send_loop(self) -> Loop:
         parts, store = self._parts, self._store()
         forges, lines = self._senders.forges, credential_lines(parts.settings)
-        sender = Sender(store, forges, parts.mask, time.monotonic, random.random, lines, parts.log)
+        clock = time.monotonic
+        sender = Sender(store, forges, parts.mask, clock, random.random, lines, parts.log, _PATIENCE_S)
         seat = self._seat(store, "sender")
+        self._lanes.append(sender.lanes)
         # What was given up may have been mended since: a start tries it once more.
         store.outbox.revive()
 
@@ -247,7 +260,7 @@ class Runner:
             if not seat.ours():
                 return _IDLE_S
             with seat.kept():
-                return min(sender.tick(seat.ours), _SEND_S)
+                return min(sender.tick(partial(self._still, seat)), _SEND_S)
 
         return Loop("sender", work, parts.log)
 

@@ -178,6 +178,10 @@ class TinyRunner:
         """Whether the forge shows a final state."""
         return self.state_of(commit, context) in FINAL
 
+    def wait_final_of(self, commit: str, timeout_s: float = 90.0) -> None:
+        """Wait until a commit as a whole stands final, whatever else is open."""
+        self.stage.wait(lambda: self.is_final(commit), f"{commit[:8]} to be over", timeout_s)
+
     def wait_final(self, *commits: str, timeout_s: float = 90.0) -> None:
         """Wait until commits, and every check that they have, stand final, and nothing waits to be sent."""
 

@@ -140,6 +140,8 @@ def statements(store: Store) -> list[tuple[str, tuple[Value, ...]]]:
                     store.queue.newest(repo=repo, spec=spec, before=before, state="done")
         put(store, 5000, runs=[queued(5000, group="g")])
         store.changes.open()
+        store.changes.open(repo=run.repo)
+        store.changes.open_repos()
         store.changes.newest(repo=run.repo)
         store.changes.newest()
         store.changes.latest(run.repo, "push", run.ref)
