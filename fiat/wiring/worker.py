@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fiat.engine.telling import Telling
 from fiat.errors import EXIT_BUG, EXIT_DONE, FiatError
+from fiat.store.store import Store
 from fiat.wiring.errand import Errand, Tools, end_process
 from fiat.wiring.processes import process_name
 from fiat.wiring.runner_parts import Parts, make_parts
@@ -52,11 +54,15 @@ def work(parts: Parts, bell: Bell, environment: Mapping[str, str]) -> None:
             log=parts.log,
             die=end_process,
         )
-        name = process_name(os.getpid())
+        name, heard = process_name(os.getpid()), True
         while not bell.gone.is_set():
             bell.rung.clear()
             try:
+                if not heard:
+                    let_go_unheard(store, name, parts.settings.limits.attempts, parts.telling)
+                heard = False
                 queued = store.queue.claim(name)
+                heard = True
             except FiatError as error:
                 parts.log(f"worker: {error}")
                 bell.gone.wait(_FAILED_S)
@@ -65,6 +71,16 @@ def work(parts: Parts, bell: Bell, environment: Mapping[str, str]) -> None:
                 bell.rung.wait(LOOK_S)
             else:
                 Errand(tools, queued).run()
+
+
+def let_go_unheard(store: Store, name: str, attempts: int, telling: Telling) -> None:
+    """Let go of claims that an idle worker has without knowing: the store took them, and its answer was lost.
+
+    Nobody does these runs; whoever watches would take the worker for a frozen one when their lease ends, and kill it.
+    """
+    for lease in store.queue.leases():
+        if lease.worker == name:
+            store.queue.expire(lease, "its worker did not hear that it has it", attempts, telling)
 
 
 def main(arguments: list[str]) -> int:
