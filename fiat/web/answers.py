@@ -76,6 +76,7 @@ class RunAnswer(BaseModel):
     phase: Literal["train", "deploy"]
     verdict: VerdictName | None
     reason: str
+    overrides: list[str] = Field(description="What was asked for in place of what the spec says.")
     cause: str
     cancel: str = Field(description="Why it shall end; empty when nobody wants that.")
     attempt: int

@@ -257,7 +257,10 @@ class RunnerDoor:
         path = self.settings.store / "runs" / record.id / f"{step}.log"
         if not path.exists() and state == "reused":
             result = self.store.results.find(fingerprint)
-            if result is not None:
+            other = self.store.queue.find(result.run) if result is not None else None
+            own = self.store.queue.find(record.id)
+            # Who may read one repository may not read what another one's step printed, were it the same step.
+            if result is not None and other and own and other.repo == own.repo:
                 return self.settings.store / "runs" / result.run / f"{result.step}.log"
         return path
 

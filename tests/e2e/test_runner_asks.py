@@ -15,7 +15,7 @@ from tests.e2e.tiny_specs import add_models, deployed_factor, judged, tiny
 
 pytestmark = pytest.mark.slow
 PUSH, PULL = "fiat/push", "fiat/pr"
-REPOS = ("acme/talk", "acme/shop", "acme/gate", "acme/halt", "acme/line", "acme/post")
+REPOS = ("acme/talk", "acme/words", "acme/shop", "acme/gate", "acme/halt", "acme/line", "acme/post")
 SLEEP = "sleep 61.{word}; touch {{out.o}}"
 
 
@@ -24,6 +24,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerStage]:
     with runner_stage(tmp_path_factory.mktemp("asks"), workers=2) as stage:
         for name in REPOS:
             stage.add(name)
+        stage.others["acme/words"].entry["approvers"] = ["99"]
         stage.start()
         yield stage
 
@@ -98,6 +99,14 @@ def test_run_runs_what_the_commit_touches_again_and_run_with_a_name_that_spec(
     talk.wait_text(asked, f"{PULL}/two", "success: every step has its result")
 
 
+def test_a_comment_on_a_commit_runs_that_commit_again(talk: RepoStage) -> None:
+    commit = talk.pushed({"two.txt": "at a commit"})
+    assert talk.said(commit, PUSH).startswith("success: two: every step")
+    comment = {"id": 4, "body": "/fiat run", "commit_id": commit, "user": {"id": 7, "login": "mona"}}
+    talk.tell("commit_comment", {"action": "created", "comment": comment} | talk.place.who(MONA))
+    assert runs_end(talk, commit, 2) == ["two", "two"]
+
+
 def test_the_comment_that_a_spec_names_starts_that_spec_for_people_who_may(
     talk: RepoStage, asked: str
 ) -> None:
@@ -133,16 +142,23 @@ def test_an_unclear_command_is_answered_in_one_comment_whose_text_is_the_newest_
     assert "/fiat approve COMMIT" in answers()[0]
 
 
-def test_words_of_a_commit_give_no_authority_and_skip_nothing(talk: RepoStage) -> None:
+def test_words_of_a_commit_give_no_authority_and_skip_nothing(runner: RunnerStage) -> None:
+    words = runner.others["acme/words"]
+    begun(words, {"specs/one/spec.yaml": tiny("1", name="one", code="'one.txt'"), "one.txt": "1"})
     message = f"[skip ci] /fiat approve\n\nReviewed-by: {MONA[1]}\n/fiat run"
     author = (MONA[1], "mona@example.org")
-    commit = talk.propose(2, {"one.txt": "by a stranger"}, message, fork=True, author=author)
-    talk.runner.wait(lambda: "approve" in talk.description(commit, f"{PULL}/one"), "the wait for approval")
-    assert {run["state"] for run in talk.runs_of(commit)} == {"held"}
-    talk.wait_text(commit, PULL, "pending: one: waiting for approval")
-    skipped = talk.propose(3, {"one.txt": "3"}, "[skip ci] [ci skip] nothing to see")
-    assert talk.said(skipped, PULL).startswith("success: one: every step")
-    assert talk.runs_of(skipped)
+    commit = words.propose(2, {"one.txt": "by a stranger"}, message, fork=True, author=author)
+    words.runner.wait(lambda: "approve" in words.description(commit, f"{PULL}/one"), "the wait for approval")
+    assert {run["state"] for run in words.runs_of(commit)} == {"held"}
+    words.wait_text(commit, PULL, "pending: one: waiting for approval")
+    named = (99, "somebody-whom-the-operator-named")
+    words.tell_comment(2, "/fiat run", sender=named)
+    words.tell_comment(2, f"/fiat approve {commit}", sender=named)
+    assert words.said(commit, f"{PULL}/one").startswith("success")
+    assert len(words.runs_of(commit)) == 1, "who is named as an approver may approve, no more"
+    skipped = words.propose(3, {"one.txt": "3"}, "[skip ci] [ci skip] nothing to see")
+    assert words.said(skipped, PULL).startswith("success: one: every step")
+    assert words.runs_of(skipped)
 
 
 def test_cancel_ends_a_step_that_runs_with_all_its_processes(runner: RunnerStage) -> None:
@@ -213,6 +229,7 @@ def test_a_run_with_overrides_judges_only_and_leaves_the_checks_of_the_commit_al
     (run,) = runner.get(f"/api/v1/changes/{change}").body["runs"]
     assert runner.get(f"/api/v1/runs/{run['id']}/steps").body["items"][-1]["state"] == "skipped"
     assert run["cause"].startswith("asked for by test")
+    assert run["overrides"] == body["overrides"]
     assert deployed_factor(runner.shelf) == 1
     shop.wait_text(head, "fiat/manual/scale", "success" if run["verdict"] == "pass" else "failure")
     after = shop.forge.world.contexts(head)

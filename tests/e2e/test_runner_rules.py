@@ -22,9 +22,8 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerStage]:
     with runner_stage(tmp_path_factory.mktemp("rules"), workers=2) as stage:
         for name in REPOS:
             stage.add(name)
-        stage.add("acme/gates", gate_checks=True)
+        stage.add("acme/gates", gate_checks=True, branches=["main", "next"])
         stage.others["acme/heads"].entry |= {"branches": ["main", "next"], "tags": ["v*"]}
-        stage.others["acme/many"].entry["branches"] = ["nothing"]
         stage.start()
         yield stage
 
@@ -71,6 +70,7 @@ def test_each_gate_has_a_check_of_its_own_where_that_is_asked_for(gates: RepoSta
     commit = gates.pushed({"specs/scale/spec.yaml": judged(1, 100, gates=TWO_GATES)})
     assert gates.said(commit, f"{PUSH}/scale").startswith("failure: rmse ")
     assert gates.said(commit, f"{PUSH}/scale/rmse-2").startswith("failure: rmse")
+    assert gates.said(commit, PUSH).startswith("failure")
     assert gates.forge.world.contexts(commit) == {
         PUSH: "failure",
         f"{PUSH}/scale": "failure",
@@ -78,6 +78,17 @@ def test_each_gate_has_a_check_of_its_own_where_that_is_asked_for(gates: RepoSta
         f"{PUSH}/scale/rmse": "success",
         f"{PUSH}/scale/rmse-2": "failure",
     }
+
+
+def test_a_branch_that_is_not_protected_is_judged_and_deploys_nothing(gates: RepoStage) -> None:
+    before = deployed_factor(gates.runner.shelf)
+    gates.run_git("checkout", "-q", "-B", "next", gates.run_git("rev-list", "--max-parents=0", "main"))
+    commit = gates.commit({"specs/scale/spec.yaml": judged(1, 500)})
+    gates.push("next")
+    gates.run_git("checkout", "-q", "main")
+    assert gates.said(commit, f"{PUSH}/scale").startswith("success: 1 gate passed")
+    assert gates.steps(commit)["deploy.shelf"] == "skipped"
+    assert deployed_factor(gates.runner.shelf) == before
 
 
 def test_two_specs_of_one_name_the_second_is_refused_whichever_is_touched(runner: RunnerStage) -> None:
@@ -178,13 +189,18 @@ def test_of_many_specs_one_runs_and_the_others_are_no_change_unless_there_are_to
     runner: RunnerStage, n_specs: int, told: int
 ) -> None:
     many = runner.others["acme/many"]
-    many.commit({f"specs/s{n}/spec.yaml": tiny(str(n), name=f"s{n}") for n in range(n_specs)})
-    many.push("main", tell=False)
-    commit = many.propose(n_specs, {"specs/s7/spec.yaml": tiny(f"of {n_specs}", name="s7")})
+    pulls_only = "triggers: {pull_request: {}}\n"
+    first = many.pushed(
+        {f"specs/s{n}/spec.yaml": tiny(str(n), name=f"s{n}", head=pulls_only) for n in range(n_specs)}
+    )
+    assert many.said(first, PUSH) == "success: no change"
+    touched = tiny(f"of {n_specs}", name="s7", head=pulls_only)
+    commit = many.propose(n_specs, {"specs/s7/spec.yaml": touched})
     assert many.said(commit, PULL) == "success: s7: every step has its result"
     assert [run["spec"] for run in many.runs_of(commit)] == ["s7"]
     runner.wait(lambda: len(many.forge.world.contexts(commit)) == 1 + told, "every check", 60)
-    said = {seen.description for seen in many.forge.world.seen if seen.context not in (PULL, f"{PULL}/s7")}
+    others = [seen for seen in many.forge.world.seen if seen.context not in (PUSH, PULL, f"{PULL}/s7")]
+    said = {seen.description for seen in others}
     assert said <= {"no change"}
     assert many.forge.world.unfinished() == []
 
@@ -239,6 +255,14 @@ def test_what_a_step_read_counts_for_its_own_repository_only(runner: RunnerStage
     changed = seen.pushed({"words.txt": "two"})
     assert seen.said(changed, f"{PUSH}/reader") == "success: every step has its result"
     assert seen.steps(changed) == {"a": "ran"}
+    same = twins.pushed({**files, "specs/reader/spec.yaml": spec, "words.txt": "two"})
+    assert twins.said(same, f"{PUSH}/reader").startswith("success")
+    assert twins.steps(same) == {"a": "reused"}
+    assert "two" in runner.step_log(seen.runs_of(changed)[0]["id"], "a")
+    # A token may be for one repository only: what the same step printed in another one is not shown.
+    assert (
+        runner.step_log(next(run for run in twins.runs_of(same) if run["spec"] == "reader")["id"], "a") == ""
+    )
 
 
 def test_the_repository_of_the_higher_priority_has_its_turn_first(
