@@ -87,7 +87,11 @@ class SqliteFile:
 
     def _prepare(self, schema: Schema) -> None:
         # The version comes first: a newer store must stay as it is, to the byte.
-        version = self._version()
+        try:
+            version = self._version()
+        except sqlite3.DatabaseError:
+            _check_length(self._path)  # the table of tables may have been in what was cut off
+            raise
         if version > schema.version:
             raise newer_version(self.place, version, schema.version)
         _check_size(self._connection, self._path)
@@ -197,6 +201,20 @@ def _check_header(path: Path) -> None:
     if _HEADER.startswith(header):
         raise cut_file(path, len(header), _PAGE_BYTES)
     raise no_database(path)
+
+
+def _check_length(path: Path) -> None:
+    """Say that a file is cut when it is shorter than its own header says.
+
+    Source: SQLite's file format, "In-header database size": page size at byte 16, pages at byte 28, big-endian.
+    """
+    with path.open("rb") as file:
+        head = file.read(100)
+    page_bytes = int.from_bytes(head[16:18], "big")
+    wanted_bytes = (65536 if page_bytes == 1 else page_bytes) * int.from_bytes(head[28:32], "big")
+    size_bytes = path.stat().st_size
+    if size_bytes < wanted_bytes:
+        raise cut_file(path, size_bytes, wanted_bytes)
 
 
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:

@@ -60,7 +60,12 @@ def processes(state_dir: Path) -> set[int]:
 
 
 def named(pids: set[int], name: str) -> list[int]:
-    return [pid for pid in pids if name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            if name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 def test_every_port_of_ray_and_its_workers_is_on_loopback(ray_head: Path, tmp_path: Path) -> None:

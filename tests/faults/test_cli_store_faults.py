@@ -226,12 +226,16 @@ def cut(share: float) -> Callable[[Path], None]:
     return lambda path: os.truncate(path, int(path.stat().st_size * share))
 
 
+def cut_a_page(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 4096)
+
+
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "newer": (make_newer, "has version 999, this Fiat knows versions up to"),
     "foreign": (make_foreign, "store"),
     "cut to its header": (cut(0.001), "store"),
     "cut in the middle": (cut(0.5), "the store is "),
-    "cut by a page": (cut(0.98), "the store is cut"),
+    "cut by a page": (cut_a_page, "the store is cut"),
     "empty": (cut(0), "the store is cut"),
     "text": (lambda path: path.write_bytes(b"no database, only words\n" * 400) and None, "is not a database"),
     "zeros": (lambda path: path.write_bytes(bytes(20_000)) and None, "is not a database"),
