@@ -77,6 +77,7 @@ class Sender:
     patience_s: float = 3600.0
     _lines: dict[str, _Line] = field(default_factory=dict)
     _rests: dict[str, float] = field(default_factory=dict)
+    _refusals: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Nobody is spoken with yet."""
@@ -150,6 +151,7 @@ class Sender:
             self._refused(item, line, self._said(f"a bug of Fiat: {type(error).__name__}: {error}"))
         else:
             line.failures, line.refusals, line.worked = 0, 0, True
+            self._refusals.pop(item.repo, None)
             self.store.outbox.sent(item.id, memory)
 
     def _wait(self, item: OutboxItem, line: _Line, wait: Waiting) -> None:
@@ -170,12 +172,15 @@ class Sender:
         self.store.outbox.later(item.id, pause_s, self._said(str(wait)))
 
     def _refused(self, item: OutboxItem, line: _Line, reason: str) -> None:
-        """The repository rests; when nothing of its credential goes out any more, all of them do."""
-        until_s = self.clock() + _REFUSED_REST_S
-        self._rests[item.repo] = until_s
+        """The repository rests, longer each time in a row; when nothing of its credential goes out, all of them do.
+
+        One commit that the forge does not want must not keep the reports of all others for long.
+        """
+        self._refusals[item.repo] = self._refusals.get(item.repo, 0) + 1
+        self._rests[item.repo] = self.clock() + _rest_s(self._refusals[item.repo])
         line.refusals += 1
         if line.refusals >= _REFUSED_IN_A_ROW:
-            line.rests_until_s = max(line.rests_until_s, until_s)
+            line.rests_until_s = max(line.rests_until_s, self.clock() + _rest_s(line.refusals))
         if item.attempt < len(_REFUSED_AGAIN_S):
             self.store.outbox.later(item.id, _REFUSED_AGAIN_S[item.attempt], reason)
         else:
@@ -183,3 +188,8 @@ class Sender:
 
     def _said(self, text: str) -> str:
         return self.mask(text)[:_REASON_CHARS]
+
+
+def _rest_s(refusals: int) -> float:
+    """How long to rest after so many refusals in a row."""
+    return float(min(_REFUSED_REST_S, 2.0 ** min(refusals - 1, 10)))

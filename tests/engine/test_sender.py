@@ -198,15 +198,26 @@ def test_repositories_of_one_credential_rest_together_and_are_paced_together(on:
     assert sum(forge.asked for forge in forges.values()) == BURST + 1
 
 
-def test_a_refused_repository_rests_for_a_minute_and_others_of_its_credential_go_on(on: Stage) -> None:
+def test_a_refused_repository_rests_longer_each_time_and_others_of_its_credential_go_on(on: Stage) -> None:
     forges = {REPO: CountedForge(), "acme/other": CountedForge()}
     forges[REPO].outage = Stalled("not found")
     over(on, dict(forges), dict.fromkeys(forges, "one"))
-    on.write(check("pending", "fiat/a"), check("pending", "fiat/b"))
+    on.write(*(check("pending", f"fiat/{number}") for number in range(40)))
     on.store.outbox.add([addressed("acme/other", check("success"))])
-    on.run(50)
-    assert forges[REPO].asked == 1
+    on.run(60)
+    assert 4 <= forges[REPO].asked <= 7
     assert forges["acme/other"].sent == [check("success")]
+    on.run(300)
+    assert forges[REPO].asked <= 12
+
+
+def test_a_commit_that_the_forge_does_not_want_holds_up_the_others_for_seconds(on: Stage) -> None:
+    bad = {f"bad/{number}": Stalled("422") for number in range(3)}
+    forge = TouchyForge(**bad)
+    over(on, {REPO: forge}, {})
+    on.write(*(check("pending", context) for context in bad), check("success", "good"))
+    on.run(12)
+    assert forge.sent == [check("success", "good")]
 
 
 def test_a_credential_that_is_refused_everywhere_rests_as_a_whole(on: Stage) -> None:
@@ -217,7 +228,7 @@ def test_a_credential_that_is_refused_everywhere_rests_as_a_whole(on: Stage) -> 
         forge.outage = Stalled("bad credentials")
         on.store.outbox.add([addressed(name, check("pending"))])
     on.run(50)
-    assert sum(forge.asked for forge in forges.values()) == 3
+    assert sum(forge.asked for forge in forges.values()) <= 6
 
 
 def test_a_report_whose_commit_never_comes_is_put_aside_while_others_go_out(on: Stage) -> None:

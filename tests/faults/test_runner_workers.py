@@ -48,7 +48,7 @@ def busy_worker(tiny: TinyRunner) -> psutil.Process:
 def test_a_worker_that_freezes_beyond_its_lease_is_killed_with_its_job_and_another_goes_on(
     tmp_path: Path,
 ) -> None:
-    with tiny_runner(tmp_path, workers=2, lease="2s") as tiny:
+    with tiny_runner(tmp_path, workers=2, lease="3s") as tiny:
         tiny.watch_results()
         tiny.stage.start()
         pushed = tiny.push({SPEC: tiny.chain("frozen", sleep_s=2)})

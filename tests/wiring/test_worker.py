@@ -6,8 +6,8 @@ from tests.engine.queue_stage import TELLING, add_run, open_queue
 
 def test_a_worker_lets_go_of_a_claim_whose_answer_was_lost_and_of_nobody_elses(tmp_path: Path) -> None:
     with open_queue(tmp_path) as store:
-        add_run(store, "r1", commit="a" * 40)
-        add_run(store, "r2", commit="b" * 40)
+        add_run(store, "r1", spec="one", commit="a" * 40)
+        add_run(store, "r2", spec="two", commit="b" * 40)
         lost, other = store.queue.claim("here:1:1"), store.queue.claim("here:2:2")
         assert lost is not None
         assert other is not None
