@@ -37,10 +37,12 @@ def forges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forges]:
     with runner_stage(tmp_path_factory.mktemp("forges"), workers=2) as stage:
         for flavour in FORGES[:-1]:
             stage.add(f"acme/{flavour}", flavour)
+        forks = stage.add("acme/forks", "gitlab")
         app = stage.add("acme/app", app=True)
         stage.start()
         for flavour in FORGES:
             Forges(stage, app).of(flavour).pushed({"spec.yaml": TINY, "a.txt": "1"})
+        forks.pushed({"spec.yaml": TINY, "a.txt": "1"})
         yield Forges(stage, app)
 
 
@@ -86,7 +88,7 @@ def test_a_closed_pull_request_ends_what_waits_for_approval(forges: Forges, flav
 
 
 def test_a_fork_on_gitlab_is_told_on_its_own_project_then_on_ours_then_in_a_note(forges: Forges) -> None:
-    repo = forges.of("gitlab")
+    repo = forges.runner.others["acme/forks"]
     world = repo.forge.world
     open_one = repo.propose(3, {"a.txt": "5"}, fork=True)
     repo.runner.wait(lambda: "approve" in repo.description(open_one, f"{PULL}/tiny"), "the wait for approval")
