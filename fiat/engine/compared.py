@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fiat.engine.watched import Watched
+from fiat.git.patterns import any_of
 from fiat.run.queue import Change
 from fiat.store.store import Store
 
@@ -43,6 +44,13 @@ class Compared:
             for path in paths
             if path not in again and (run := last.get(path)) and run.verdict in _JUDGED
         }
+
+    def edits_spec(self, watched: Watched, change: Change, base: str) -> bool:
+        """Whether a pull request changes a file that is, or would be, a spec."""
+        common = watched.mirror.merge_base(change.commit, base) if base else ""
+        edits = watched.mirror.changed_since([common], change.commit).get(common, {}) if common else {}
+        is_spec = any_of(watched.policy.specs)
+        return any(is_spec(path) for path in edits)
 
     def _ran_before(self, change: Change) -> set[str]:
         """Specs that the same commit was run for already: whoever asks for it again means these."""

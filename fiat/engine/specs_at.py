@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from fiat.engine.footprint_specs import load_specs_at
@@ -86,6 +86,24 @@ def _read(watched: Watched, commit: str, path: str, found: LoadedSpec | SpecErro
     if isinstance(found, SpecErrors):
         return Read(path, None, tuple(found.errors), _name_in(watched, commit, path))
     return Read(path, found)
+
+
+def named_apart(reads: Sequence[Read]) -> list[Read]:
+    """Two specs of one name would share their checks: the second one is refused."""
+    taken: dict[str, str] = {}
+    found: list[Read] = []
+    for read in sorted(reads, key=lambda read: read.path):
+        first = taken.setdefault(read.name, read.path)
+        if first == read.path or read.errors:
+            found.append(read)
+            continue
+        error = SpecError(
+            f"the name `{read.name}` is that of {first} too",
+            hint="give each spec of a repository a name of its own",
+            where=read.loaded.where("name") if read.loaded is not None else None,
+        )
+        found.append(replace(read, loaded=None, errors=(error,), known_name=f"{read.name}-2"))
+    return found
 
 
 def _name_in(watched: Watched, commit: str, path: str) -> str:

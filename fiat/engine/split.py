@@ -12,7 +12,7 @@ from fiat.engine.footprint import Narrowing, affected
 from fiat.engine.head_marks import HeadMarks
 from fiat.engine.policy import short_ref, stricter
 from fiat.engine.pull_marks import PullMarks
-from fiat.engine.specs_at import Read, SpecsAt
+from fiat.engine.specs_at import Read, SpecsAt, named_apart
 from fiat.engine.telling import Telling
 from fiat.engine.wanted import fork_word, group_of, ref_word, wanted
 from fiat.engine.watched import Watched
@@ -29,6 +29,7 @@ GIVE_UP_S = 24 * 3600.0
 SHORT = 10
 _SUBJECT_CHARACTERS = 100
 NO_CHANGE = "no change"
+LATER = "nothing runs: specs that a fork changes count only after the merge"
 # A forge takes some hundred statuses an hour: of very many untouched specs only the check of the whole commit tells.
 QUIET_ABOVE = 30
 
@@ -100,7 +101,7 @@ class Splitter:
         except SpecError as error:
             self._end(change, "fail", str(error).partition("\n")[0])
             return
-        for read in _named_apart(reads):
+        for read in named_apart(reads):
             runs.extend(self._runs_of(watched, change, read))
         self._queue(change, runs)
 
@@ -260,12 +261,19 @@ class Splitter:
             found = [(run, errors) for run, errors in found if run.reason != NO_CHANGE]
         reports = [item for run, errors in found for item in self.telling.waits(run, errors)]
         if not kept:
-            self._end(change, "pass", NO_CHANGE, reports)
+            self._end(change, "pass", self._nothing(change), reports)
             return
         if any(run.state != "waiting" for run in kept):
             # Else the commit stands as it was said to stand already: pending.
             reports += self.telling.change(replace(change, state="split"), kept)
         self.store.changes.split(change.id, kept, reports, self.telling)
+
+    def _nothing(self, change: Change) -> str:
+        """What is said where nothing runs: however strangers change a spec, theirs does not count yet."""
+        watched = self.repos[change.repo]
+        if change.fork and self._compared.edits_spec(watched, change, self._base(watched, change)):
+            return LATER
+        return NO_CHANGE
 
     def _end(self, change: Change, verdict: Verdict, reason: str, reports: Sequence[Addressed] = ()) -> None:
         self.store.changes.split(change.id, (), reports, self.telling, verdict=verdict, reason=reason)
@@ -275,21 +283,3 @@ def _with_subject(cause: str, message: str) -> str:
     """Who or what started it, with the first line of the commit's message: display text of strangers."""
     subject = message.strip().partition("\n")[0].strip()
     return f"{cause}: {subject[:_SUBJECT_CHARACTERS]}" if subject else cause
-
-
-def _named_apart(reads: Sequence[Read]) -> list[Read]:
-    """Two specs of one name would share their checks: the second one is refused."""
-    taken: dict[str, str] = {}
-    found: list[Read] = []
-    for read in sorted(reads, key=lambda read: read.path):
-        first = taken.setdefault(read.name, read.path)
-        if first == read.path or read.errors:
-            found.append(read)
-            continue
-        error = SpecError(
-            f"the name `{read.name}` is that of {first} too",
-            hint="give each spec of a repository a name of its own",
-            where=read.loaded.where("name") if read.loaded is not None else None,
-        )
-        found.append(replace(read, loaded=None, errors=(error,), known_name=f"{read.name}-2"))
-    return found

@@ -306,6 +306,10 @@ def test_a_fork_is_approved_over_the_api_for_that_very_commit(runner: RunnerStag
     assert runner.post("/api/v1/approve", body | {"commit": commit[:12]}).status == 422
     assert runner.post("/api/v1/approve", body | {"commit": commit}).body["released"] == 1
     assert gate.said(commit, PULL).startswith("success")
+    edited = gate.propose(2, {"spec.yaml": tiny("2", code="'*.txt'")}, fork=True)
+    said = "success: nothing runs: specs that a fork changes count only after the merge"
+    assert gate.said(edited, PULL) == said
+    assert gate.runs_of(edited) == []
 
 
 def test_a_run_is_followed_by_events_to_its_end(runner: RunnerStage) -> None:
