@@ -15,6 +15,9 @@ import fiat
 _SYSTEM = ("/usr",)
 _ASKING_S = 60.0
 _MODULES = tuple(all_suffixes())
+# Beside packages: what installed them says about them, and the libraries that wheels bring.
+# Source: PyPA specifications, Binary distribution format; auditwheel puts libraries in `<name>.libs`.
+_BESIDE = (".dist-info", ".libs")
 
 
 def python_paths() -> tuple[Path, ...]:
@@ -108,5 +111,5 @@ def _modules_in(folder: Path) -> Iterator[Path]:
     if _covered(folder, prefixes) or _covered(folder.resolve(), {path.resolve() for path in prefixes}):
         return
     for entry in folder.iterdir():
-        if entry.name.endswith(_MODULES) or (entry / "__init__.py").is_file():
+        if entry.name.endswith((*_MODULES, *_BESIDE)) or (entry / "__init__.py").is_file():
             yield entry

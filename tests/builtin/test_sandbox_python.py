@@ -74,6 +74,18 @@ def test_of_a_working_tree_only_its_packages_are_seen(tmp_path: Path) -> None:
     }
 
 
+def test_packages_of_another_environment_come_with_their_libraries(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    for name in ("numpy", "numpy.libs", "numpy-2.dist-info", "notes"):
+        (other / name).mkdir(parents=True)
+    (other / "numpy" / "__init__.py").touch()
+    venv.create(tmp_path / "venv", symlinks=True)
+    site = next((tmp_path / "venv/lib").glob("python*/site-packages"))
+    (site / "other.pth").write_text(f"{other}\n")
+    seen = {path for path in seen_by(tmp_path / "venv/bin/python") if path.parent == other}
+    assert seen == {other / "numpy", other / "numpy.libs", other / "numpy-2.dist-info"}
+
+
 def test_a_path_from_a_variable_of_ours_is_not_the_job_s(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "tool.py").touch()
