@@ -66,7 +66,7 @@ def test_a_repository_whose_git_server_hangs_keeps_no_other_waiting(tmp_path: Pa
 
 
 def test_a_repository_whose_forge_hangs_keeps_no_other_waiting(tmp_path: Path) -> None:
-    with tiny_runner(tmp_path, reconcile_every="1s") as tiny:
+    with tiny_runner(tmp_path) as tiny:
         other = tiny.stage.add("acme/hangs", branches=["*"])
         tiny.stage.start()
         other.forge.outage = slow(25)
