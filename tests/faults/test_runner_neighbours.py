@@ -69,6 +69,7 @@ def test_a_repository_whose_forge_hangs_keeps_no_other_waiting(tmp_path: Path) -
     with tiny_runner(tmp_path) as tiny:
         other = tiny.stage.add("acme/hangs", branches=["*"])
         tiny.stage.start()
+        other.wait_state(other.pushed({SPEC: tiny.chain("first")}), "fiat/push", "success")
         other.forge.outage = slow(25)
         told = other.pushed({SPEC: tiny.chain("hangs")})
         tiny.wait_executed("three", "hangs")
