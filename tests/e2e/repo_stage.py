@@ -104,6 +104,13 @@ class RepoStage:
         self.commit(files, message)
         return self.push("main")
 
+    def begin(self, files: Mapping[str, str | None]) -> str:
+        """A first commit on main, whose runs end well; gives the commit."""
+        commit = self.pushed(files, "begin")
+        said = self.said(commit, "fiat/push")
+        assert said.startswith("success"), f"{said}\n{self.runner.log}"
+        return commit
+
     def propose(
         self,
         number: int,
@@ -182,6 +189,12 @@ class RepoStage:
             if run["commit"] == commit and purpose in ("", run["purpose"])
         ]
 
+    def runs_end(self, commit: str, count: int) -> list[str]:
+        """Wait until a commit has so many runs and all are over; gives their specs, the newest first."""
+        self.runner.wait(lambda: len(self.runs_of(commit)) == count, f"{count} runs")
+        self.runner.wait(lambda: all(run["state"] == "done" for run in self.runs_of(commit)), "their end")
+        return [run["spec"] for run in self.runs_of(commit)]
+
     def steps(self, commit: str, purpose: str = "") -> dict[str, str]:
         """State of each step of the newest run of a commit."""
         runs = self.runs_of(commit, purpose)
@@ -199,6 +212,16 @@ class RepoStage:
         last = self.forge.world.last
         self.runner.wait(lambda: last(commit, context) in FINAL, f"{context} of {commit[:8]} to be over", 60)
         return f"{last(commit, context)}: {self.description(commit, context)}"
+
+    def all_told(self) -> None:
+        """Wait until every change is over and the forge was told everything."""
+
+        def told() -> bool:
+            changes = self.runner.get(f"/api/v1/changes?repo={self.name}").body["items"]
+            letters = self.runner.get(f"/api/v1/letters?repo={self.name}").body["items"]
+            return not letters and all(change["state"] == "done" for change in changes)
+
+        self.runner.wait(told, f"everything of {self.name} to be told")
 
     def wait_text(self, commit: str, context: str, start: str) -> None:
         """Wait until the newest state and text of a context start so: `success: no change`."""

@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from fiat.store.store import Store, open_store
 
 PROGRAM = Path(sys.executable).with_name("fiat")
@@ -162,6 +164,12 @@ class RunnerProcess:
             if time.monotonic() > give_up:
                 raise AssertionError(f"waited {timeout_s:.0f} s for {what}\n{self.log}")
             time.sleep(0.05)
+
+
+def sleepers(seconds: str) -> list[psutil.Process]:
+    """Processes that sleep for so many seconds: a number that no other test has."""
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if seconds in (process.info["cmdline"] or ())]
 
 
 def _parsed(data: bytes) -> Any:
