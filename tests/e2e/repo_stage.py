@@ -216,12 +216,19 @@ class RepoStage:
     def all_told(self) -> None:
         """Wait until every change is over and the forge was told everything."""
 
-        def told() -> bool:
+        def over() -> bool:
             changes = self.runner.get(f"/api/v1/changes?repo={self.name}").body["items"]
-            letters = self.runner.get(f"/api/v1/letters?repo={self.name}").body["items"]
-            return not letters and all(change["state"] == "done" for change in changes)
+            return all(change["state"] == "done" for change in changes)
 
-        self.runner.wait(told, f"everything of {self.name} to be told")
+        self.runner.wait(over, f"everything of {self.name} to be over")
+        self.all_sent()
+
+    def all_sent(self) -> None:
+        """Wait until the forge was told everything that is to be told now."""
+        letters = f"/api/v1/letters?repo={self.name}"
+        self.runner.wait(
+            lambda: not self.runner.get(letters).body["items"], f"{self.name}'s forge to be told"
+        )
 
     def wait_text(self, commit: str, context: str, start: str) -> None:
         """Wait until the newest state and text of a context start so: `success: no change`."""

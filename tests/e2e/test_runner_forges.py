@@ -174,6 +174,7 @@ def test_a_button_run_again_at_a_check_runs_the_commit_again(forges: Forges) -> 
 def test_at_the_end_no_check_of_any_forge_is_open(forges: Forges) -> None:
     for repo in (*(forges.of(flavour) for flavour in FORGES), forges.app):
         world = repo.forge.world
+        repo.all_sent()
         held = {seen.commit for seen in world.seen if "approve" in seen.description}
         assert {commit for commit, _ in world.unfinished()} <= held
     assert "a bug of Fiat" not in forges.runner.log
