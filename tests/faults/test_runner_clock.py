@@ -25,7 +25,7 @@ def test_pushes_before_and_after_jumps_of_the_clock_are_each_run_once_and_the_ne
         tiny.stage.environment |= shim.environment("runner")
         tiny.stage.start()
         pushed = []
-        for number, off_s in enumerate((0, HOUR_S, 0, -HOUR_S, 0)):
+        for number, off_s in enumerate((0, HOUR_S, -HOUR_S, 0)):
             shim.set("runner", off_s)
             # The forge fails once: what is to be sent again must not wait for the clock to come back.
             tiny.stage.forge.fail(BROKEN, times=2, method="POST", path="/statuses/")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from tests.faults.runner_tiny import UMBRELLA, Pushed, TinyRunner, tiny_runner
@@ -69,10 +70,15 @@ class Killer:
         return sum(not self.tiny.is_final(pushed.commit) for pushed in self.tiny.told)
 
     def kill(self) -> None:
-        """Kill the main process, a worker, or everything; what is killed whole is started again."""
-        what = self.draw.choices(("main", "worker", "all"), (35, 57, 8))[0]
+        """Kill the main process, a worker, everything, or PostgreSQL's end; what is killed whole is started again."""
+        kinds, weights = ("main", "worker", "all", "server"), [35, 57, 8, 0]
+        if self.tiny.database_url:
+            weights = [30, 35, 5, 30]
+        what = self.draw.choices(kinds, weights)[0]
         workers = self.tiny.workers()
-        if what == "worker" and workers:
+        if what == "server":
+            self.kill_backend()
+        elif what == "worker" and workers:
             end(self.draw.choice(workers))
         elif what == "all":
             for process in self.tiny.processes():
@@ -82,6 +88,21 @@ class Killer:
             what = "main"
             self.restart()
         self.kills.append(what)
+
+    def kill_backend(self) -> None:
+        """Kill a process of PostgreSQL that serves the runner: the server drops everybody and recovers."""
+        mine = (
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        os.kill(int(self.draw.choice(sorted(self.tiny.execute(mine)))[0]), signal.SIGKILL)
+        give_up = time.monotonic() + 30
+        while True:
+            try:
+                self.tiny.execute("SELECT 1")
+                return
+            except psycopg.OperationalError:
+                assert time.monotonic() < give_up, "the server does not recover"
+                time.sleep(0.05)
 
     def restart(self) -> None:
         """Kill the main process and start it again."""
