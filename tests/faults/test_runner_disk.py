@@ -75,7 +75,7 @@ def test_while_the_disk_is_full_webhooks_get_503_and_everything_that_was_taken_e
     assert answers == [503] * 3, stage.log
     assert stage.get("/healthz").status == 200
     stage.wait(lambda: "disk is full" in stage.log, "the runner to say so")
-    time.sleep(8)  # longer than a lease and than the runs would have taken
+    time.sleep(6)  # longer than a lease and than the runs would have taken
     assert not tiny.is_final(refused.commit)
     for path in ballast:
         path.unlink()
