@@ -19,6 +19,7 @@ BUSY_TIMEOUT_S = 30.0
 _FIRST_SAFE_WAL = (3, 51, 3)
 _HEADER = b"SQLite format 3\0"
 _PAGE_BYTES = 4096
+_PAGE_SIZES = [512 << shift for shift in range(8)]
 
 _T = TypeVar("_T")
 
@@ -210,8 +211,13 @@ def _check_length(path: Path) -> None:
     """
     with path.open("rb") as file:
         head = file.read(100)
+    if len(head) < 100:
+        raise cut_file(path, len(head), _PAGE_BYTES)
     page_bytes = int.from_bytes(head[16:18], "big")
-    wanted_bytes = (65536 if page_bytes == 1 else page_bytes) * int.from_bytes(head[28:32], "big")
+    page_bytes = 65536 if page_bytes == 1 else page_bytes
+    if page_bytes not in _PAGE_SIZES:
+        raise no_database(path)
+    wanted_bytes = page_bytes * int.from_bytes(head[28:32], "big")
     size_bytes = path.stat().st_size
     if size_bytes < wanted_bytes:
         raise cut_file(path, size_bytes, wanted_bytes)

@@ -127,8 +127,9 @@ class Browser:
 
     def _next(self, until: float) -> dict[str, Any]:
         while b"\0" not in self._held:
-            ready, _, _ = select.select([self._answers], [], [], max(0.0, until - time.monotonic()))
-            assert ready, "the browser says nothing"
+            answers = select.poll()  # unlike select, it takes descriptors of any number
+            answers.register(self._answers, select.POLLIN)
+            assert answers.poll(1000 * max(0.0, until - time.monotonic())), "the browser says nothing"
             piece = os.read(self._answers, 1 << 20)
             assert piece, "the browser is gone"
             self._held += piece
