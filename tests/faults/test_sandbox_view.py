@@ -29,27 +29,25 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 DENIED = ("FileNotFoundError", "PermissionError", "NotADirectoryError")
-_SYSTEM_FOLDERS = set(
-    [
-        "bin",
-        "dev",
-        "etc",
-        "home",
-        "lib",
-        "lib32",
-        "lib64",
-        "libx32",
-        "nix",
-        "proc",
-        "root",
-        "sbin",
-        "sys",
-        "tmp",
-        "usr",
-        "var",
-        "work",
-    ]
-)
+_SYSTEM_FOLDERS = {
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "lib",
+    "lib32",
+    "lib64",
+    "libx32",
+    "nix",
+    "proc",
+    "root",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr",
+    "var",
+    "work",
+}
 UNREACHABLE = ("ConnectionRefusedError", "OSError", "TimeoutError")
 
 
