@@ -15,6 +15,8 @@ from fiat.spec.section import (
     FileName,
     Flag,
     Free,
+    Integer,
+    Ratio,
     Section,
     Sha256,
     Text,
@@ -190,6 +192,19 @@ class Span(Section):
     )
 
 
+class Sample(Section):
+    """Some rows only, the same ones each time: chosen by their hash."""
+
+    ratio: Ratio | None = Field(default=None, gt=0, description="Share of the rows, above 0 and up to 1.")
+    rows: Whole | None = Field(default=None, description="So many rows.")
+    seed: Integer = Field(default=0, description="Another seed chooses other rows.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "Sample":
+        require_one(self, ("ratio", "rows"), "`sample`")
+        return self
+
+
 class DataSet(Section):
     """One dataset: its source, format, label and split."""
 
@@ -210,6 +225,11 @@ class DataSet(Section):
         default=",", description="Character between the fields of a CSV."
     )
     split: Split | None = Field(default=None, description="How rows fall into train, eval and test.")
+    sample: Sample | None = Field(default=None, description="Use some of the rows only.")
+    environment: Text = Field(
+        default="training",
+        description="Which columns of the schema are expected: those of `training`, or of `serving`.",
+    )
     span: Span | None = Field(default=None, description="Data that arrives in spans.")
     schema_: Text | None = Field(
         default=None,

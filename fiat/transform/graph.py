@@ -1,0 +1,103 @@
+"""Builds an ONNX graph node by node."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 20
+"""Of ONNX's own domain: the first with texts that can be split and joined."""
+ML_OPSET = 3
+CONTRIB = "com.microsoft"
+"""Operators that onnxruntime has beyond the standard."""
+
+
+class Graph:
+    """An ONNX graph that grows.
+
+    Nodes get names of their own, so that graphs can be merged: every tensor's name starts with `prefix`.
+    """
+
+    def __init__(self, prefix: str = "fiat.") -> None:
+        self._prefix = prefix
+        self._count = 0
+        self._nodes: list[onnx.NodeProto] = []
+        self._stored: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+        self._domains: set[str] = set()
+
+    def add(
+        self, operator: str, *inputs: str, domain: str = "", n_outputs: int = 1, **attributes: Any
+    ) -> Any:
+        """Add a node.
+
+        Args:
+            operator: such as `Sub`.
+            inputs: names of tensors; the empty text for an optional one that is left out.
+            domain: empty for ONNX's own, `ai.onnx.ml`, or CONTRIB.
+            n_outputs: how many outputs it has.
+            attributes: of the node; None ones are left out.
+
+        Returns:
+            The output's name, or a tuple of names when there are several.
+        """
+        outputs = [self._name(operator) for _ in range(n_outputs)]
+        given = {key: value for key, value in attributes.items() if value is not None}
+        self._nodes.append(helper.make_node(operator, list(inputs), outputs, domain=domain, **given))
+        self._domains.add(domain)
+        return outputs[0] if n_outputs == 1 else tuple(outputs)
+
+    def constant(self, value: np.ndarray | Sequence[Any] | float | int, dtype: str | None = None) -> str:
+        """A constant tensor; the same one is stored once.
+
+        Args:
+            value: numbers or texts of any shape.
+            dtype: NumPy name, or `string`; None keeps the value's own.
+        """
+        array = np.asarray(value, object if dtype == "string" else dtype)
+        texts = array.dtype.kind in "OUS"
+        content = "\0".join(map(str, array.reshape(-1))).encode() if texts else array.tobytes()
+        key = ("string" if texts else array.dtype.name, array.shape, content)
+        if key not in self._stored:
+            name = self._name("const")
+            if texts:
+                tensor = TensorProto(name=name, data_type=TensorProto.STRING, dims=array.shape)
+                tensor.string_data.extend(str(item).encode() for item in array.reshape(-1))
+            else:
+                tensor = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+            self._initializers.append(tensor)
+            self._stored[key] = name
+        return self._stored[key]
+
+    def cast(self, tensor: str, dtype: str) -> str:
+        """The tensor as another type: a NumPy name, or `string`."""
+        kind = TensorProto.STRING if dtype == "string" else helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+        return str(self.add("Cast", tensor, to=kind))
+
+    def model(
+        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[tuple[str, onnx.ValueInfoProto]]
+    ) -> onnx.ModelProto:
+        """The graph as a model.
+
+        Args:
+            inputs: as `onnx.helper.make_tensor_value_info` makes them.
+            outputs: a tensor's name, and what it is called outside.
+        """
+        named = [helper.make_node("Identity", [tensor], [info.name]) for tensor, info in outputs]
+        graph = helper.make_graph(
+            [*self._nodes, *named],
+            "fiat_transform",
+            list(inputs),
+            [info for _, info in outputs],
+            initializer=self._initializers,
+        )
+        imports = [helper.make_opsetid("", OPSET)]
+        versions = {"ai.onnx.ml": ML_OPSET, CONTRIB: 1}
+        imports += [helper.make_opsetid(domain, versions[domain]) for domain in sorted(self._domains - {""})]
+        return helper.make_model(graph, opset_imports=imports, producer_name="fiat", ir_version=9)
+
+    def _name(self, operator: str) -> str:
+        self._count += 1
+        return f"{self._prefix}{self._count}.{operator}"
