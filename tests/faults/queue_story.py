@@ -40,6 +40,7 @@ class Story:
     claims: list[QueuedRun] = field(default_factory=list)
     faults: int = 0
     _backend: Backend | None = None
+    _stores: list[Store] = field(default_factory=list)
     _hand: QueuedRun | None = None
     _acked: set[int] = field(default_factory=set)
 
@@ -57,15 +58,19 @@ class Story:
         raise AssertionError("the story does not come to its end")
 
     def close(self) -> None:
+        for store in self._stores:
+            store.close()
         if self._backend is not None:
             self._backend.close()
 
     def store(self, run: QueuedRun | None = None) -> Store:
         assert self._backend is not None
         guard = Fence(run.id, run.fence) if run else None
-        return Store(
+        store = Store(
             self.root, Database(self._backend, guard), utc_now, self.root.parent, Scope(self.root, "")
         )
+        self._stores.append(store)
+        return store
 
     def _tick(self) -> bool:
         store = self.store()
