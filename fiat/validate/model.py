@@ -130,6 +130,7 @@ class Schema:
         max_rows: most rows of a split.
         environments: all environments that columns may name.
         label: column to predict, None when unknown.
+        notes: what an import passed over, a sentence each; no part of what must hold.
     """
 
     columns: tuple[ColumnSchema, ...]
@@ -137,6 +138,7 @@ class Schema:
     max_rows: int | None = None
     environments: tuple[str, ...] = ("training", "serving")
     label: str | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def column(self, name: str) -> ColumnSchema | None:
         """What is said of a column, None when nothing is."""
