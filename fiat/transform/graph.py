@@ -26,7 +26,7 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._stored: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
-        self._domains: set[str] = set()
+        self._versions: dict[str, int] = {}
 
     def add(
         self, operator: str, *inputs: str, domain: str = "", n_outputs: int = 1, **attributes: Any
@@ -43,10 +43,9 @@ class Graph:
         Returns:
             The output's name, or a tuple of names when there are several.
         """
-        outputs = [self._name(operator) for _ in range(n_outputs)]
+        outputs = [self.name(operator) for _ in range(n_outputs)]
         given = {key: value for key, value in attributes.items() if value is not None}
         self._nodes.append(helper.make_node(operator, list(inputs), outputs, domain=domain, **given))
-        self._domains.add(domain)
         return outputs[0] if n_outputs == 1 else tuple(outputs)
 
     def constant(self, value: np.ndarray | Sequence[Any] | float | int, dtype: str | None = None) -> str:
@@ -61,7 +60,7 @@ class Graph:
         content = "\0".join(map(str, array.reshape(-1))).encode() if texts else array.tobytes()
         key = ("string" if texts else array.dtype.name, array.shape, content)
         if key not in self._stored:
-            name = self._name("const")
+            name = self.name("const")
             if texts:
                 tensor = TensorProto(name=name, data_type=TensorProto.STRING, dims=array.shape)
                 tensor.string_data.extend(str(item).encode() for item in array.reshape(-1))
@@ -76,6 +75,23 @@ class Graph:
         kind = TensorProto.STRING if dtype == "string" else helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
         return str(self.add("Cast", tensor, to=kind))
 
+    def inner(self) -> "Graph":
+        """A graph that becomes the body of a node of this one.
+
+        None of its names is one of this graph's; its nodes may take what this graph has made.
+        """
+        return Graph(f"{self.name('body')}.")
+
+    def body(self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[str]) -> onnx.GraphProto:
+        """This graph as the body of a `Loop`.
+
+        Args:
+            inputs: what the loop gives it; their names are those that its nodes take.
+            outputs: what it gives back: tensors that its nodes made.
+        """
+        found = [onnx.ValueInfoProto(name=name) for name in outputs]
+        return helper.make_graph(self._nodes, "body", list(inputs), found, initializer=self._initializers)
+
     def model(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[tuple[str, onnx.ValueInfoProto]]
     ) -> onnx.ModelProto:
@@ -86,18 +102,42 @@ class Graph:
             outputs: a tensor's name, and what it is called outside.
         """
         named = [helper.make_node("Identity", [tensor], [info.name]) for tensor, info in outputs]
+        nodes = self._needed({tensor for tensor, _ in outputs})
+        used = {name for node in (*nodes, *named) for name in inputs_of(node)}
         graph = helper.make_graph(
-            [*self._nodes, *named],
+            [*nodes, *named],
             "fiat_transform",
             list(inputs),
             [info for _, info in outputs],
-            initializer=self._initializers,
+            initializer=[item for item in self._initializers if item.name in used],
         )
         imports = [helper.make_opsetid("", OPSET)]
-        versions = {"ai.onnx.ml": ML_OPSET, CONTRIB: 1}
-        imports += [helper.make_opsetid(domain, versions[domain]) for domain in sorted(self._domains - {""})]
+        versions = {"ai.onnx.ml": ML_OPSET, CONTRIB: 1, **self._versions}
+        domains = {node.domain for node in nodes} - {""}
+        imports += [helper.make_opsetid(domain, versions[domain]) for domain in sorted(domains)]
         return helper.make_model(graph, opset_imports=imports, producer_name="fiat", ir_version=9)
 
-    def _name(self, operator: str) -> str:
+    def _needed(self, tensors: set[str]) -> list[onnx.NodeProto]:
+        """Nodes that these tensors come from, in order."""
+        wanted, kept = set(tensors), []
+        for node in reversed(self._nodes):
+            if wanted.intersection(node.output):
+                kept.append(node)
+                wanted.update(inputs_of(node))
+        return kept[::-1]
+
+    def name(self, operator: str) -> str:
+        """A name that nothing in the graph has yet."""
         self._count += 1
         return f"{self._prefix}{self._count}.{operator}"
+
+
+def inputs_of(node: onnx.NodeProto) -> set[str]:
+    """Tensors that a node reads, in graphs inside it too."""
+    found = set(node.input)
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            for inner in graph.node:
+                found |= inputs_of(inner)
+            found.update(item.name for item in graph.output)
+    return found - {""}
