@@ -18,6 +18,8 @@ from fiat.errors import EXIT_REFUSED, FiatError
 
 ROLES = {
     "step": "fiat.builtin.child_call",
+    "source": "fiat.builtin.child_source",
+    "transform": "fiat.builtin.child_transform",
     "train": "fiat.builtin.child_train",
     "export": "fiat.builtin.child_export",
     "gate": "fiat.builtin.child_judge",

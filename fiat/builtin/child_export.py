@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fiat.builtin.child_feeds import DatasetFeeds, Feeds, TransformedFeeds
 from fiat.builtin.child_train import load_exporter
 from fiat.data.dataset import Dataset, open_dataset
 from fiat.errors import SpecError
@@ -15,6 +16,7 @@ from fiat.model.clean import clean_graph
 from fiat.model.precheck import precheck_model
 from fiat.model.signature import read_signature
 from fiat.ports.exporter import ExportRequest
+from fiat.transform.merge import merge_graphs
 
 SAMPLE_ROWS = 4
 BATCH_ROWS = 1024
@@ -34,18 +36,33 @@ def work(request: Mapping[str, Any]) -> None:
     target = Path(request["outputs"]["onnx"])
     target.mkdir(parents=True)
     labels = _labels(model, dataset)
-    sample = dataset.inputs(_filled(dataset), slice(0, SAMPLE_ROWS))
+    feeds = _feeds(request, dataset)
+    rows = slice(0, SAMPLE_ROWS)
+    sample = feeds.model(_filled(dataset), rows)
     if len(next(iter(sample.values()))) < 2:
         raise SpecError("the data has fewer than two rows, too few to export a model with")
     path = target / "model.onnx"
-    exporter.export(model, ExportRequest(path, sample, said.get("opset"), labels))
+    exporter.export(model, ExportRequest(path, sample, said.get("opset") or feeds.opset, labels))
     clean_graph(path)
     precheck_model(path)
+    if isinstance(feeds, TransformedFeeds):
+        merge_graphs(feeds.graph, path, path)
+        precheck_model(path)
     signature = read_signature(
-        path, layout=dataset.layout, features=dataset.feature_names, labels=labels, sample=sample
+        path,
+        layout=feeds.layout,
+        features=dataset.feature_names,
+        labels=labels,
+        sample=feeds.served(_filled(dataset), rows),
     )
     signature.write(target / "signature.json")
-    _write_predictions(exporter, model, dataset, target / "framework.arrow")
+    _write_predictions(exporter, model, feeds, dataset.test.n_rows, target / "framework.arrow")
+
+
+def _feeds(request: Mapping[str, Any], dataset: Dataset) -> Feeds:
+    """What the model and the served graph are fed with: the same, unless transforms come between."""
+    folder = request["inputs"].get("transform")
+    return DatasetFeeds(dataset) if folder is None else TransformedFeeds(dataset, Path(folder))
 
 
 def _exporter_name(folder: Path) -> str:
@@ -70,13 +87,12 @@ def _filled(dataset: Dataset) -> str:
     )
 
 
-def _write_predictions(exporter: Any, model: Any, dataset: Dataset, path: Path) -> None:
+def _write_predictions(exporter: Any, model: Any, feeds: Feeds, n_rows: int, path: Path) -> None:
     """The framework's outputs on the test split: a column an output, rows in order."""
     writer: Any = None
     with path.open("wb") as file:
-        for start in range(0, dataset.test.n_rows, BATCH_ROWS):
-            feed = dataset.inputs("test", slice(start, start + BATCH_ROWS))
-            batch = _as_batch(exporter.predict(model, feed))
+        for start in range(0, n_rows, BATCH_ROWS):
+            batch = _as_batch(exporter.predict(model, feeds.model("test", slice(start, start + BATCH_ROWS))))
             writer = writer or pa.ipc.new_file(file, batch.schema)
             writer.write_batch(batch)
         if writer is None:

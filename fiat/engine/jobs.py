@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,10 @@ from fiat.store.faults import disk_faults
 from fiat.store.store import Store
 
 CHILD = "fiat.builtin.child"
+# Where clouds and proxies are looked for. Source: botocore, google-auth, azure-storage-blob and urllib on their variables.
+_CLOUD = re.compile(
+    r"(AWS|GOOGLE|AZURE)_[A-Z0-9_]+|STORAGE_EMULATOR_HOST|(http|https|no)_proxy|(HTTP|HTTPS|NO)_PROXY"
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,8 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
         params = {**step.params, "logged": logged}
         data = {role: digest for role, digest in decided.inputs.items() if role.startswith("data.")}
         facts = {**step.facts, "data": data}
+        if step.kind == "data":
+            facts["env"] = _source_environment(bench, step)
         task = StepContext(step.kind, params, inputs, outputs, bench.root, work, facts)
     job = Job(
         id=f"{bench.run}.{step.name}.{attempt}",
@@ -204,6 +211,19 @@ def _environment(bench: Bench, step: Step, work: Path) -> dict[str, str]:
         "FIAT_STEP": step.name,
         **step.env,
     }
+    for name in step.secrets:
+        value = bench.secret(name)
+        if value is None:
+            raise _missing(bench, step, name)
+        env[name] = value
+    return env
+
+
+def _source_environment(bench: Bench, step: Step) -> dict[str, str]:
+    """What a source may know: the secrets that the step names; on a desk also its user's own settings for the cloud."""
+    env: dict[str, str] = {}
+    if bench.secrets is None:
+        env = {key: value for key, value in bench.environment.items() if _CLOUD.fullmatch(key)}
     for name in step.secrets:
         value = bench.secret(name)
         if value is None:

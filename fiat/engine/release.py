@@ -15,7 +15,7 @@ from fiat.errors import Fenced, FiatError
 from fiat.plan.model import Plan, Step
 from fiat.ports.deploy import DeployRequest, DeployTarget
 from fiat.ports.report import Reporter
-from fiat.run.model import GateResult, Metric, Release, Run, StepResult, StepState
+from fiat.run.model import GateResult, Metric, Release, Result, Run, StepResult, StepState
 from fiat.store.faults import disk_faults
 from fiat.store.store import Store
 
@@ -93,14 +93,15 @@ class Releaser:
         )
 
     def read_gates(self, walk: Walk) -> tuple[GateResult, ...]:
-        """What the gates step said, in spec order; empty when it did not run."""
+        """What the checks of data and the gates step said, in plan order; of those that ran."""
+        checks = tuple(gate for result in walk.results.values() for gate in _data_gates(result))
         artifact = walk.output("gates", "gates")
         if artifact is None:
-            return ()
+            return checks
         path = self.store.artifacts.object_path(artifact.digest)
         with disk_faults(path):
             document = json.loads(path.read_text())
-        return tuple(GateResult(**gate) for gate in document["gates"])
+        return checks + tuple(GateResult(**gate) for gate in document["gates"])
 
     def deployed(self, step: Step, walk: Walk) -> bool:
         """Whether the step's target already has the model (for a plan)."""
@@ -252,3 +253,8 @@ def _metrics(walk: Walk) -> tuple[Metric, ...]:
             if metric.step is None:
                 found.setdefault((metric.name, metric.slice), metric)
     return tuple(found.values())
+
+
+def _data_gates(result: Result) -> list[GateResult]:
+    said = result.facts.get("gate")
+    return [GateResult(**said)] if isinstance(said, dict) else []

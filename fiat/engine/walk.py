@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from fiat.engine.baseline import BASELINE, Baseline
 from fiat.engine.decide import Decided, Decider
+from fiat.engine.previous import PREVIOUS, REFUSED
 from fiat.plan.model import Decision, Plan, Step
 from fiat.run.model import Artifact, Result, StepResult
 
@@ -18,6 +19,8 @@ class Walk:
         decider: fingerprints and look-ups.
         find_baseline: the released model to compare with, by the fingerprint of the candidate's export.
         skip: a reason to leave a step out, or None (deploys that are not for this branch).
+        find_previous: digest of the profile that a check is compared with, by the check's name and the digest of its
+            dataset; empty when there is none.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class Walk:
         decider: Decider,
         find_baseline: Callable[[str], Baseline],
         skip: Callable[[Step], str | None],
+        find_previous: Callable[[str, str], str] = lambda step, dataset: "",
     ) -> None:
         self.plan = plan
         self.decided: dict[str, Decided] = {}
@@ -35,6 +39,7 @@ class Walk:
         self._decider = decider
         self._find_baseline = find_baseline
         self._skip = skip
+        self._find_previous = find_previous
 
     def advance(self) -> list[Decided]:
         """Decide every step whose inputs are known; returns those that must run now, in plan order."""
@@ -95,7 +100,9 @@ class Walk:
             reuse = decided.result is not None
             return Decision(step.name, "reuse" if reuse else "run", decided.reasons, decided.fingerprint)
         waits = [
-            ref.step for ref in step.inputs.values() if ref.step != BASELINE and self._unsettled(ref.step)
+            ref.step
+            for ref in step.inputs.values()
+            if not ref.step.startswith("@") and self._unsettled(ref.step)
         ]
         waits += [name for name in step.after if self._unsettled(name)]
         names = ", ".join(dict.fromkeys(waits)) or "the model"
@@ -128,6 +135,8 @@ class Walk:
                 if found is None and export is not None:
                     return f"needs export, which {_ended(export)}"
                 continue
+            if ref.step == PREVIOUS:
+                continue
             settled = self.settled.get(ref.step)
             if settled is not None and settled.state not in _HAS_OUTPUTS:
                 return f"needs {ref.step}, which {_ended(settled)}"
@@ -135,6 +144,8 @@ class Walk:
             settled = self.settled.get(name)
             if settled is not None and settled.state not in _HAS_OUTPUTS:
                 return f"comes after {name}, which {_ended(settled)}"
+            if name in self.results and self.results[name].facts.get(REFUSED):
+                return f"comes after {name}, which refused the data"
         return None
 
     def _inputs(self, step: Step) -> dict[str, str] | None:
@@ -148,6 +159,10 @@ class Walk:
                 if found is None or found.release is None:
                     return None
                 inputs[role] = found.release.digest
+                continue
+            if ref.step == PREVIOUS:
+                if digest := self._find_previous(step.name, inputs["dataset"]):
+                    inputs[role] = digest
                 continue
             settled = self.settled.get(ref.step)
             if settled is None:

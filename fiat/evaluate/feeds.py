@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from fiat.data.layout import as_inputs, layout_of
+from fiat.data.raw import RAW, RawColumn, raw_feed
 from fiat.errors import SpecError
 
 MOST_BATCH_ROWS = 1024
@@ -22,7 +23,7 @@ class GraphInputs:
     """What a graph takes.
 
     Attributes:
-        layout: `tensor`, `matrix` or `columns`, see `fiat.data.layout`.
+        layout: `tensor`, `matrix` or `columns`, see `fiat.data.layout`; `raw`, see `fiat.data.raw`.
         features: columns that it reads, in order.
         names: of the graph's inputs, in order.
         dtypes: NumPy name of each input's type, `string` for texts.
@@ -50,7 +51,7 @@ def read_feeds(table: pa.Table, inputs: GraphInputs) -> Iterator[dict[str, AnyAr
             f"the model reads the columns {', '.join(missing)}, which the data doesn't have",
             hint="the data changed since the model was made",
         )
-    layout = layout_of(table.schema, inputs.features)
+    layout = RAW if inputs.layout == RAW else layout_of(table.schema, inputs.features)
     if layout != inputs.layout:
         raise SpecError(
             f"the model takes its columns as {inputs.layout}, but this data's are {layout}",
@@ -60,7 +61,18 @@ def read_feeds(table: pa.Table, inputs: GraphInputs) -> Iterator[dict[str, AnyAr
     row_bytes = max(1, chosen.nbytes // max(1, chosen.num_rows))
     step = int(np.clip(MOST_BATCH_BYTES // row_bytes, 1, MOST_BATCH_ROWS))
     for start in range(0, chosen.num_rows, step):
-        yield _named(as_inputs(chosen.slice(start, step), inputs.features), inputs)
+        rows = chosen.slice(start, step)
+        arrays = raw_feed(rows, _raw(inputs)) if layout == RAW else as_inputs(rows, inputs.features)
+        yield _named(arrays, inputs)
+
+
+def _raw(inputs: GraphInputs) -> list[RawColumn]:
+    """The raw columns of a graph whose inputs are called like them."""
+    kinds = {"float64": "number", "string": "text"}
+    return [
+        RawColumn(name, kinds.get(dtype, "tensor"), dtype)  # type: ignore[arg-type]  # one of three words
+        for name, dtype in zip(inputs.names, inputs.dtypes, strict=True)
+    ]
 
 
 def _named(arrays: Mapping[str, AnyArray], inputs: GraphInputs) -> dict[str, AnyArray]:

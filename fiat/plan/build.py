@@ -1,7 +1,8 @@
 """Make the graph of steps of a spec. Pure: what it needs from outside are arguments.
 
 Where each section of the YAML becomes steps:
-`data` -> data.<name> | `steps` -> <name> | `train` -> train, export | `evaluate` -> evaluate, metric.<name> |
+`data` -> source.<name>, data.<name>, check.<name> | `steps` -> <name> | `transform` -> transform.<n>, transform |
+`train` -> train, export | `evaluate` -> evaluate, metric.<name> |
 `baseline` -> evaluate.baseline | `gates` -> gates, gates.<n> | `model` -> package | `deploy` -> deploy.<target>
 """
 
@@ -13,7 +14,15 @@ from fiat.plan.datasets import all_data, named_dataset, require_rows, role_of, t
 from fiat.plan.fingerprint import digest_json
 from fiat.plan.judge import judging_steps
 from fiat.plan.model import Plan, Ref, Step
-from fiat.plan.work import source_paths, user_step, work_params
+from fiat.plan.prepared import (
+    TRANSFORM,
+    after_checks,
+    data_steps,
+    through_transforms,
+    transform_steps,
+    transformed_data,
+)
+from fiat.plan.work import user_step, work_params
 from fiat.spec.model import Spec
 
 
@@ -38,7 +47,7 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
     Raises:
         SpecError: the graph can't be made, such as an evaluation that does not say which dataset it means.
     """
-    steps = [*_data_steps(spec), *_user_steps(spec)]
+    steps = [*data_steps(spec), *_user_steps(spec), *transform_steps(spec)]
     if spec.train is not None:
         dataset = training_data(spec)
         steps += [_train_step(spec), _export_step(spec, dataset)]
@@ -48,6 +57,7 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
         if spec.evaluate is not None:
             steps.append(_package_step(spec))
         steps += [_deploy_step(spec, name) for name in spec.deploy]
+    steps = after_checks(steps)
     versions = outside.plugins or {}
     steps = [_shut_off(step, spec) for step in steps]
     steps = [replace(step, plugin=dict(versions.get(step.kind, {}))) for step in steps]
@@ -55,29 +65,6 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
     facts = {**(outside.facts or {}), "plan_digest": digest, "spec": spec.name}
     steps = [replace(step, facts={**facts, **step.facts}) for step in steps]
     return Plan(spec.name, outside.spec_dir, digest, tuple(_in_order(steps)))
-
-
-def _data_steps(spec: Spec) -> list[Step]:
-    steps = []
-    for name, data in spec.data.items():
-        if data.source is None:
-            continue
-        params = data.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-        sources, volatile = source_paths(data.source)
-        facts = {"max_bytes": None, "name": name}
-        steps.append(
-            Step(
-                name=f"data.{name}",
-                kind="data",
-                params=params,
-                outputs=("dataset",),
-                sources=sources,
-                volatile=volatile,
-                facts=facts,
-                key=f"data.{name}",
-            )
-        )
-    return steps
 
 
 def _shut_off(step: Step, spec: Spec) -> Step:
@@ -97,7 +84,7 @@ def _train_step(spec: Spec) -> Step:
     outputs = {"model": "model", **work.out} if work.call else dict(work.out) or {"model": "model"}
     step = user_step(spec, "train", work, outputs=outputs)
     if not work.call:
-        return step
+        return through_transforms(spec, step)
     refs = [named_dataset(work.data)] if work.data else all_data(spec)
     inputs = {**{role_of(ref): ref for ref in refs}, **step.inputs}
     request = {
@@ -106,7 +93,8 @@ def _train_step(spec: Spec) -> Step:
         "data": role_of(refs[0]) if len(refs) == 1 else None,
         "datasets": {role_of(ref): role_of(ref) for ref in refs},
     }
-    return replace(step, inputs=inputs, params={**step.params, "request": request})
+    step = replace(step, inputs=inputs, params={**step.params, "request": request})
+    return through_transforms(spec, step)
 
 
 def _export_step(spec: Spec, dataset: Ref) -> Step:
@@ -124,11 +112,14 @@ def _export_step(spec: Spec, dataset: Ref) -> Step:
             "quantize": export.quantize if export else "none",
         },
     }
+    inputs = {"model": Ref("train", "model"), role: dataset}
+    if transformed_data(spec) is not None:
+        inputs[TRANSFORM] = Ref(TRANSFORM, TRANSFORM)
     return Step(
         name="export",
         kind="export",
         params={"request": request},
-        inputs={"model": Ref("train", "model"), role: dataset},
+        inputs=inputs,
         outputs=("onnx",),
         call=spec.train.call or "",
         env=dict(spec.env.vars),

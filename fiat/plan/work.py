@@ -1,15 +1,17 @@
 """Steps of user code: what a `run:` or `call:` of the spec becomes."""
 
 import math
+import re
 from collections.abc import Mapping
 
 from fiat.plan.model import Limits, Ref, Step
-from fiat.spec.data_section import Source
+from fiat.spec.data_section import DataSet
 from fiat.spec.graph import reads_of
 from fiat.spec.model import Spec
 from fiat.spec.section import duration_s, size_bytes
 from fiat.spec.work_section import Work
 
+_SPAN_PART = re.compile(r"\{[A-Z]+\}")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -78,8 +80,19 @@ def limits_of(work: Work) -> Limits:
     )
 
 
-def source_paths(source: Source) -> tuple[tuple[str, ...], bool]:
-    """Paths of the checkout that a source reads, and whether what it gives can change unseen."""
+def environment_of(spec: Spec) -> dict[str, str]:
+    """Declared variables of code that has no section of its own."""
+    return dict(spec.env.vars)
+
+
+def source_paths(data: DataSet) -> tuple[tuple[str, ...], bool]:
+    """Paths of the checkout that a dataset is read from, and whether what it is made of can change unseen."""
+    source = data.source
+    if data.span is not None and (source is None or source.path):
+        base = f"{source.path.rstrip('/')}/" if source is not None and source.path else ""
+        return (base + span_glob(data.span.pattern),), False
+    if source is None or source.call:
+        return (), False
     if source.path:
         return (source.path,), False
     if source.glob:
@@ -89,6 +102,11 @@ def source_paths(source: Source) -> tuple[tuple[str, ...], bool]:
     if source.dvc:
         return (), not _is_commit(source.rev)
     return (), source.sha256 is None
+
+
+def span_glob(pattern: str) -> str:
+    """The pattern of the files of all spans."""
+    return _SPAN_PART.sub("*", pattern)
 
 
 def _is_commit(rev: str | None) -> bool:

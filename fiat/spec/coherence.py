@@ -2,12 +2,25 @@
 
 from collections.abc import Iterator
 
+from fiat.spec.check_section import CHECKS
 from fiat.spec.graph import Contradiction, find_misfits, meant, outputs_of, works_of
 from fiat.spec.metric_names import CLASSIFICATION, METRICS, REGRESSION
 from fiat.spec.model import Spec
 from fiat.spec.tree import KeyPath
 
-RESERVED_STEPS = ("data", "out", "train", "export", "evaluate", "gates", "package", "deploy", "params", "env")
+RESERVED_STEPS = (
+    "data",
+    "out",
+    "transform",
+    "train",
+    "export",
+    "evaluate",
+    "gates",
+    "package",
+    "deploy",
+    "params",
+    "env",
+)
 
 
 def find_contradictions(spec: Spec) -> list[Contradiction]:
@@ -17,6 +30,7 @@ def find_contradictions(spec: Spec) -> list[Contradiction]:
         *_secrets(spec),
         *find_misfits(spec),
         *_datasets(spec),
+        *_checks(spec),
         *_metrics(spec),
         *_gates(spec),
     ]
@@ -88,6 +102,21 @@ def _datasets(spec: Spec) -> Iterator[Contradiction]:
         yield Contradiction(path, f"{message}: which one is the model judged by?", f"set `data`; {listed}")
     else:
         yield Contradiction(("train",), "there is no dataset to train on", "add `data`")
+
+
+def _checks(spec: Spec) -> Iterator[Contradiction]:
+    for name, data in spec.data.items():
+        others = [f"data.{other}" for other in spec.data if other != name]
+        for index, check in enumerate(data.checks):
+            kind = next(key for key in CHECKS if getattr(check, key) is not None)
+            known = ["previous", *others] if kind == "rows" else ["previous", "train", "serving", *others]
+            if check.against and check.against not in known:
+                hint = meant(check.against, known) or f"one of: {', '.join(known)}"
+                path: KeyPath = ("data", name, "checks", index, kind)
+                yield Contradiction(path, f"there is no `{check.against}` to compare with", hint)
+            if data.label is None and kind in ("leak", "label"):
+                message = f"`{kind}` is about the label, and data.{name} has none"
+                yield Contradiction(("data", name, "checks", index), message, "set `label`")
 
 
 def _metrics(spec: Spec) -> Iterator[Contradiction]:

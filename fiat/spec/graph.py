@@ -10,6 +10,7 @@ from fiat.spec.tree import KeyPath
 from fiat.spec.work_section import Work
 
 _BUILT_IN_OUTPUTS = {
+    "transform": {"dataset": "dataset", "transform": "folder"},
     "train": {"model": "model"},
     "export": {"onnx": "folder"},
     "evaluate": {"evaluation": "folder"},
@@ -38,6 +39,8 @@ def outputs_of(spec: Spec) -> dict[str, dict[str, str]]:
     if spec.train is not None:
         outputs["train"] = {**_BUILT_IN_OUTPUTS["train"], **spec.train.out}
         outputs["export"] = dict(_BUILT_IN_OUTPUTS["export"])
+    if spec.transform:
+        outputs["transform"] = dict(_BUILT_IN_OUTPUTS["transform"])
     if spec.evaluate is not None:
         outputs["evaluate"] = dict(_BUILT_IN_OUTPUTS["evaluate"])
     return outputs

@@ -6,6 +6,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from fiat.spec.model import Spec
 from fiat.spec.section import CRON_PATTERN
+from fiat.spec.transform_section import BARE_WORDS, DATE_PARTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE: dict[str, Any] = {
@@ -30,7 +31,13 @@ _SHORT_FORMS: dict[str, list[dict[str, Any]]] = {
     "SpanUse": [{"type": "string"}],
     "Schedule": [{"type": "string", "pattern": CRON_PATTERN}],
     "Search": [{"type": "array", "minItems": 1}],
-    "Apply": [{"enum": ["standardize", "min_max", "one_hot", "ordinal", "log1p"]}],
+    "Apply": [{"enum": list(BARE_WORDS)}],
+    "Impute": [{"enum": ["mean", "median", "most_frequent", "zero"]}],
+    "Bucketize": [
+        {"type": "integer", "minimum": 1},
+        {"type": "array", "items": {"type": "number"}, "minItems": 1},
+    ],
+    "DateParts": [{"type": "array", "items": {"enum": list(DATE_PARTS)}, "minItems": 1}],
 }
 _TYPED = ("integer", "number", "boolean")
 

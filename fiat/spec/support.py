@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from fiat.spec.model import Spec
 from fiat.spec.work_section import Work
 
-_SOURCES = ("s3", "gs", "az", "sql", "call")
-
 
 def unsupported(spec: Spec) -> list[tuple[str, str]]:
     """Features that a spec uses and that are not built yet, each as key path and sentence.
@@ -18,18 +16,11 @@ def unsupported(spec: Spec) -> list[tuple[str, str]]:
 
 def _find(spec: Spec) -> Iterator[tuple[str, str]]:
     for name, data in spec.data.items():
-        key = f"data.{name}"
-        if data.source is not None and data.source.kind in _SOURCES:
-            yield f"{key}.source.{data.source.kind}", f"a `{data.source.kind}` source"
-        if data.split is not None and data.split.time is not None:
-            yield f"{key}.split.time", "a split by `time`"
-        for feature, used in (("span", data.span), ("schema", data.schema_), ("checks", data.checks)):
-            if used:
-                yield f"{key}.{feature}", f"`{feature}`"
+        for index, check in enumerate(data.checks):
+            if check.against == "serving":
+                yield f"data.{name}.checks[{index}]", "`against: serving`"
     for name, step in spec.steps.items():
         yield from _work(f"steps.{name}", step)
-    if spec.transform:
-        yield "transform", "`transform`"
     if spec.train is not None:
         yield from _work("train", spec.train)
         if spec.train.checkpoint is not None:

@@ -140,7 +140,9 @@ class Normalize(Section):
         return self
 
 
-_BARE = ("one_hot", "ordinal", "embed_index", "tokenize", "tf_idf", "date_parts", "normalize")
+_WITH_DEFAULTS = ("one_hot", "ordinal", "embed_index", "tokenize", "tf_idf", "date_parts", "normalize")
+BARE_WORDS = ("standardize", "min_max", "log1p", "cross", "lower", "strip", *_WITH_DEFAULTS)
+"""Transforms that may stand without a setting."""
 TRANSFORMS = (
     "impute",
     "standardize",
@@ -212,7 +214,7 @@ class Apply(Section):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return {value: {} if value in _BARE else True}
+            return {value: {} if value in _WITH_DEFAULTS else True}
         return value
 
     @model_validator(mode="after")

@@ -129,6 +129,19 @@ class Results:
         )
         return self._result(rows[0]) if rows else None
 
+    def history(self, spec: str, step: str) -> list[Result]:
+        """The results that the newest runs of this spec used or made for this step, in the order of their first use."""
+        rows = self._database.read(
+            "SELECT steps.fingerprint FROM (SELECT id, started_at FROM runs WHERE spec = ? "
+            "ORDER BY started_at DESC, id DESC LIMIT ?) AS recent JOIN steps ON steps.run = recent.id "
+            "WHERE steps.name = ? AND steps.state IN ('ran', 'reused') "
+            "ORDER BY recent.started_at, recent.id",
+            (spec, _RUNS_TO_SEARCH, step),
+        )
+        order = list(dict.fromkeys(str(row[0]) for row in rows))
+        found = self.find_many(order)
+        return [found[fingerprint] for fingerprint in order if fingerprint in found]
+
     def drop(self, fingerprint: str) -> None:
         """Forget a result, because an artifact of it is damaged or gone: its work is then done again."""
         with self._database.write() as transaction:

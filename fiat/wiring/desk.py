@@ -14,6 +14,7 @@ from fiat.engine.baseline import Baseline, find_baseline
 from fiat.engine.checkout import Checkout
 from fiat.engine.decide import Decider
 from fiat.engine.jobs import Bench
+from fiat.engine.previous import find_previous
 from fiat.engine.release import Releaser
 from fiat.engine.silent import SilentReporter
 from fiat.engine.walk import Walk
@@ -123,7 +124,7 @@ class Desk(Opened):
 
     def walk(self) -> Walk:
         """A fresh walk over the plan."""
-        return Walk(self.plan, self.decider, self._baseline, self._skip)
+        return Walk(self.plan, self.decider, self._baseline, self._skip, self._previous)
 
     def plan_decisions(self, walk: Walk) -> tuple[Decision, ...]:
         """What would happen to each step; asks deploy targets what they have."""
@@ -207,6 +208,9 @@ class Desk(Opened):
         section = self.loaded.spec.baseline
         wanted = section.model_dump(mode="json", by_alias=True, exclude_none=True) if section else None
         return find_baseline(self.store, self.release_name, wanted, candidate)
+
+    def _previous(self, step: str, dataset: str) -> str:
+        return find_previous(self.store, self.plan.spec, step, dataset)
 
     def _skip(self, step: Step) -> str | None:
         when = step.params.get("when") if step.kind == "deploy" else None

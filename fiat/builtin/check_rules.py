@@ -1,0 +1,51 @@
+"""What `data.<name>.checks` says, as rules of the validation craft."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from fiat.validate.model import (
+    ColumnsRule,
+    DistanceRule,
+    DuplicatesRule,
+    LabelRule,
+    LeakRule,
+    RowsRule,
+    Rule,
+    SqlRule,
+)
+
+
+def rules_of(checks: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
+    """The rules of a check step's parameters, each with its severity and key path."""
+    return tuple(rule for check in checks for rule in _rules(check))
+
+
+def _rules(check: Mapping[str, Any]) -> Iterator[Rule]:
+    severity, key = check.get("severity", "error"), str(check.get("key", ""))
+    if rows := check.get("rows"):
+        change = rows.get("change") or {}
+        yield RowsRule(
+            rows.get("min"),
+            rows.get("max"),
+            change.get("max_ratio"),
+            change.get("against", "previous"),
+            severity,
+            key,
+        )
+    if columns := check.get("columns"):
+        yield ColumnsRule(columns["unexpected"], columns["missing"], key)
+    for name in ("drift", "skew"):
+        if said := check.get(name):
+            limits = dict(said.get("columns") or {})
+            yield DistanceRule(name, said["against"], said["max"], said.get("metric"), limits, severity, key)
+    if said := check.get("duplicates"):
+        columns = tuple(said.get("columns") or ())
+        yield DuplicatesRule(
+            said["across"], said["within"], said["max_share"], said.get("near"), columns, key
+        )
+    if said := check.get("leak"):
+        yield LeakRule(said["max_score"], tuple(said.get("ignore") or ()), severity, key)
+    if said := check.get("label"):
+        yield LabelRule(said["max"], said["against"], severity, key)
+    if query := check.get("sql"):
+        yield SqlRule(query, severity, key)

@@ -1,0 +1,162 @@
+"""Step `check`: describe a dataset, hold it against its schema and rules, say what does not hold and where."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+from fiat.builtin.check_rules import rules_of
+from fiat.data.confined import named_path
+from fiat.data.dataset import Dataset, open_dataset
+from fiat.errors import SpecError, Where
+from fiat.ports.confinement import Confinement
+from fiat.ports.step import StepContext, StepOutcome
+from fiat.profile.document import PROFILE, read_profile, write_profile
+from fiat.profile.measure import profile_dataset
+from fiat.profile.model import DataProfile
+from fiat.run.model import GateResult
+from fiat.validate.check import find_anomalies
+from fiat.validate.findings_file import sentence, write_findings
+from fiat.validate.infer import infer_schema
+from fiat.validate.model import Findings, Schema
+from fiat.validate.schema_file import read_schema, write_schema
+
+SCHEMA = "schema.yaml"
+MOST_SCHEMA_BYTES = 4 << 20
+_SHOWN = 50
+_LABEL_WORD = "label"
+
+
+class CheckStep:
+    """Describes and checks a dataset.
+
+    Inputs: `dataset`; `previous` and `data.<name>`: folders of profiles, or of datasets, to compare with. Output:
+    `profile`, a folder with `profile.json`, `findings.json` and `schema.yaml` (the schema that was checked: the
+    spec's, or one inferred from the train split). Anomalies are no failure of this step: its fact `refused` says in
+    one sentence that there are errors, and nothing that reads the dataset runs then.
+    """
+
+    name = "check"
+    version = "1"
+    packages = ("duckdb", "numpy", "polars", "pyarrow", "scikit-learn", "scipy")
+
+    def run(self, context: StepContext) -> StepOutcome:
+        """Describe, check, and write what was found.
+
+        Raises:
+            SpecError: the schema is wrong, or a rule does not fit the data.
+            EnvironmentFault: a file is damaged.
+        """
+        params = cast(Mapping[str, Any], context.params)
+        folder = context.inputs["dataset"]
+        dataset = open_dataset(folder)
+        profile = profile_dataset(folder, slices=_slices(params, dataset))
+        others = {
+            role: _read_other(path, dataset)
+            for role, path in context.inputs.items()
+            if role == "previous" or role.startswith("data.")
+        }
+        schema = _schema(params, context, profile)
+        findings = find_anomalies(
+            folder,
+            profile,
+            schema,
+            rules_of(params.get("checks") or ()),
+            others,
+            environment=str(params.get("environment") or "training"),
+        )
+        target = context.outputs["profile"]
+        target.mkdir()
+        write_profile(target, profile)
+        write_findings(target, findings)
+        (target / SCHEMA).write_text(write_schema(schema), "utf-8")
+        for anomaly in findings.anomalies:
+            print(f"{anomaly.severity}: {sentence(anomaly)}", flush=True)
+        return StepOutcome(facts=_facts(str(params["name"]), profile, findings))
+
+
+def _slices(params: Mapping[str, Any], dataset: Dataset) -> tuple[tuple[str, ...], ...]:
+    """Slices whose columns the dataset has; `label` stands for its label."""
+    names = set(dataset.train.table().column_names)
+    found = []
+    for by in params.get("slices") or ():
+        columns = tuple(
+            str(dataset.label) if name == _LABEL_WORD and name not in names else name for name in by
+        )
+        if set(columns) <= names:
+            found.append(columns)
+    return tuple(dict.fromkeys(found))
+
+
+def _read_other(path: Path, dataset: Dataset) -> DataProfile:
+    """A profile that another check wrote, or that of a dataset without checks."""
+    return read_profile(path) if (path / PROFILE).exists() else profile_dataset(path)
+
+
+def _schema(params: Mapping[str, Any], context: StepContext, profile: DataProfile) -> Schema:
+    name = params.get("schema")
+    if not name:
+        return infer_schema(profile)
+    policy = Confinement.of(context.facts)
+    return read_schema_file(str(name), context.root, policy)
+
+
+def read_schema_file(name: str, root: Path, policy: Confinement) -> Schema:
+    """The schema file of a spec.
+
+    Raises:
+        SpecError: it is not there, not granted, or wrong.
+    """
+    path = named_path(name, root, policy, "schema")
+    try:
+        if not path.is_file() or path.stat().st_size > MOST_SCHEMA_BYTES:
+            raise SpecError(
+                f"the schema {name} is no file of up to {MOST_SCHEMA_BYTES >> 20} MiB",
+                hint="`fiat schema freeze` writes it",
+                where=Where("spec", key="schema"),
+            )
+        return read_schema(path.read_text("utf-8"), name)
+    except UnicodeDecodeError:
+        raise SpecError(f"the schema {name} is no UTF-8 text", where=Where("spec", key="schema")) from None
+
+
+def _facts(name: str, profile: DataProfile, findings: Findings) -> dict[str, object]:
+    whole = [item for item in profile.profiles if not item.slice]
+    n_columns = len(whole[0].columns) if whole else 0
+    gate = _gate(name, n_columns, sum(item.n_rows for item in whole), findings)
+    return {
+        "rows": {item.split: item.n_rows for item in whole},
+        "n_columns": n_columns,
+        "anomalies": [asdict(item) for item in findings.anomalies[:_SHOWN]],
+        "n_anomalies": len(findings.anomalies),
+        "compared": dict(findings.compared),
+        "gate": asdict(gate),
+        **({"refused": gate.reason} if gate.state == "fail" else {}),
+    }
+
+
+def _gate(name: str, n_columns: int, n_rows: int, findings: Findings) -> GateResult:
+    """What a check says among the gates."""
+    said, n_errors = findings.anomalies, len(findings.errors)
+    if not said:
+        return GateResult(
+            f"data {name}",
+            "pass",
+            f"{n_rows:,} rows and {n_columns} columns are as they must be",
+            key=f"data.{name}",
+        )
+    words = [_count(n_errors, "error")] if n_errors else []
+    words += [_count(len(said) - n_errors, "warning")] if len(said) > n_errors else []
+    reason = f"{' and '.join(words)}: {_first(said)}"
+    return GateResult(
+        f"data {name}", "fail" if n_errors else "warn", reason, key=said[0].key or f"data.{name}"
+    )
+
+
+def _first(anomalies: Sequence[Any]) -> str:
+    more = f" (and {len(anomalies) - 3} more)" if len(anomalies) > 3 else ""
+    return "; ".join(sentence(item) for item in anomalies[:3]) + more
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
