@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from fiat.data.split import SPLITS, AllTrain, ByColumn, ByFiles, ByShares, ByTime, SplitRule, moment
+from fiat.data.moments import moment
+from fiat.data.split import SPLITS, AllTrain, ByColumn, ByFiles, ByShares, ByTime, SplitRule
 from fiat.errors import SpecError
 
 

@@ -6,12 +6,14 @@ counts, the order of rows and the size of chunks change nothing. A column of num
 fault and no text column: see `STRAY_RATIO`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fiat.data.delimited import RowChunk, row_line
+from fiat.data.cells import MOST_NAMED, BadCell, listed, shown_value
+from fiat.data.delimited import RowChunk, row_lines
 from fiat.data.stream import file_fault
 from fiat.errors import SpecError
 
@@ -31,7 +33,7 @@ class ColumnTally:
         n_numbers: values that are other numbers, or numbers beside texts.
         n_flags: values that are true or false.
         n_texts: all other values.
-        stray: file, line and text of the first value that is no number.
+        strays: the first values that are no numbers, at most MOST_NAMED.
     """
 
     name: str
@@ -39,7 +41,7 @@ class ColumnTally:
     n_numbers: int = 0
     n_flags: int = 0
     n_texts: int = 0
-    stray: tuple[str, int, str] | None = None
+    strays: list[BadCell] = field(default_factory=list)
 
     def add(self, values: pa.ChunkedArray, file: str, chunk: RowChunk) -> None:
         """Count the values of one chunk, as Arrow inferred them."""
@@ -68,18 +70,24 @@ class ColumnTally:
             return pa.bool_()
         return pa.int64() if self.n_whole and not self.n_numbers else pa.float64()
 
+    def is_empty(self) -> bool:
+        """Whether no row has a value."""
+        return not (self.n_whole or self.n_numbers or self.n_flags or self.n_texts)
+
     def stray_fault(self) -> SpecError | None:
         """The fault of a column of numbers that holds a few texts, or None."""
         n_texts, n_numbers = self.n_texts + self.n_flags, self.n_whole + self.n_numbers
-        if not n_texts or self.stray is None or n_numbers < _STRAY_ALONE:
+        if not n_texts or not self.strays or n_numbers < _STRAY_ALONE:
             return None
         if n_texts > max(1, n_numbers // STRAY_RATIO):
             return None
-        file, line, text = self.stray
+        first = self.strays[0]
+        cells = [str(cell) for cell in self.strays]
+        held = repr(first.value) if n_texts == 1 else f"{n_texts:,} texts ({listed(cells, n_texts)})"
         return file_fault(
-            file,
-            f"column {self.name!r} holds {text!r}, but {n_numbers:,} of its values are numbers",
-            line=line,
+            first.file,
+            f"column {self.name!r} holds {held}, but {n_numbers:,} of its values are numbers",
+            line=first.line,
             hint="mend the value, leave it empty if it is missing, or list the column under `drop`",
         )
 
@@ -97,7 +105,10 @@ class ColumnTally:
     def _keep_stray(
         self, values: pa.ChunkedArray, stray: pa.ChunkedArray, file: str, chunk: RowChunk
     ) -> None:
-        if self.stray is None:
-            row = pc.index(pc.fill_null(stray, fill_value=False), pa.scalar(value=True)).as_py()
-            if row >= 0:
-                self.stray = (file, row_line(chunk, row), str(values[row].as_py())[:80])
+        room = MOST_NAMED - len(self.strays)
+        if room <= 0:
+            return
+        rows = np.flatnonzero(pc.fill_null(stray, fill_value=False).to_numpy())[:room]
+        if rows.size:
+            for row, line in zip(rows.tolist(), row_lines(chunk, rows.tolist()), strict=True):
+                self.strays.append(BadCell(file, line, self.name, shown_value(values[row].as_py())))

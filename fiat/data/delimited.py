@@ -5,12 +5,13 @@ written twice. Under these rules a line end outside quotes has an even number of
 rows without looking at each byte by itself, and a quote that is forgotten shows at the next one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 
+from fiat.data.cells import MOST_NAMED, listed
 from fiat.data.stream import PIECE_BYTES, file_fault
 from fiat.errors import SpecError
 
@@ -28,12 +29,14 @@ class RowChunk:
         first_line: 1-based line of the file that the first row starts in.
         n_rows: how many rows it has, blank lines not counted.
         first_row: 1-based number of the first row in the file.
+        quoted: a quote stands somewhere in it.
     """
 
     data: bytes
     first_line: int
     n_rows: int
     first_row: int
+    quoted: bool = True
 
 
 def row_chunks(stream: IO[bytes], name: str, delimiter: str) -> Iterator[RowChunk]:
@@ -51,31 +54,32 @@ def row_chunks(stream: IO[bytes], name: str, delimiter: str) -> Iterator[RowChun
         data = rest + block
         if not block and data and not data.endswith(b"\n"):
             data += b"\n"
-        ends = _row_ends(data, name, line, delimiter, at_end=not block)
-        cut = int(ends[-1]) + 1 if ends.size else 0
+        cut, n_rows, quoted = _whole_rows(data, name, line, delimiter, at_end=not block)
         if cut:
-            n_rows = int(np.count_nonzero(~_blank(data, ends)))
-            yield RowChunk(data[:cut], line, n_rows, row)
-            line += data.count(b"\n", 0, cut)
+            chunk = RowChunk(data[:cut], line, n_rows, row, quoted)
+            if b"\0" in chunk.data:
+                raise _null_byte(chunk, name)
+            yield chunk
+            line += chunk.data.count(b"\n")
             row += n_rows
         rest = data[cut:]
         if len(rest) > LONGEST_ROW_BYTES:
-            raise file_fault(
-                name,
-                f"a row is longer than {LONGEST_ROW_BYTES >> 20} MiB",
-                line=line,
-                hint="is a quote never closed, or is it no CSV file?",
-            )
+            raise _too_long(rest, name, line)
         if not block:
             return
 
 
 def row_line(chunk: RowChunk, index: int) -> int:
     """1-based line of the file that a row of a chunk starts in; `index` counts rows from 0."""
+    return row_lines(chunk, [index])[0]
+
+
+def row_lines(chunk: RowChunk, indices: Sequence[int]) -> list[int]:
+    """1-based lines of the file that rows of a chunk start in; `indices` count rows from 0."""
     starts, ends = _rows(chunk)
-    keep = ~_blank(chunk.data, ends)
-    start = int(starts[keep][index])
-    return chunk.first_line + chunk.data.count(b"\n", 0, start)
+    kept = starts[~_blank(chunk.data, ends)][np.asarray(indices, np.int64)]
+    newlines = np.flatnonzero(np.frombuffer(chunk.data, np.uint8) == _LINE_END)
+    return [chunk.first_line + int(before) for before in np.searchsorted(newlines, kept)]
 
 
 def first_row(chunk: RowChunk) -> tuple[bytes, RowChunk]:
@@ -88,21 +92,30 @@ def first_row(chunk: RowChunk) -> tuple[bytes, RowChunk]:
         chunk.first_line + chunk.data.count(b"\n", 0, end + 1),
         chunk.n_rows - 1,
         chunk.first_row,
+        chunk.quoted,
     )
     return chunk.data[start:end].rstrip(b"\r"), rest
 
 
 def bad_text(chunk: RowChunk, name: str) -> SpecError | None:
-    """The fault of a chunk that is not UTF-8, or None."""
-    try:
-        chunk.data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = chunk.first_line + chunk.data.count(b"\n", 0, error.start)
-        byte = chunk.data[error.start]
-        return file_fault(
-            name, f"byte 0x{byte:02x} is not UTF-8 text", line=line, hint="save the file as UTF-8"
-        )
-    return None
+    """The fault of a chunk that is not UTF-8, with the lines of its first bytes that are not; or None."""
+    data, start = chunk.data, 0
+    found: list[tuple[int, int]] = []
+    while len(found) <= MOST_NAMED:
+        try:
+            data[start:].decode("utf-8")
+            break
+        except UnicodeDecodeError as error:
+            position = start + error.start
+            found.append((chunk.first_line + data.count(b"\n", 0, position), data[position]))
+            start = data.find(b"\n", position) + 1 or len(data)
+    if not found:
+        return None
+    line, byte = found[0]
+    others = ", ".join(str(other) for other, _ in found[1:MOST_NAMED])
+    more = f"; so it is in lines {others}{' and more' if len(found) > MOST_NAMED else ''}" if others else ""
+    hint = "save the file as UTF-8"
+    return file_fault(name, f"byte 0x{byte:02x} is not UTF-8 text{more}", line=line, hint=hint)
 
 
 def lone_return(chunk: RowChunk) -> int | None:
@@ -135,6 +148,43 @@ def _blank(data: bytes, ends: np.ndarray) -> np.ndarray:
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts
     return np.asarray((lengths == 0) | ((lengths == 1) & (buffer[starts] == _RETURN)))
+
+
+def _whole_rows(data: bytes, name: str, line: int, delimiter: str, *, at_end: bool) -> tuple[int, int, bool]:
+    """Where the last whole row ends, how many rows end there that are not blank, and whether there are quotes."""
+    if b'"' not in data:
+        cut = data.rfind(b"\n") + 1
+        if not _has_blank(data):
+            return cut, data.count(b"\n", 0, cut), False
+    ends = _row_ends(data, name, line, delimiter, at_end=at_end)
+    if not ends.size:
+        return 0, 0, True
+    return int(ends[-1]) + 1, int(np.count_nonzero(~_blank(data, ends))), b'"' in data
+
+
+def _has_blank(data: bytes) -> bool:
+    return data.startswith((b"\n", b"\r\n")) or b"\n\n" in data or b"\n\r\n" in data
+
+
+def _null_byte(chunk: RowChunk, name: str) -> SpecError:
+    lines = [number for number, raw in enumerate(chunk.data.split(b"\n"), chunk.first_line) if b"\0" in raw]
+    shown = listed([str(number) for number in lines[1:MOST_NAMED]], len(lines) - 1)
+    more = f"; so do lines {shown}" if shown else ""
+    hint = "is it UTF-16, or cut off while it was written? save the file as UTF-8"
+    return file_fault(name, f"a null byte, which no text has{more}", line=lines[0], hint=hint)
+
+
+def _too_long(rest: bytes, name: str, line: int) -> SpecError:
+    if b"\n" not in rest and rest.count(b"\r") > 1:
+        return file_fault(
+            name, "a carriage return without a line feed", line=line, hint="end lines with LF or CR LF"
+        )
+    return file_fault(
+        name,
+        f"a row is longer than {LONGEST_ROW_BYTES >> 20} MiB",
+        line=line,
+        hint="is a quote never closed, or is it no CSV file?",
+    )
 
 
 def _row_ends(data: bytes, name: str, line: int, delimiter: str, *, at_end: bool) -> np.ndarray:

@@ -47,6 +47,11 @@ def hash_rows(batch: pa.RecordBatch) -> np.ndarray:
     return _finish(total)
 
 
+def remix(hashes: np.ndarray, seed: int) -> np.ndarray:
+    """Hashes of hashes, uint64 `(n_rows,)`: independent of those given and of those of another seed."""
+    return _finish(hashes ^ np.uint64(_digest(b"sample %d" % seed)))
+
+
 def _finish(words: np.ndarray) -> np.ndarray:
     """SplitMix64: next state, then its finisher. Overflow is meant."""
     mixed = words + np.uint64(0x9E3779B97F4A7C15)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Protocol
@@ -11,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fiat.data.cells import MOST_NAMED, listed
+from fiat.data.moments import moment, moments
 from fiat.data.row_hash import hash_rows, hash_values
 from fiat.data.stream import Piece, file_fault
 from fiat.errors import SpecError
 
 SPLITS = ("train", "eval", "test")
 """A row's split is the index of its name here."""
+_TIME_HINT = "write times as ISO 8601, or as seconds, milli-, micro- or nanoseconds since 1970"
 
 
 class SplitRule(Protocol):
@@ -80,10 +82,9 @@ class ByColumn:
         codes = pc.fill_null(pc.index_in(_as_text(values), pa.array(SPLITS)), -1).to_numpy(
             zero_copy_only=False
         )
-        if (codes < 0).any():
-            row = int(np.argmax(codes < 0))
-            value = values[row].as_py()
-            message = f"column {self.column!r} holds {value!r} in row {piece.first_row + row}"
+        bad = np.flatnonzero(codes < 0)
+        if bad.size:
+            message = f"column {self.column!r} names no split: {_rows(piece, bad, values)}"
             raise file_fault(piece.files[0], message, hint="expected train, eval or test in every row")
         return np.asarray(codes, np.int8)
 
@@ -143,8 +144,8 @@ class ByTime:
     """By time: rows from `test` on are for testing, rows from `eval` on for choosing, older ones for training.
 
     Attributes:
-        column: times, dates, or texts in ISO 8601.
-        test: first moment of `test`, ISO 8601.
+        column: times, dates, texts in ISO 8601, or numbers since 1970 (see `fiat.data.moments`).
+        test: first moment of `test`, ISO 8601 or such a number.
         eval: first moment of `eval`; None for no such split.
     """
 
@@ -162,35 +163,37 @@ class ByTime:
         return codes
 
     def _moments(self, piece: Piece) -> np.ndarray:
-        values = piece.batch.column(self.column)
-        if values.null_count:
-            row = pc.index(values.is_null(), pa.scalar(value=True)).as_py() + piece.first_row
-            raise file_fault(piece.files[0], f"column {self.column!r} has no time in row {row}")
-        if pa.types.is_string(values.type):
-            return np.array([moment(text, piece.files[0]) for text in values.to_pylist()], "datetime64[us]")
-        if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
+        values, name = piece.batch.column(self.column), piece.files[0]
+        found = moments(values)
+        if found is None:
             message = f"column {self.column!r} holds {values.type}, expected times"
-            raise file_fault(
-                piece.files[0], message, hint="write them as ISO 8601, such as 2024-05-01T12:00:00"
-            )
-        cast = pc.cast(values, pa.timestamp("us"), safe=False)
-        return np.asarray(cast.to_numpy(zero_copy_only=False), "datetime64[us]")
+            hint = "write them as ISO 8601, such as 2024-05-01T12:00:00"
+            raise file_fault(name, message, hint=hint)
+        bad = np.flatnonzero(np.isnat(found))
+        if bad.size:
+            missing = values.is_null().to_numpy(zero_copy_only=False) | _is_nan(values)
+            without = bad[missing[bad]]
+            if without.size:
+                raise file_fault(name, f"column {self.column!r} has no time in {_rows(piece, without)}")
+            shown = _rows(piece, bad, values)
+            raise file_fault(name, f"column {self.column!r} holds what is no time: {shown}", hint=_TIME_HINT)
+        return found
 
 
-def moment(text: str, name: str = "") -> np.datetime64:
-    """An ISO 8601 time in UTC; one without a zone is taken as UTC.
+def _rows(piece: Piece, indices: np.ndarray, values: pa.Array | None = None) -> str:
+    """Rows of a piece for people, each with its value if there are values."""
+    first = indices[:MOST_NAMED]
+    if values is None:
+        named = [f"{piece.row_number(int(index))}" for index in first]
+        return f"row{'s' if len(indices) > 1 else ''} " + listed(named, len(indices))
+    named = [f"row {piece.row_number(int(index))} {values[int(index)].as_py()!r}" for index in first]
+    return listed(named, len(indices))
 
-    Raises:
-        SpecError: it is no such time.
-    """
-    try:
-        parsed = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        message = f"{text!r} is no time in ISO 8601"
-        raise (file_fault(name, message) if name else SpecError(message)) from error
-    if parsed.tzinfo is not None:
-        parsed = parsed.astimezone(UTC).replace(tzinfo=None)
-    return np.datetime64(parsed, "us")
+
+def _is_nan(values: pa.Array) -> np.ndarray:
+    if not pa.types.is_floating(values.type):
+        return np.zeros(len(values), bool)
+    return np.asarray(pc.fill_null(pc.is_nan(values), fill_value=True).to_numpy(zero_copy_only=False), bool)
 
 
 def matches(name: str, pattern: str) -> bool:

@@ -4,7 +4,7 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
+from fiat.data.cells import BadCell
 from fiat.errors import EnvironmentFault, SpecError, Where
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -43,6 +44,9 @@ class ReadOptions:
         columns: column names of a CSV without header; empty for `column_1`, `column_2`, ...
         delimiter: character between CSV fields; None for a tab in `.tsv` files and a comma elsewhere.
         loose: columns whose faulty values don't matter because nobody reads them.
+        types: column to what it is said to hold: `int`, `float`, `bool`, `text` or `time`; a CSV or JSON Lines column
+            of that name is read as this and nothing else. Other formats know their types themselves.
+        tolerant: columns of `types` whose cells that are no such value become missing and are told, not refused.
     """
 
     format: str
@@ -50,21 +54,40 @@ class ReadOptions:
     columns: tuple[str, ...] = ()
     delimiter: str | None = None
     loose: frozenset[str] = frozenset()
+    types: Mapping[str, str] = field(default_factory=dict)
+    tolerant: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some consecutive rows of a file.
+    """Some rows of a file, in its order.
 
     Attributes:
         batch: the rows, with the reading's schema.
         files: names of the files they come from; several where columns lie in files of their own.
         first_row: 1-based number of the first row within its file, header and blank lines not counted.
+        rows: such a number for each row, `(n_rows,)`; None where they follow each other without a gap.
     """
 
     batch: pa.RecordBatch
     files: tuple[str, ...]
     first_row: int
+    rows: np.ndarray | None = None
+
+    def row_number(self, index: int) -> int:
+        """1-based number within its file of a row of this piece, counted from 0 here."""
+        return self.first_row + index if self.rows is None else int(self.rows[index])
+
+    def keep(self, chosen: np.ndarray) -> "Piece":
+        """Only the rows that are chosen: bools `(n_rows,)`."""
+        if chosen.all():
+            return self
+        kept = np.flatnonzero(chosen)
+        numbers = self.first_row + kept if self.rows is None else self.rows[kept]
+        single = len(self.files) == self.batch.num_rows and "path" in self.batch.schema.names
+        files = tuple(self.files[index] for index in kept) if single and len(kept) else self.files
+        first = int(numbers[0]) if len(kept) else self.first_row
+        return Piece(self.batch.filter(pa.array(chosen)), files, first, numbers)
 
 
 @dataclass(frozen=True)
@@ -75,11 +98,15 @@ class Reading:
         schema: columns and types of every piece.
         pieces: starts reading from the beginning each time it is called; raises SpecError at a fault of a file.
         notes: sentences that people should know, such as a column without any value.
+        cells: values of tolerant columns that became missing, the first MOST_NAMED of each column.
+        n_bad: column to how many such values it has.
     """
 
     schema: pa.Schema
     pieces: Callable[[], Iterator[Piece]]
     notes: tuple[str, ...] = field(default=())
+    cells: tuple[BadCell, ...] = ()
+    n_bad: Mapping[str, int] = field(default_factory=dict)
 
 
 def file_fault(name: str, message: str, *, line: int = 0, hint: str = "") -> SpecError:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fiat.data.cells import MOST_NAMED
 from fiat.data.columns import ColumnChoice, choose_features, describe_columns
 from fiat.data.split import SPLITS, SplitRule
 from fiat.data.stream import Piece, Reading, is_tensor
@@ -22,7 +23,6 @@ from fiat.errors import EnvironmentFault, SpecError
 BATCH_ROWS = 65_536
 BATCH_BYTES = 32 * 1024 * 1024
 MOST_CLASSES = 1000
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ class _Labels:
         rows = np.flatnonzero(missing.to_numpy(zero_copy_only=False))
         self._n_missing += len(rows)
         place = piece.files[0]
-        room = max(0, _SHOWN - len(self._missing))
-        self._missing += [f"{place} row {piece.first_row + int(row)}" for row in rows[:room]]
+        room = max(0, MOST_NAMED - len(self._missing))
+        self._missing += [f"{place} row {piece.row_number(int(row))}" for row in rows[:room]]
 
     def count(self, split: str, batch: pa.RecordBatch) -> None:
         if self._counts is None or self._name is None:
@@ -200,7 +200,7 @@ def _check_tensors(piece: Piece, features: tuple[str, ...]) -> None:
     for name in features:
         column = piece.batch.column(name)
         if is_tensor(column.type) and column.null_count:
-            row = piece.first_row + pc.index(column.is_null(), pa.scalar(value=True)).as_py()
+            row = piece.row_number(pc.index(column.is_null(), pa.scalar(value=True)).as_py())
             raise SpecError(
                 f"column {name!r} is missing in row {row} of {piece.files[0]}", hint="remove the row"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from fiat.data import csv_reader, stream
+from fiat.data import csv_parse, stream
 from fiat.data.csv_reader import read_csv
 from fiat.data.stream import Reading, ReadOptions, SourceFile
 from fiat.errors import SpecError
@@ -184,7 +184,7 @@ def test_a_row_longer_than_the_cap_is_told_and_not_collected(tmp_path: Path) -> 
 
 
 def test_the_missing_spellings_hold_for_text_columns_too(tmp_path: Path) -> None:
-    for word in csv_reader.MISSING:
+    for word in csv_parse.MISSING:
         read = reading(tmp_path, b"a,b\nx,1\n" + word.encode() + b",2\n")
         assert rows(read)[1]["a"] is None
         assert read.schema.field("a").type == pa.string()

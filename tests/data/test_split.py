@@ -126,9 +126,9 @@ def test_growing_the_share_of_train_only_moves_rows_into_train() -> None:
 def test_a_column_names_the_split_of_each_row() -> None:
     rule = ByColumn("part")
     assert rule.assign(piece({"part": ["train", "test", "eval"]})).tolist() == [0, 2, 1]
-    with pytest.raises(SpecError, match="holds 'Test' in row 2"):
+    with pytest.raises(SpecError, match="names no split: row 2 'Test'"):
         rule.assign(piece({"part": ["train", "Test"]}))
-    with pytest.raises(SpecError, match="holds None in row 1"):
+    with pytest.raises(SpecError, match="names no split: row 1 None"):
         rule.assign(piece({"part": pa.array([None], pa.string())}))
 
 
@@ -182,9 +182,9 @@ def test_times_decide_from_which_row_on_to_test() -> None:
     assert rule.assign(piece({"at": texts})).tolist() == [0, 1, 1, 1, 2]
     stamps = pa.array([datetime.fromisoformat("2024-01-01"), datetime.fromisoformat("2024-04-01")])
     assert rule.assign(piece({"at": stamps})).tolist() == [0, 2]
-    with pytest.raises(SpecError, match="'yesterday' is no time"):
+    with pytest.raises(SpecError, match="is no time: row 1 'yesterday'"):
         rule.assign(piece({"at": ["yesterday"]}))
     with pytest.raises(SpecError, match="no time in row 2"):
         rule.assign(piece({"at": ["2024-01-01", None]}))
-    with pytest.raises(SpecError, match="holds int64, expected times"):
-        rule.assign(piece({"at": [1]}))
+    with pytest.raises(SpecError, match="holds bool, expected times"):
+        rule.assign(piece({"at": [True]}))
