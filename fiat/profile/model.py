@@ -39,7 +39,8 @@ class Numbers:
         n_nan: values that are NaN (a NaN is a value, not a missing one).
         n_pos_inf: values that are +infinity.
         n_neg_inf: values that are -infinity.
-        quantiles: at 0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1; read from the sketch but for the ends.
+        quantiles: at 0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1 (`QUANTILES`): exact for up to
+            MOST_TRACKED different values, else read from the sketch.
         sketch: distribution of the finite values.
     """
 
@@ -107,11 +108,13 @@ class ColumnProfile:
         dtype: its Arrow type as text, such as `int64`.
         n_rows: rows.
         n_missing: rows without a value (null).
-        n_distinct: different values; exact up to a bound, then an estimate.
+        n_distinct: different values (of a list or tensor: among its elements; of numbers: finite ones); exact up to
+            a bound, then an estimate.
         distinct_exact: whether `n_distinct` is exact.
-        top: the most frequent values with their rows, most frequent first, at most MOST_TOP; values as JSON has them.
-            Complete (`top_exact`) when the column has no more than MOST_TRACKED values.
-        top_exact: whether the counts in `top` are exact.
+        top: the most frequent values with their rows, most frequent first, at most MOST_TOP; values as JSON has them
+            (times in ISO 8601). Of a column with more than MOST_TRACKED values: those that were frequent when it had
+            MOST_TRACKED.
+        top_exact: whether no other value is as frequent.
         counts: value (as text) to rows, of columns with few values (text, bool, int up to MOST_COUNTED of them):
             all of them; empty for other columns.
         numbers: for int, float, bool, time (seconds since 1970), and the elements of lists and tensors.
@@ -120,6 +123,8 @@ class ColumnProfile:
         shape: of tensors, without the row axis; None for others.
         n_invalid_utf8: values of a text or bytes column that are no UTF-8.
         share_numeric: share (0..1) of a text column's values that are written as a number.
+        hashes: the smallest hashes of its values, ascending (`fiat.profile.distinct`); by them the different values
+            of two profiles are counted together.
     """
 
     name: str
@@ -138,6 +143,7 @@ class ColumnProfile:
     shape: tuple[int, ...] | None = None
     n_invalid_utf8: int = 0
     share_numeric: float = 0.0
+    hashes: tuple[int, ...] = ()
 
 
 MOST_TOP = 20
