@@ -2,7 +2,7 @@
 
 One JSON object: `fiat_profile` (1), `label`, `source_digest`, `profiles`. A profile and a column have the names of
 `fiat.profile.model`; what is as by default is left out. A number that JSON does not have (the mean of no numbers) is
-null. `sketch` is a list of keys, each less the one before, and a list of counts; `hashes` are base64 of 8 bytes each,
+null. The keys of a sketch are each less the one before; `hashes` are base64 of 8 bytes each,
 little-endian.
 """
 
@@ -75,7 +75,7 @@ def _plain(value: Any) -> Any:
     """A value of the model as JSON has it; fields that are as by default are left out."""
     if isinstance(value, Sketch):
         keys = np.diff(np.array(value.keys, np.int64), prepend=0).tolist()
-        return {"keys": keys, "counts": list(value.counts)}
+        return {"keys": keys, "counts": list(value.counts), "shift": value.shift}
     if isinstance(value, Profile | ColumnProfile | Numbers | Lengths | Images):
         found = {
             item.name: getattr(value, item.name) for item in fields(value) if not _is_default(value, item)
@@ -123,5 +123,5 @@ def _numbers(document: dict[str, Any]) -> Numbers:
     made["quantiles"] = tuple(made.get("quantiles", ()))
     if "sketch" in made:
         keys = np.cumsum(np.array(made["sketch"]["keys"], np.int64)).tolist()
-        made["sketch"] = Sketch(tuple(keys), tuple(made["sketch"]["counts"]))
+        made["sketch"] = Sketch(tuple(keys), tuple(made["sketch"]["counts"]), made["sketch"]["shift"])
     return Numbers(**made)

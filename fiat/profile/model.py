@@ -11,17 +11,19 @@ Kind = Literal["int", "float", "bool", "text", "bytes", "time", "list", "tensor"
 
 @dataclass(frozen=True)
 class Sketch:
-    """How numbers are distributed: counts of buckets whose width grows with the number.
+    """How numbers are distributed: counts of buckets, as narrow as their greatest number allows.
 
-    Two sketches of the same precision merge by adding counts. `fiat.profile.sketch` makes and reads them.
+    Two sketches merge by adding counts. `fiat.profile.sketch` makes and reads them.
 
     Attributes:
-        keys: bucket numbers, ascending.
+        keys: bucket numbers, ascending: the bits of a double but for the lowest ones.
         counts: values in each bucket.
+        shift: how many of the lowest bits are cut off.
     """
 
     keys: tuple[int, ...] = ()
     counts: tuple[int, ...] = ()
+    shift: int = 20
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from fiat.profile.counting import ROWS, VALUE, Counting
-from fiat.profile.model import QUANTILES, Numbers
+from fiat.profile.model import QUANTILES, Numbers, Sketch
 from fiat.profile.moments import Moments, measure_moments, merge_moments
-from fiat.profile.sketch import Ints, bucket_keys, count_keys, quantiles, sketch_of
+from fiat.profile.sketch import Buckets, Ints, count_buckets, merge_buckets, quantiles
 
 _STEP = 1 << 20
 
@@ -29,8 +29,7 @@ class NumberTally:
         self.counting = Counting()
         self._divisor = divisor
         self._moments = Moments()
-        self._keys = np.zeros(0, np.int64)
-        self._rows = np.zeros(0, np.int64)
+        self._buckets: Buckets | None = None
         self._n_nan = self._n_pos_inf = self._n_neg_inf = 0
 
     def add(self, values: pl.Series) -> None:
@@ -50,7 +49,7 @@ class NumberTally:
             table = self.counting.counted().sort(VALUE)
             if table.height:
                 self._measure(table[VALUE], table[ROWS])
-        own, sketch = self._moments, sketch_of(self._keys, self._rows)
+        own, sketch = self._moments, self._buckets.sketch() if self._buckets else Sketch()
         return Numbers(
             own.n,
             own.mean,
@@ -100,12 +99,11 @@ class NumberTally:
             low, high = values.min(), values.max()
             moments = replace(moments, min=_whole(low), max=_whole(high))
         self._moments = merge_moments(self._moments, moments)
-        keys, counts = count_keys(bucket_keys(numbers), times)
-        if len(self._keys):
-            keys, counts = count_keys(
-                np.concatenate([self._keys, keys]), np.concatenate([self._rows, counts])
-            )
-        self._keys, self._rows = keys, counts
+        if self._buckets is None:
+            self._buckets = count_buckets(numbers, times)
+        else:
+            found = count_buckets(numbers, times, shift=self._buckets.shift)
+            self._buckets = merge_buckets(self._buckets, found)
 
 
 def _whole(value: object) -> int:
