@@ -1,8 +1,9 @@
-"""What `data.<name>.split` says, as a rule of the data craft."""
+"""What `data.<name>.split` and `sample` say, as rules of the data craft."""
 
 from collections.abc import Mapping
 
 from fiat.data.moments import moment
+from fiat.data.sample import SampleRule
 from fiat.data.split import SPLITS, AllTrain, ByColumn, ByFiles, ByShares, ByTime, SplitRule
 from fiat.errors import SpecError
 
@@ -33,6 +34,29 @@ def split_rule(params: Mapping[str, object]) -> SplitRule:
         raise SpecError("split: shares are 0 or more, and that of train is above 0")
     key = split.get("key")
     return ByShares((shares[0], shares[1], shares[2]), None if key is None else str(key))
+
+
+def sample_rule(params: Mapping[str, object]) -> SampleRule | None:
+    """Which rows to take, None for all of them; where the split goes by a key, so does the sample.
+
+    Raises:
+        SpecError: a ratio or number that is none.
+    """
+    sample = params.get("sample")
+    if not isinstance(sample, Mapping):
+        return None
+    ratio, rows, seed = sample.get("ratio"), sample.get("rows"), sample.get("seed", 0)
+    if ratio is not None and not 0 < _number(ratio) <= 1:
+        raise SpecError(f"sample.ratio is {ratio}, expected a share above 0 and up to 1")
+    if rows is not None and _number(rows) < 1:
+        raise SpecError(f"sample.rows is {rows}, expected 1 or more")
+    key = _split(params).get("key")
+    return SampleRule(
+        ratio=None if ratio is None else _number(ratio),
+        rows=None if rows is None else int(_number(rows)),
+        seed=int(_number(seed)),
+        key=None if key is None else str(key),
+    )
 
 
 def split_columns(params: Mapping[str, object]) -> tuple[str, ...]:

@@ -143,12 +143,8 @@ def test_what_a_glob_names_is_read_whatever_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"source": {"path": "t.csv"}, "span": {"pattern": "x"}}, "`span` of data is not built yet"),
-        (
-            {"source": {"path": "t.csv"}, "checks": [{"rows": {"min": 1}}]},
-            "`checks` of data is not built yet",
-        ),
-        ({"source": {"s3": "bucket/key"}}, "source of s3 is not built yet"),
+        ({"span": {"pattern": "x", "use": {"last": 1}}}, "x says neither a date nor a number"),
+        ({"source": {"ftp": "host/key"}}, "source of ftp is not built yet"),
         ({"source": {}}, "source of nothing"),
         ({"source": {"path": "t.bin"}}, "can't be told by name"),
         ({"source": {"glob": "t.*"}}, "can't be told by name|several formats"),
