@@ -3,6 +3,7 @@
 Texts and numbers become seconds since 1970 first, then parts; so both give the same parts for the same time.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from fiat.transform.graph import Graph
@@ -148,3 +149,6 @@ def _column(graph: Graph, flat: str) -> str:
 
 def _not(graph: Graph, flag: str) -> str:
     return str(graph.add("Sub", whole(graph, 1), flag))
+
+
+DATES: Mapping[str, Any] = {operation.word: operation for operation in (DateParts(),)}

@@ -84,3 +84,6 @@ def _small_letters() -> Mapping[str, str]:
     """Every letter beyond ASCII that has a small one, to that: about 1,400."""
     letters = (chr(code) for code in range(0x80, sys.maxunicode + 1))
     return {letter: letter.lower() for letter in letters if letter != letter.lower()}
+
+
+TEXTS: Mapping[str, Any] = {operation.word: operation for operation in (Lower(), Strip())}
