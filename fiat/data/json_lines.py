@@ -2,35 +2,46 @@
 
 Integers and other numbers in one column make it double; numbers and texts in one column are a fault, because JSON
 says itself which is which. Times stay text as written. Blank lines are no rows. A key that a line lacks, and
-`null`, are missing values.
+`null`, are missing values. A column that `types` declares holds this and nothing else.
 """
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.json as arrow_json
 
+from fiat.data.cells import MOST_NAMED, CellTally, listed, shown_value
+from fiat.data.csv_cells import DECLARED
 from fiat.data.delimited import LONGEST_ROW_BYTES
+from fiat.data.json_cells import asked_types, with_times, without_bad_cells
 from fiat.data.lines import LineChunk, line_chunks
-from fiat.data.stream import Piece, Reading, SourceFile, file_fault, open_bytes
+from fiat.data.stream import Piece, Reading, ReadOptions, SourceFile, file_fault, open_bytes
 from fiat.errors import SpecError
 
 
-def read_json_lines(files: Sequence[SourceFile]) -> Reading:
+def read_json_lines(files: Sequence[SourceFile], options: ReadOptions) -> Reading:
     """Look at all lines of all files for the columns' types, then offer their rows.
 
     Raises:
-        SpecError: a line that is no JSON object, a column of two types, a cut gzip file, a file without rows.
+        SpecError: a line that is no JSON object, a column of two types, values that are not what their column is
+            declared to hold, a cut gzip file, a file without rows.
     """
     types: dict[str, pa.DataType] = {}
+    declared = {name: kind for name, kind in options.types.items() if kind in DECLARED}
+    cells = CellTally(declared, options.tolerant, options.loose)
+    seen: set[str] = set()
     for file in files:
         n_rows = 0
         for chunk in _chunks(file):
-            table = _parse(file, chunk, None)
+            table = _look(file, chunk, declared, cells)
             n_rows += table.num_rows
             for name, column in zip(table.column_names, table.columns, strict=True):
+                if name in declared:
+                    types.setdefault(name, DECLARED[declared[name]])
+                    seen |= {name} if column.null_count < len(column) else set()
+                    continue
                 found = _plain(column.type)
                 merged = _merge(types.get(name, pa.null()), found)
                 if merged is None:
@@ -38,19 +49,43 @@ def read_json_lines(files: Sequence[SourceFile]) -> Reading:
                 types[name] = merged
         if not n_rows:
             raise file_fault(file.name, "the file has no rows")
-    empty = [name for name, kind in types.items() if pa.types.is_null(kind)]
-    types |= dict.fromkeys(empty, pa.float64())
+    cells.raise_refused()
+    nulls = [name for name, kind in types.items() if pa.types.is_null(kind)]
+    types |= dict.fromkeys(nulls, pa.float64())
+    never = declared.keys() - seen
+    empty = [name for name in types if name in nulls or name in never]
     if not types:
         raise file_fault(files[0].name, "no line has a key")
     schema = pa.schema(list(types.items()))
     notes = tuple(f"column {name!r} has no value in any row" for name in empty)
-    return Reading(schema, lambda: _pieces(files, schema), notes)
+    known = {name: declared[name] for name in types if name in declared}
+    return Reading(schema, lambda: _pieces(files, schema, known), notes, cells.cells, cells.counts)
 
 
-def _pieces(files: Sequence[SourceFile], schema: pa.Schema) -> Iterator[Piece]:
+def _look(file: SourceFile, chunk: LineChunk, declared: Mapping[str, str], cells: CellTally) -> pa.Table:
+    """The rows of a chunk, other types than declared ones inferred; no column that no line has."""
+    written = {name: _spellings(name) for name in declared}
+    mine = {name: declared[name] for name in declared if any(key in chunk.data for key in written[name])}
+    table = _parse(file, chunk, asked_types(mine), mine, cells)
+    if not _is_text(chunk.data):
+        raise _parse_fault(file, chunk, "it is not UTF-8 text")
+    bare = [name for name in mine if table.column(name).null_count == table.num_rows]
+    return table.drop_columns([name for name in bare if not _has_key(chunk, name)])
+
+
+def _spellings(name: str) -> tuple[bytes, bytes]:
+    return json.dumps(name).encode(), json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _has_key(chunk: LineChunk, name: str) -> bool:
+    return any(name in json.loads(raw) for _, raw in chunk.lines())
+
+
+def _pieces(files: Sequence[SourceFile], schema: pa.Schema, declared: Mapping[str, str]) -> Iterator[Piece]:
+    asked = {**{field.name: field.type for field in schema}, **asked_types(declared)}
     for file in files:
         for chunk in _chunks(file):
-            table = _parse(file, chunk, schema).select(schema.names)
+            table = _parse(file, chunk, asked, declared, None).select(schema.names)
             for batch in table.combine_chunks().to_batches():
                 yield Piece(batch, (file.name,), chunk.first_row)
 
@@ -60,18 +95,33 @@ def _chunks(file: SourceFile) -> Iterator[LineChunk]:
         yield from line_chunks(stream, file.name)
 
 
-def _parse(file: SourceFile, chunk: LineChunk, schema: pa.Schema | None) -> pa.Table:
-    options = arrow_json.ReadOptions(use_threads=False, block_size=LONGEST_ROW_BYTES * 2)
-    parse = arrow_json.ParseOptions(explicit_schema=schema, newlines_in_values=False)
+def _parse(
+    file: SourceFile,
+    chunk: LineChunk,
+    asked: Mapping[str, pa.DataType],
+    declared: Mapping[str, str],
+    cells: CellTally | None,
+) -> pa.Table:
     try:
-        table = arrow_json.read_json(pa.BufferReader(chunk.data), read_options=options, parse_options=parse)
+        table = _parse_as(chunk, asked)
     except pa.ArrowInvalid as error:
-        raise _parse_fault(file, chunk, str(error)) from error
-    if schema is None and not _is_text(chunk.data):
-        raise _parse_fault(file, chunk, "it is not UTF-8 text")
+        clean = without_bad_cells(chunk, declared, file.name, cells) if declared else None
+        if clean is None:
+            raise _parse_fault(file, chunk, str(error)) from error
+        try:
+            table = _parse_as(clean, asked)
+        except pa.ArrowInvalid as other:
+            raise _parse_fault(file, clean, str(other)) from other
     if table.num_rows != chunk.n_rows:
         raise _parse_fault(file, chunk, "a line does not hold exactly one object")
-    return table
+    return with_times(table, declared, chunk, file.name, cells)
+
+
+def _parse_as(chunk: LineChunk, asked: Mapping[str, pa.DataType]) -> pa.Table:
+    options = arrow_json.ReadOptions(use_threads=False, block_size=LONGEST_ROW_BYTES * 2)
+    schema = pa.schema(list(asked.items())) if asked else None
+    parse = arrow_json.ParseOptions(explicit_schema=schema, newlines_in_values=False)
+    return arrow_json.read_json(pa.BufferReader(chunk.data), read_options=options, parse_options=parse)
 
 
 def _is_text(data: bytes) -> bool:
@@ -84,29 +134,46 @@ def _is_text(data: bytes) -> bool:
 
 
 def _parse_fault(file: SourceFile, chunk: LineChunk, text: str) -> SpecError:
-    """The first line that Python's own parser refuses too, else what Arrow says."""
+    """The first lines that Python's own parser refuses too, else what Arrow says."""
+    faults = []
     for line, raw in chunk.lines():
-        try:
-            value = json.loads(raw.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            return file_fault(file.name, f"byte 0x{raw[error.start]:02x} is not UTF-8 text", line=line)
-        except (ValueError, RecursionError) as error:
-            return file_fault(file.name, f"not a JSON object: {error}", line=line)
-        if not isinstance(value, dict):
-            return file_fault(file.name, f"expected an object, found {type(value).__name__}", line=line)
+        message = _line_fault(raw)
+        if message:
+            faults.append((line, message))
+    if faults:
+        shown = listed([str(line) for line, _ in faults[1:MOST_NAMED]], len(faults) - 1)
+        more = f"; lines {shown} are wrong, too" if shown else ""
+        return file_fault(file.name, f"{faults[0][1]}{more}", line=faults[0][0])
     row = re.search(r"in row (\d+)", text)
     line = chunk.line_of(int(row[1])) if row else chunk.first_line
     message = text.splitlines()[0].removeprefix("JSON parse error: ")
     return file_fault(file.name, re.sub(r" in row \d+$", "", message), line=line)
 
 
+def _line_fault(raw: bytes) -> str:
+    """What is wrong with a line; empty for a JSON object."""
+    try:
+        value = json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return f"byte 0x{raw[error.start]:02x} is not UTF-8 text"
+    except (ValueError, RecursionError) as error:
+        return f"not a JSON object: {error}"
+    return "" if isinstance(value, dict) else f"expected an object, found {type(value).__name__}"
+
+
 def _mixed(file: SourceFile, chunk: LineChunk, name: str, before: pa.DataType) -> SpecError:
+    others = []
     for line, raw in chunk.lines():
         value = json.loads(raw).get(name)
         if value is not None and _merge(before, _plain(pa.infer_type([value]))) is None:
-            message = f"column {name!r} was {before} up to here and holds {str(value)[:80]!r}"
-            return file_fault(file.name, message, line=line, hint="give the column one type in all lines")
-    return file_fault(file.name, f"column {name!r} has more than one type", line=chunk.first_line)
+            others.append((line, shown_value(value)))
+    if not others:
+        return file_fault(file.name, f"column {name!r} has more than one type", line=chunk.first_line)
+    message = f"column {name!r} was {before} up to here and holds {others[0][1]!r}"
+    shown = listed([f"line {line} {value!r}" for line, value in others[1:MOST_NAMED]], len(others) - 1)
+    message += f"; so does {shown}" if shown else ""
+    hint = "give the column one type in all lines"
+    return file_fault(file.name, message, line=others[0][0], hint=hint)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -34,7 +34,7 @@ def read_files(files: Sequence[SourceFile], options: ReadOptions) -> Reading:
         case "csv":
             return read_csv(files, options)
         case "jsonl":
-            return read_json_lines(files)
+            return read_json_lines(files, options)
         case "parquet" | "arrow":
             return read_columnar(files, parquet=options.format == "parquet")
         case "npy":

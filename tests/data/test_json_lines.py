@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from fiat.data.json_lines import read_json_lines
-from fiat.data.stream import PIECE_BYTES, Reading, SourceFile
+from fiat.data.stream import PIECE_BYTES, Reading, ReadOptions, SourceFile
 from fiat.errors import SpecError
 
 
-def reading(tmp_path: Path, content: bytes, name: str = "f.jsonl") -> Reading:
+def reading(tmp_path: Path, content: bytes, name: str = "f.jsonl", **options: object) -> Reading:
     path = tmp_path / name
     path.write_bytes(content)
-    return read_json_lines([SourceFile(path, name)])
+    return read_json_lines([SourceFile(path, name)], ReadOptions("jsonl", **options))  # type: ignore[arg-type]
 
 
 def rows(read: Reading) -> list[dict[str, object]]:
@@ -79,3 +79,36 @@ def test_a_cut_gzip_file_is_told(tmp_path: Path) -> None:
     assert len(rows(reading(tmp_path, whole, "f.jsonl.gz"))) == 10_000
     with pytest.raises(SpecError, match="cut off"):
         reading(tmp_path, whole[:-9], "f.jsonl.gz")
+
+
+def test_a_declared_column_holds_what_it_should_and_bad_cells_are_named(tmp_path: Path) -> None:
+    types = {"n": "int", "x": "float", "b": "bool", "s": "text", "t": "time"}
+    good = b'{"n":5.0,"x":1,"b":true,"s":"007","t":"2024-05-01"}\n{"n":6,"t":1400269500}\n'
+    read = reading(tmp_path, good, types=types)
+    assert [str(read.schema.field(name).type) for name in "nxbst"] == [
+        "int64",
+        "double",
+        "bool",
+        "string",
+        "timestamp[us]",
+    ]
+    assert rows(read)[0]["n"] == 5
+    assert str(rows(read)[1]["t"]) == "2014-05-16 19:45:00"
+    bad = b'{"n":"five","s":7,"t":"soon"}\n\n{"n":1,"s":"x","t":null}\n{"n":1.5,"s":null,"t":"never"}\n'
+    with pytest.raises(SpecError) as caught:
+        reading(tmp_path, bad, types=types)
+    said = str(caught.value)
+    assert "f.jsonl:1 '\"five\"', f.jsonl:4 '1.5'" in said
+    assert "column 's' should hold a text" in said
+    assert "f.jsonl:1 'soon', f.jsonl:4 'never'" in said
+    read = reading(tmp_path, bad, types=types, tolerant=frozenset(types))
+    assert read.n_bad == {"n": 2, "s": 1, "t": 2}
+    assert [row["n"] for row in rows(read)] == [None, 1, None]
+    assert len(rows(read)) == 3
+
+
+def test_a_type_is_not_declared_for_a_key_that_no_line_has(tmp_path: Path) -> None:
+    content = '{"a":"other","b":{"other":1},"Größe":null}\n'.encode()
+    read = reading(tmp_path, content, types={"a": "text", "other": "int", "Größe": "int"})
+    assert sorted(read.schema.names) == ["Größe", "a", "b"]
+    assert read.notes == ("column 'Größe' has no value in any row",)
