@@ -1,11 +1,13 @@
 """Builds an ONNX graph node by node."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from fiat.transform.names import inputs_of, needed_nodes, renamed
 
 OPSET = 20
 """Of ONNX's own domain: the first with texts that can be split and joined."""
@@ -102,7 +104,7 @@ class Graph:
             outputs: a tensor's name, and what it is called outside.
         """
         named = [helper.make_node("Identity", [tensor], [info.name]) for tensor, info in outputs]
-        nodes = self._needed({tensor for tensor, _ in outputs})
+        nodes = needed_nodes(self._nodes, [tensor for tensor, _ in outputs])
         used = {name for node in (*nodes, *named) for name in inputs_of(node)}
         graph = helper.make_graph(
             [*nodes, *named],
@@ -111,33 +113,37 @@ class Graph:
             [info for _, info in outputs],
             initializer=[item for item in self._initializers if item.name in used],
         )
-        imports = [helper.make_opsetid("", OPSET)]
-        versions = {"ai.onnx.ml": ML_OPSET, CONTRIB: 1, **self._versions}
-        domains = {node.domain for node in nodes} - {""}
-        imports += [helper.make_opsetid(domain, versions[domain]) for domain in sorted(domains)]
-        return helper.make_model(graph, opset_imports=imports, producer_name="fiat", ir_version=9)
+        versions = {"": OPSET, "ai.onnx.ml": ML_OPSET, CONTRIB: 1, **self._versions}
+        domains = {node.domain for node in nodes} | {""}
+        imports = [helper.make_opsetid(domain, versions[domain]) for domain in sorted(domains)]
+        # Readers of ONNX refuse newer formats than they know, so it is the oldest that has these operators.
+        version = helper.find_min_ir_version_for(imports, ignore_unknown=True)
+        return helper.make_model(
+            graph, opset_imports=imports, producer_name="fiat", ir_version=max(9, version)
+        )
 
-    def _needed(self, tensors: set[str]) -> list[onnx.NodeProto]:
-        """Nodes that these tensors come from, in order."""
-        wanted, kept = set(tensors), []
-        for node in reversed(self._nodes):
-            if wanted.intersection(node.output):
-                kept.append(node)
-                wanted.update(inputs_of(node))
-        return kept[::-1]
+    def include(
+        self, graph: onnx.GraphProto, versions: Mapping[str, int], inputs: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Add all nodes of another graph, under names of this one.
+
+        Args:
+            graph: its nodes, at this graph's opset or above.
+            versions: operator domain to the opset that its nodes are written for.
+            inputs: name of each of its inputs to a tensor of this graph.
+
+        Returns:
+            Name of each of its outputs to the tensor.
+        """
+        prefix = self.name("own") + "."
+        own = renamed(graph, lambda name: inputs.get(name, prefix + name))
+        self._nodes.extend(own.node)
+        self._initializers.extend(own.initializer)
+        for domain, version in versions.items():
+            self._versions[domain] = max(version, self._versions.get(domain, 0))
+        return {item.name: inputs.get(item.name, prefix + item.name) for item in graph.output}
 
     def name(self, operator: str) -> str:
         """A name that nothing in the graph has yet."""
         self._count += 1
         return f"{self._prefix}{self._count}.{operator}"
-
-
-def inputs_of(node: onnx.NodeProto) -> set[str]:
-    """Tensors that a node reads, in graphs inside it too."""
-    found = set(node.input)
-    for attribute in node.attribute:
-        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            for inner in graph.node:
-                found |= inputs_of(inner)
-            found.update(item.name for item in graph.output)
-    return found - {""}

@@ -4,13 +4,17 @@ An operation says once what it does: as ONNX nodes. Fitting runs the nodes befor
 learns from is what it will be given when the model serves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from fiat.transform.graph import Graph
+
+TO_MODEL = "to_model."
+"""Before the names of the transform graph's outputs: a graph can't have an input and an output of one name."""
 
 Kind = Literal["number", "whole", "text", "tokens", "tensor"]
 
@@ -29,6 +33,9 @@ class Value:
         n_categories: whole numbers from 0 to below it; None when they are no categories.
         shape: of a tensor, without the row axis.
         dtype: NumPy name of a tensor's type.
+        own: whole numbers that are an output of their own, int64, instead of a part of `features`.
+        narrow: of numbers: a tensor with just the same values as float32; empty where there is none.
+        beside: finished values that an operation adds; later operations don't touch them.
     """
 
     tensor: str
@@ -37,21 +44,43 @@ class Value:
     n_categories: int | None = None
     shape: tuple[int, ...] = ()
     dtype: str = "float32"
+    own: bool = False
+    narrow: str = ""
+    beside: tuple["Value", ...] = ()
 
 
-@dataclass(frozen=True)
 class Seen:
-    """What one value was for the rows of the train split.
+    """What one value was for the rows of the train split, computed when it is first asked for.
 
-    For text: the distinct texts and how often each was there. For everything else: the rows themselves.
+    What comes from texts: the distinct ones and how often each was there. Everything else: the rows themselves.
 
-    Attributes:
-        values: `(n, width)` or `(n, *shape)`; for text and tokens `(n_distinct, ...)`.
-        counts: rows of each distinct text, `(n_distinct,)` int64; None where `values` are the rows.
+    Args:
+        values: the array, or what computes it.
+        counts: the array, what computes it, or None.
     """
 
-    values: np.ndarray
-    counts: np.ndarray | None = None
+    def __init__(
+        self,
+        values: np.ndarray | Callable[[], np.ndarray],
+        counts: np.ndarray | Callable[[], np.ndarray | None] | None = None,
+    ) -> None:
+        self._values = values
+        self._counts = counts
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """`(n, width)` or `(n, *shape)`; distinct ones where there are `counts`."""
+        return self._values() if callable(self._values) else self._values
+
+    @cached_property
+    def counts(self) -> np.ndarray | None:
+        """Rows of each row of `values`, `(n_distinct,)` int64; None where `values` are the rows."""
+        return self._counts() if callable(self._counts) else self._counts
+
+    @property
+    def rows(self) -> np.ndarray:
+        """`values` with each as often as it was there."""
+        return self.values if self.counts is None else np.repeat(self.values, self.counts, axis=0)
 
 
 State = Mapping[str, Any]
@@ -145,17 +174,33 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of the graph that treats each row by itself and is often given the same: what becomes of texts.
+
+    Attributes:
+        inputs: tensors: texts or whole numbers `(n, 1)`, raw columns or outputs of the graph before it.
+        outputs: tensors `(n, ...)`.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Fitted:
     """Transforms that have learned.
 
     Attributes:
-        graph: bytes of the ONNX model from raw columns to outputs.
+        graph: bytes of the ONNX model from raw columns to outputs; its inputs are called like the columns, its outputs
+            like ours with TO_MODEL before.
         inputs: raw columns in order.
         outputs: in order; `features` first when there are numbers.
         learned: what each operation learned, for people: a mapping for each step of each entry, JSON values.
+        parts: what can be run on distinct rows alone; every one stands behind those that it needs.
     """
 
     graph: bytes
     inputs: tuple[RawColumn, ...]
     outputs: tuple[Output, ...]
     learned: tuple[Mapping[str, object], ...] = field(default=())
+    parts: tuple[Part, ...] = ()

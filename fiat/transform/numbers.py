@@ -1,0 +1,310 @@
+"""Operations on numbers: impute, standardize, min_max, log1p, clip, bucketize, scale.
+
+Missing numbers are NaN and stay so, but for `impute` and `bucketize`. Everything is computed in float64.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from fiat.errors import SpecError
+from fiat.transform.graph import Graph
+from fiat.transform.model import Kind, Seen, State, Value
+
+_NUMBERS: tuple[Kind, ...] = ("number", "whole")
+_LEAST_OF_LOG = -1 + 2.0**-52
+_FAR = 1e300
+
+
+class Standardize:
+    """Mean 0 and standard deviation 1 (of all rows, not of a sample); a constant becomes 0."""
+
+    word = "standardize"
+    takes = _NUMBERS
+    joins = False
+
+    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
+        """Mean and standard deviation of the finite values."""
+        found = [_mean_and_sd(known) for known in _known(seen[0], column)]
+        return {"mean": [mean for mean, _ in found], "sd": [sd for _, sd in found]}
+
+    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
+        """`(x - mean) / sd`."""
+        sd = np.array(state["sd"])
+        return _affine(graph, values[0], np.array(state["mean"]), np.where(sd > 0, sd, 1.0))
+
+
+class MinMax:
+    """The smallest value of train is 0, the largest 1; a constant becomes 0."""
+
+    word = "min_max"
+    takes = _NUMBERS
+    joins = False
+
+    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
+        """Smallest and largest finite value."""
+        known = _known(seen[0], column)
+        return {"min": [float(part.min()) for part in known], "max": [float(part.max()) for part in known]}
+
+    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
+        """`(x - min) / (max - min)`."""
+        low, high = np.array(state["min"]), np.array(state["max"])
+        span = high / 2 - low / 2
+        return _affine(graph, values[0], low, np.where(span > 0, span, 0.5), halved=True)
+
+
+class Log1p:
+    """Logarithm of 1 plus the number."""
+
+    word = "log1p"
+    takes = _NUMBERS
+    joins = False
+
+    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
+        """Nothing is learned.
+
+        Raises:
+            SpecError: the train split has numbers of -1 or less.
+        """
+        rows = seen[0].rows
+        with np.errstate(invalid="ignore"):
+            n_low = int((rows <= -1).sum())
+        if n_low:
+            raise SpecError(
+                f"{n_low} rows of column {column!r} are -1 or less, the least is {np.nanmin(rows):g}: "
+                "1 plus these has no logarithm",
+                hint="put `clip: {min: 0}` before `log1p`",
+            )
+        return {}
+
+    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
+        """`log(1 + x)`; what is -1 or less counts as the next number above it."""
+        raised = graph.add("Max", as_number(graph, values[0]), graph.constant(_LEAST_OF_LOG, "float64"))
+        return _number(values[0], graph.add("Log", graph.add("Add", raised, graph.constant(1.0, "float64"))))
+
+
+class Clip:
+    """Limits for numbers."""
+
+    word = "clip"
+    takes = _NUMBERS
+    joins = False
+
+    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
+        """Nothing is learned."""
+        return {}
+
+    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
+        """The number, or the limit that it passes."""
+        limits = [
+            graph.constant(float(setting[side]), "float64") if setting.get(side) is not None else ""
+            for side in ("min", "max")
+        ]
+        return _number(values[0], graph.add("Clip", as_number(graph, values[0]), *limits))
+
+
+class Bucketize:
+    """Numbers become the number of their bucket: how many edges are not above them; the last bucket is for missing."""
+
+    word = "bucketize"
+    takes = _NUMBERS
+    joins = False
+
+    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
+        """Edges that part the train rows into buckets of as many rows each, as far as equal numbers let them."""
+        if setting.get("edges"):
+            return {"edges": [float(edge) for edge in setting["edges"]]}
+        rows = seen[0].rows
+        if rows.shape[1] != 1:
+            raise SpecError(f"`bucketize` takes one number a row, {column!r} has {rows.shape[1]} by now")
+        known = np.sort(rows[~np.isnan(rows)])
+        _require_some(known, column)
+        n_buckets = int(setting["buckets"])
+        edges = np.unique(known[[len(known) * place // n_buckets for place in range(1, n_buckets)]])
+        return {"edges": [float(edge) for edge in edges if edge > known[0]]}
+
+    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
+        """Counts edges."""
+        value, edges = values[0], np.array(state["edges"], np.float64)
+        number = as_number(graph, value)
+        missing = graph.add("IsNaN", number)
+        if edges.size:
+            one = graph.constant([-1], "int64")
+            reached = graph.add("GreaterOrEqual", graph.add("Unsqueeze", number, one), graph.constant(edges))
+            found = graph.cast(
+                graph.add("ReduceSum", graph.cast(reached, "float32"), one, keepdims=0), "int64"
+            )
+        else:
+            found = graph.cast(missing, "int64")
+        bucket = graph.add("Where", missing, graph.constant(edges.size + 1, "int64"), found)
+        return replace(value, tensor=bucket, kind="whole", n_categories=edges.size + 2, narrow="", beside=())
+
+
+class Scale:
+    """Numbers, or a tensor, times a number."""
+
+    word = "scale"
+    takes: tuple[Kind, ...] = ("number", "whole", "tensor")
+    joins = False
+
+    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
+        """Nothing is learned."""
+        return {}
+
+    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
+        """A tensor becomes float32."""
+        value = values[0]
+        if value.kind != "tensor":
+            factor = graph.constant(float(setting), "float64")
+            return _number(value, graph.add("Mul", as_number(graph, value), factor))
+        tensor = value.tensor if value.dtype == "float32" else graph.cast(value.tensor, "float32")
+        scaled = graph.add("Mul", tensor, graph.constant(float(setting), "float32"))
+        return replace(value, tensor=scaled, dtype="float32", beside=())
+
+
+class Impute:
+    """What missing numbers or texts become."""
+
+    word = "impute"
+    takes: tuple[Kind, ...] = ("number", "text")
+    joins = False
+
+    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
+        """What to put there.
+
+        Raises:
+            SpecError: no row has a value to learn from, or the setting is for the other kind of column.
+        """
+        is_text, by, given = values[0].kind == "text", setting.get("by"), setting.get("value")
+        if given is not None:
+            if is_text != isinstance(given, str):
+                held = "texts" if is_text else "numbers"
+                raise SpecError(f"column {column!r} holds {held}, so `value` {given!r} can't stand for one")
+            return {"fill": [given if is_text else float(given)] * len(values[0].names)}
+        if is_text:
+            if by != "most_frequent":
+                raise SpecError(
+                    f"column {column!r} holds texts, which have no {by}",
+                    hint="use most_frequent, or `value: unknown`",
+                )
+            return {"fill": [_most_frequent_text(seen[0], column)]}
+        if by == "zero":
+            return {"fill": [0.0] * len(values[0].names)}
+        learn = {"mean": _mean, "median": _median, "most_frequent": _most_frequent}[by]
+        return {"fill": [learn(known) for known in _known(seen[0], column)]}
+
+    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
+        """Puts it there; `flag` adds a number beside, 1 where the value was missing."""
+        value = values[0]
+        if value.kind == "text":
+            missing = graph.add("Equal", value.tensor, graph.constant("", "string"))
+            fill = graph.constant(state["fill"], "string")
+        else:
+            missing = graph.add("IsNaN", value.tensor)
+            fill = graph.constant(state["fill"], "float64")
+        beside: tuple[Value, ...] = ()
+        if setting.get("flag"):
+            names = tuple(f"{name} missing" for name in value.names)
+            beside = (Value(graph.cast(missing, "float64"), "number", names),)
+        filled = graph.add("Where", missing, fill, value.tensor)
+        return replace(value, tensor=filled, narrow="", beside=beside)
+
+
+def as_number(graph: Graph, value: Value) -> str:
+    """The tensor of a number or whole as float64."""
+    return value.tensor if value.kind == "number" else graph.cast(value.tensor, "float64")
+
+
+def _number(value: Value, tensor: str) -> Value:
+    return Value(tensor, "number", value.names)
+
+
+def _affine(
+    graph: Graph, value: Value, shift: np.ndarray, scale: np.ndarray, *, halved: bool = False
+) -> Value:
+    """`(x - shift) / scale`; numbers near the largest there are halved first, so that the difference is finite.
+
+    Args:
+        graph: to add to.
+        value: x.
+        shift: a number a column.
+        scale: a number a column, not 0.
+        halved: `scale` is half of what it stands for.
+    """
+    number = as_number(graph, value)
+    if np.abs(shift).max() > _FAR or scale.max() > _FAR:
+        number, shift = graph.add("Mul", number, graph.constant(0.5, "float64")), shift / 2
+        scale = scale if halved else scale / 2
+    elif halved:
+        scale = scale * 2
+    less = graph.add("Sub", number, graph.constant(shift.astype(np.float64)))
+    return _number(value, graph.add("Div", less, graph.constant(scale.astype(np.float64))))
+
+
+def _known(seen: Seen, column: str) -> list[np.ndarray]:
+    """Finite values of each of the columns of a value."""
+    rows = np.asarray(seen.rows, np.float64)
+    parts = [part[np.isfinite(part)] for part in rows.T]
+    for part in parts:
+        _require_some(part, column)
+    return parts
+
+
+def _require_some(known: np.ndarray, column: str) -> None:
+    if not len(known):
+        raise SpecError(
+            f"no row of train has a value of column {column!r} to learn from",
+            hint="drop the column, or use `impute: {value: 0}`",
+        )
+
+
+def _mean_and_sd(known: np.ndarray) -> tuple[float, float]:
+    if known.min() == known.max():
+        return float(known[0]), 0.0
+    size = float(np.abs(known).max())
+    scaled = known / size if size > 1e150 else known  # squares of larger ones are infinite
+    factor = size if size > 1e150 else 1.0
+    return float(scaled.mean()) * factor, float(scaled.std()) * factor
+
+
+def _mean(known: np.ndarray) -> float:
+    return _mean_and_sd(known)[0]
+
+
+def _median(known: np.ndarray) -> float:
+    ordered = np.sort(known)
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return float(low / 2 + high / 2) if abs(low) > _FAR or abs(high) > _FAR else float((low + high) / 2)
+
+
+def _most_frequent(known: np.ndarray) -> float:
+    values, counts = np.unique(known, return_counts=True)
+    return float(values[np.argmax(counts)])  # the first of the most frequent is the smallest
+
+
+def _most_frequent_text(seen: Seen, column: str) -> str:
+    counts: dict[str, int] = count_texts(seen)
+    counts.pop("", None)
+    if not counts:
+        raise SpecError(
+            f"no row of train has a value of column {column!r} to learn from", hint="use `value: unknown`"
+        )
+    return min(counts, key=lambda text: (-counts[text], text))
+
+
+def count_texts(seen: Seen) -> dict[str, int]:
+    """Text to the number of rows, of texts `(n, 1)`: an operation before may have made equal what was distinct."""
+    found: dict[str, int] = {}
+    texts = seen.values.reshape(-1)
+    rows = np.ones(len(texts), np.int64) if seen.counts is None else seen.counts
+    for text, count in zip(texts, rows, strict=True):
+        found[text] = found.get(text, 0) + int(count)
+    return found
+
+
+NUMBERS: Mapping[str, Any] = {
+    operation.word: operation
+    for operation in (Standardize(), MinMax(), Log1p(), Clip(), Bucketize(), Scale(), Impute())
+}
