@@ -1,0 +1,187 @@
+"""Rows of two splits that are nearly equal, in time that grows with the rows, not with their pairs.
+
+Candidates come from locality-sensitive hashing: MinHash over token sets, random hyperplanes over the vectors of tensors.
+Each row gets some bands of bits; rows that share a band are candidates, and each candidate's likeness is then computed
+exactly: a pair that is told is as like as it says, and a pair is missed with a small chance only.
+
+Source: A. Broder 1997, "On the resemblance and containment of documents" (MinHash); P. Indyk, R. Motwani 1998 (banding);
+M. Charikar 2002, "Similarity estimation techniques from rounding algorithms" (hyperplanes).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from fiat.data.stream import is_tensor
+from fiat.validate.likeness import EMPTY, Grids, grids_of, jaccard, tokens_of, vectors_of
+from fiat.validate.row_pick import pick_rows
+
+_SEED = 20_260_101
+_CHUNK_ROWS = 4_096
+_MOST_CANDIDATES = 64
+_MISS = 0.002
+_HYPERPLANE_BITS = 16
+_HYPERPLANE_BANDS = 24
+Floats = np.ndarray
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """Rows of the second table with the row of the first that is most like each.
+
+    Attributes:
+        first: row numbers from 0 in the first table, `(n_pairs,)`.
+        second: in the second table, ascending, each once.
+        likeness: 0..1.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    likeness: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """How rows are hashed into bands, and how like two of them are."""
+
+    bands: Callable[[pa.Table], np.ndarray]
+    likeness: Callable[[pa.Table, pa.Table], Floats]
+
+
+def find_near_pairs(first: pa.Table, second: pa.Table, near: float, rows: np.ndarray) -> NearPairs:
+    """For rows of the second table, a row of the first that is at least so like.
+
+    Where a column holds tensors, tensors alone are compared. About 80 bytes a row of both tables are held.
+
+    Args:
+        first: rows to compare with (train).
+        second: rows to look for, with the same columns.
+        near: least likeness, above 0 and at most 1.
+        rows: row numbers of the second table to look for, ascending.
+    """
+    if not len(rows) or not first.num_rows:
+        return _none()
+    tensors = any(is_tensor(kind) for kind in first.schema.types)
+    measure = _by_tensors(first) if tensors else _by_tokens(grids_of(first), near)
+    mine = _all_bands(first, measure.bands)
+    theirs = _all_bands(pick_rows_lazily(second, rows), measure.bands)
+    ones, others = _candidates(mine, theirs)
+    return _verified(first, second, rows, ones, others, measure, near)
+
+
+def pick_rows_lazily(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """The table itself where all its rows are wanted, else those."""
+    return table if len(rows) == table.num_rows else pick_rows(table, rows)
+
+
+def _none() -> NearPairs:
+    return NearPairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+def _by_tokens(grids: Grids, near: float) -> _Measure:
+    length, count = _banding(near)
+    rng = np.random.default_rng(_SEED)
+    factors = rng.integers(1, 2**63, (count, length), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    adds = rng.integers(0, 2**63, (count, length), dtype=np.uint64)
+
+    def bands(table: pa.Table) -> np.ndarray:
+        tokens = tokens_of(table, grids)
+        out = np.empty((table.num_rows, count), np.uint32)
+        blank = tokens == EMPTY
+        for band in range(count):
+            key = np.zeros(table.num_rows, np.uint64)
+            for factor, add in zip(factors[band], adds[band], strict=True):
+                hashed = (tokens * factor + add) >> np.uint64(32)
+                hashed[blank] = np.uint64(2**32 - 1)
+                key = _mixed(key ^ hashed.min(axis=1, initial=np.uint64(2**32 - 1)))
+            out[:, band] = key >> np.uint64(32)
+        return out
+
+    return _Measure(bands, lambda one, other: jaccard(tokens_of(one, grids), tokens_of(other, grids)))
+
+
+def _banding(near: float) -> tuple[int, int]:
+    """Hashes a band and bands: as selective as 256 hashes allow while a pair just as like as asked is rarely missed."""
+    for length in range(16, 0, -1):
+        chance = near**length
+        bands = 1 if chance >= 1 else math.ceil(math.log(_MISS) / math.log1p(-chance))
+        if length * bands <= 256:
+            return length, bands
+    return 1, 64
+
+
+def _by_tensors(first: pa.Table) -> _Measure:
+    sample = np.unique(np.linspace(0, first.num_rows - 1, min(first.num_rows, 1_000)).astype(np.int64))
+    centre = vectors_of(pick_rows(first, sample)).mean(axis=0)
+    rng = np.random.default_rng(_SEED)
+    planes = rng.standard_normal((len(centre), _HYPERPLANE_BANDS * _HYPERPLANE_BITS)).astype(np.float32)
+    powers = 1 << np.arange(_HYPERPLANE_BITS, dtype=np.uint32)
+
+    def bands(table: pa.Table) -> np.ndarray:
+        # Centred by the mean picture, so that planes part pictures that all look alike.
+        sides = (vectors_of(table) - centre) @ planes > 0
+        bits = sides.reshape(table.num_rows, _HYPERPLANE_BANDS, _HYPERPLANE_BITS)
+        return np.asarray((bits * powers).sum(axis=2, dtype=np.uint32))
+
+    def likeness(one: pa.Table, other: pa.Table) -> Floats:
+        return np.asarray(1 - np.linalg.norm(vectors_of(one) - vectors_of(other), axis=1))
+
+    return _Measure(bands, likeness)
+
+
+def _mixed(words: np.ndarray) -> np.ndarray:
+    words = (words ^ (words >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15)
+    return np.asarray(words ^ (words >> np.uint64(29)))
+
+
+def _all_bands(table: pa.Table, bands: Callable[[pa.Table], np.ndarray]) -> np.ndarray:
+    parts = [
+        bands(table.slice(start, _CHUNK_ROWS).combine_chunks())
+        for start in range(0, table.num_rows, _CHUNK_ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def _candidates(mine: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (row of first, position in second's rows) that share a band, each once; at most so many a row and band."""
+    found = []
+    most = max(1, _MOST_CANDIDATES // 8)
+    for band in range(mine.shape[1]):
+        order = np.argsort(mine[:, band], kind="stable")
+        ordered = mine[order, band]
+        low = np.searchsorted(ordered, theirs[:, band], "left")
+        high = np.searchsorted(ordered, theirs[:, band], "right")
+        count = np.minimum(high - low, most)
+        others = np.repeat(np.arange(len(theirs)), count)
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        # A crowded band is entered at a place of the row's own, so that not all rows meet the same few.
+        turn = np.repeat(theirs[:, (band + 1) % theirs.shape[1]] % np.maximum(high - low, 1), count)
+        place = low[others] + (within + turn) % (high - low)[others]
+        found.append(others.astype(np.int64) * len(mine) + order[place])
+        if len(found) > 4:
+            found = [np.unique(np.concatenate(found))]
+    pairs = np.unique(np.concatenate(found))
+    return pairs % len(mine), pairs // len(mine)
+
+
+def _verified(
+    first: pa.Table,
+    second: pa.Table,
+    rows: np.ndarray,
+    ones: np.ndarray,
+    others: np.ndarray,
+    measure: _Measure,
+    near: float,
+) -> NearPairs:
+    likeness = np.zeros(len(ones))
+    for start in range(0, len(ones), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
+        likeness[part] = measure.likeness(pick_rows(first, ones[part]), pick_rows(second, rows[others[part]]))
+    good = np.flatnonzero(likeness >= near - 1e-9)
+    order = good[np.lexsort((-likeness[good], others[good]))]
+    _, best = np.unique(others[order], return_index=True)
+    chosen = order[best]
+    return NearPairs(ones[chosen], rows[others[chosen]], likeness[chosen])
