@@ -17,6 +17,7 @@ from fiat.builtin.step_data_split import sample_rule, split_columns, split_rule
 from fiat.data.archive import is_archive
 from fiat.data.columns import ColumnChoice
 from fiat.data.confined import folder_files
+from fiat.data.derive import derive_columns
 from fiat.data.formats import data_files, format_of
 from fiat.data.read import read_files
 from fiat.data.sample import sample_rows
@@ -131,7 +132,8 @@ def _make(
     spans: SpanChoice | None,
 ) -> Made:
     """Read, sample, split and write."""
-    reading = read_files(files, options)
+    expressions = {name: str(text) for name, text in _mapping(params.get("derive")).items()}
+    reading = derive_columns(read_files(files, options), expressions)
     if choice.label is None and options.format in _LABELLED and "label" in reading.schema.names:
         choice = ColumnChoice("label", choice.features, choice.drop, choice.others)
     counted = spans.counted(reading) if spans else reading
@@ -141,7 +143,7 @@ def _make(
     written = write_dataset(output, rows, split_rule(params), choice, found.fetched.digest)
     if spans:
         spans.check_rows()
-    return Made(written, reading, sampled.count if sampled else None, spans)
+    return Made(written, reading, sampled.count if sampled else None, spans, options.types)
 
 
 def name_files(paths: Sequence[Path], root: Path, *folders: Path) -> list[SourceFile]:

@@ -224,6 +224,11 @@ class DataSet(Section):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
         default=",", description="Character between the fields of a CSV."
     )
+    derive: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="New columns by SQL expressions over a row, such as `{big_tip: tips > 0.2 * fare}`: for label, "
+        "split and slices; they are no features, which a served model would have to be given.",
+    )
     split: Split | None = Field(default=None, description="How rows fall into train, eval and test.")
     sample: Sample | None = Field(default=None, description="Use some of the rows only.")
     environment: Text = Field(
@@ -246,6 +251,12 @@ class DataSet(Section):
             raise fault(
                 "`columns` names the columns of a CSV without header: set `header: false`", key="columns"
             )
+        for name in self.features or ():
+            if name in self.derive:
+                raise fault(
+                    f"`{name}` is derived, so it can't be a feature: a served model is not given it",
+                    key="features",
+                )
         if self.features is not None and self.drop:
             raise fault("give `features` or `drop`, not both", key="drop")
         return self
