@@ -1,7 +1,7 @@
 """What a data step says of the dataset that it made: facts for reports, warnings for the verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from fiat.builtin.step_data_span import SpanChoice
 from fiat.builtin.step_data_split import wanted_splits
@@ -25,12 +25,14 @@ class Made:
         reading: its files.
         sample: rows read and kept, None without `sample`.
         spans: that were read, None without `span`.
+        types: column to what the schema says that it holds.
     """
 
     written: Written
     reading: Reading
     sample: SampleCount | None
     spans: SpanChoice | None
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 def made_facts(
@@ -72,10 +74,9 @@ def made_warnings(params: Mapping[str, object], made: Made) -> tuple[str, ...]:
     warnings = [*reading.notes, *(made.spans.warnings if made.spans else ())]
     for column, count in reading.n_bad.items():
         named = [str(cell) for cell in reading.cells if cell.column == column][:_SHOWN_CELLS]
-        verb = "value is" if count == 1 else "values are"
-        warnings.append(
-            f"{count:,} {verb} unreadable in column {column!r} and count as missing: {listed(named, count)}"
-        )
+        words = "value is no {0} and counts" if count == 1 else "values are no {0} and count"
+        said = words.format(made.types[column])
+        warnings.append(f"column {column!r}: {count:,} {said} as missing: {listed(named, count)}")
     sample = params.get("sample")
     wanted = sample.get("rows") if isinstance(sample, Mapping) else None
     if made.sample and isinstance(wanted, int) and made.sample.kept < wanted:

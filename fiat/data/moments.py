@@ -85,7 +85,7 @@ def _from_numbers(values: pa.Array) -> np.ndarray:
         if chosen.any():
             out[chosen] = _scaled(values, numbers, chosen, to_us)
         scale *= 1000.0
-    dates = (numbers >= _FIRST_DATE) & (numbers <= _LAST_DATE) & (numbers % 1 == 0)
+    dates = (numbers >= _FIRST_DATE) & (numbers <= _LAST_DATE) & (np.floor(numbers) == numbers)
     for number in np.unique(numbers[dates]):
         found = _iso_moment(str(int(number)))
         if found is not None:

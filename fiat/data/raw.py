@@ -14,6 +14,7 @@ from fiat.errors import SpecError
 
 RAW = "raw"
 """The layout of such a graph, beside those of `fiat.data.layout`."""
+ArrowColumn = pa.Array | pa.ChunkedArray
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class RawColumn:
         name: of the column and of the graph's input.
         kind: `number` (float64 `(n, 1)`, NaN where missing), `text` (string `(n, 1)`, empty where missing; times as
             ISO 8601) or `tensor` (`dtype` `(n, *shape)`).
-        dtype: NumPy name of a tensor's type.
+        dtype: NumPy name of the type, `string` for texts.
         shape: of a tensor, without the row axis.
     """
 
@@ -46,47 +47,82 @@ def raw_columns(schema: pa.Schema, features: Sequence[str]) -> tuple[RawColumn, 
             f"the data doesn't have {', '.join(missing)}, which the model reads",
             hint="the data changed since the transforms were fitted",
         )
-    return tuple(_raw_column(schema.field(name)) for name in features)
+    return tuple(_raw_column(name, schema.field(name).type) for name in features)
 
 
-def raw_feed(table: pa.Table, columns: Sequence[RawColumn]) -> dict[str, np.ndarray]:
+def raw_feed(table: pa.Table | pa.RecordBatch, columns: Sequence[RawColumn]) -> dict[str, np.ndarray]:
     """Rows of a table as the graph's inputs, by column name; what is no column of the graph is left out.
 
     Raises:
         SpecError: a column is missing, or of another kind than the graph takes.
     """
-    feed = {}
-    for column in columns:
-        if column.name not in table.column_names:
-            raise SpecError(f"the data doesn't have {column.name}, which the model reads")
-        values = table.column(column.name)
-        if _kind(values.type) != column.kind:
-            raise SpecError(
-                f"the model takes {column.name} as a {column.kind}, but the data holds {values.type}",
-                hint="the type of the column changed since the transforms were fitted",
-            )
-        feed[column.name] = _fed(values, column)
-    return feed
+    return {column.name: _fed(column_of(table, column), column) for column in columns}
 
 
-def _raw_column(field: pa.Field) -> RawColumn:
-    kind = _kind(field.type)
-    if kind != "tensor":
-        return RawColumn(field.name, kind)
-    dtype = np.dtype(field.type.value_type.to_pandas_dtype()).name
-    return RawColumn(field.name, kind, dtype, tuple(field.type.shape))
+def column_of(table: pa.Table | pa.RecordBatch, column: RawColumn) -> ArrowColumn:
+    """The column of a table, once it is known to be of the kind that the graph takes.
+
+    Raises:
+        SpecError: it is missing or of another kind.
+    """
+    if column.name not in table.schema.names:
+        raise SpecError(f"the data doesn't have {column.name}, which the model reads")
+    values = table.column(column.name)
+    if _raw_column(column.name, values.type) != column:
+        raise SpecError(
+            f"the model takes {column.name} as {_words(column)}, but the data holds {values.type}",
+            hint="the type of the column changed since the transforms were fitted",
+        )
+    return values
 
 
-def _kind(kind: pa.DataType) -> Literal["number", "text", "tensor"]:
+def as_texts(values: ArrowColumn) -> ArrowColumn:
+    """Texts or times as texts, the empty text where missing; times as ISO 8601, in UTC when they have a zone."""
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        mark = "%Y-%m-%dT%H:%M:%S" + ("Z" if kind.tz else "")
+        values = pc.strftime(pc.cast(values, pa.timestamp(kind.unit, "UTC" if kind.tz else None)), mark)
+    if values.type != pa.string():
+        values = pc.cast(values, pa.string())
+    return pc.fill_null(values, "") if values.null_count else values
+
+
+def as_floats(values: ArrowColumn) -> np.ndarray:
+    """Numbers, bools or durations as float64 `(n,)`, NaN where missing; it may be a view of `values`."""
+    if pa.types.is_duration(values.type):
+        values = pc.cast(values, pa.int64())
+    if values.type != pa.float64():
+        values = pc.cast(values, pa.float64(), safe=False)
+    found = (
+        values.to_numpy() if isinstance(values, pa.ChunkedArray) else values.to_numpy(zero_copy_only=False)
+    )
+    return np.asarray(found, np.float64)
+
+
+def _raw_column(name: str, kind: pa.DataType) -> RawColumn:
     if is_tensor(kind):
-        return "tensor"
-    return "number" if is_number(kind) else "text"
+        dtype = np.dtype(kind.value_type.to_pandas_dtype()).name
+        return RawColumn(name, "tensor", dtype, tuple(kind.shape))
+    if is_number(kind) or pa.types.is_decimal(kind) or pa.types.is_duration(kind):
+        return RawColumn(name, "number")
+    if pa.types.is_dictionary(kind):
+        return _raw_column(name, kind.value_type)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_temporal(kind):
+        return RawColumn(name, "text", "string")
+    raise SpecError(f"column {name!r} holds {kind}, which no graph can take", hint="list it under `drop`")
 
 
-def _fed(values: pa.ChunkedArray, column: RawColumn) -> np.ndarray:
+def _words(column: RawColumn) -> str:
     if column.kind == "tensor":
-        return as_array(values)
+        return f"tensors of {column.dtype} {column.shape}"
+    return {"number": "numbers", "text": "texts"}[column.kind]
+
+
+def _fed(values: ArrowColumn, column: RawColumn) -> np.ndarray:
+    if column.kind == "tensor":
+        return as_array(values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values]))
     if column.kind == "number":
-        return np.array(pc.cast(values, pa.float64(), safe=False).to_numpy()).reshape(-1, 1)
-    texts = pc.fill_null(pc.cast(values, pa.string()), "")
-    return np.array(texts.to_numpy(), object).reshape(-1, 1)
+        return np.array(as_floats(values)).reshape(-1, 1)
+    texts = as_texts(values)
+    found = texts.to_numpy() if isinstance(texts, pa.ChunkedArray) else texts.to_numpy(zero_copy_only=False)
+    return np.array(found, object).reshape(-1, 1)
