@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,6 @@ from fiat.errors import SpecError
 
 RAW = "raw"
 """The layout of such a graph, beside those of `fiat.data.layout`."""
-ArrowColumn = pa.Array | pa.ChunkedArray
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def raw_feed(table: pa.Table | pa.RecordBatch, columns: Sequence[RawColumn]) -> 
     return {column.name: _fed(column_of(table, column), column) for column in columns}
 
 
-def column_of(table: pa.Table | pa.RecordBatch, column: RawColumn) -> ArrowColumn:
+def column_of(table: pa.Table | pa.RecordBatch, column: RawColumn) -> Any:
     """The column of a table, once it is known to be of the kind that the graph takes.
 
     Raises:
@@ -68,7 +67,8 @@ def column_of(table: pa.Table | pa.RecordBatch, column: RawColumn) -> ArrowColum
     if column.name not in table.schema.names:
         raise SpecError(f"the data doesn't have {column.name}, which the model reads")
     values = table.column(column.name)
-    if _raw_column(column.name, values.type) != column:
+    held = _raw_column(column.name, values.type)
+    if held.kind != column.kind or column.shape not in ((), held.shape):
         raise SpecError(
             f"the model takes {column.name} as {_words(column)}, but the data holds {values.type}",
             hint="the type of the column changed since the transforms were fitted",
@@ -76,8 +76,8 @@ def column_of(table: pa.Table | pa.RecordBatch, column: RawColumn) -> ArrowColum
     return values
 
 
-def as_texts(values: ArrowColumn) -> ArrowColumn:
-    """Texts or times as texts, the empty text where missing; times as ISO 8601, in UTC when they have a zone."""
+def as_texts(values: Any) -> Any:
+    """A column of texts or times as texts, the empty text where missing; times as ISO 8601, in UTC with a zone."""
     kind = values.type
     if pa.types.is_timestamp(kind):
         mark = "%Y-%m-%dT%H:%M:%S" + ("Z" if kind.tz else "")
@@ -87,8 +87,8 @@ def as_texts(values: ArrowColumn) -> ArrowColumn:
     return pc.fill_null(values, "") if values.null_count else values
 
 
-def as_floats(values: ArrowColumn) -> np.ndarray:
-    """Numbers, bools or durations as float64 `(n,)`, NaN where missing; it may be a view of `values`."""
+def as_floats(values: Any) -> np.ndarray:
+    """A column of numbers, bools or durations as float64 `(n,)`, NaN where missing; it may be a view of `values`."""
     if pa.types.is_duration(values.type):
         values = pc.cast(values, pa.int64())
     if values.type != pa.float64():
@@ -118,7 +118,7 @@ def _words(column: RawColumn) -> str:
     return {"number": "numbers", "text": "texts"}[column.kind]
 
 
-def _fed(values: ArrowColumn, column: RawColumn) -> np.ndarray:
+def _fed(values: Any, column: RawColumn) -> np.ndarray:
     if column.kind == "tensor":
         return as_array(values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values]))
     if column.kind == "number":

@@ -5,7 +5,6 @@ NaN) is a category as well when train has it; only `embed_index` keeps a place o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np

@@ -4,7 +4,6 @@ A batch of 65,536 taxi rows has about a hundred different companies: the nodes t
 result is spread over the rows. They are the same nodes; where nearly every text differs, all rows go through them.
 """
 
-
 import numpy as np
 import pyarrow as pa
 

@@ -11,7 +11,22 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from fiat.data.raw import RawColumn
 from fiat.transform.graph import Graph
+
+__all__ = [
+    "TO_MODEL",
+    "Entry",
+    "Fitted",
+    "Kind",
+    "Operation",
+    "Output",
+    "Part",
+    "RawColumn",
+    "Seen",
+    "State",
+    "Value",
+]
 
 TO_MODEL = "to_model."
 """Before the names of the transform graph's outputs: a graph can't have an input and an output of one name."""
@@ -117,24 +132,6 @@ class Operation(Protocol):
     def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
         """Add the nodes and give what comes out of them."""
         ...
-
-
-@dataclass(frozen=True)
-class RawColumn:
-    """A column as the served graph takes it.
-
-    Attributes:
-        name: of the column and of the graph's input.
-        kind: `number` (float64 `(n, 1)`, NaN where missing), `text` (string `(n, 1)`, empty where missing; times as
-            ISO 8601) or `tensor` (`dtype` `(n, *shape)`).
-        dtype: NumPy name of a tensor's type.
-        shape: of a tensor, without the row axis.
-    """
-
-    name: str
-    kind: Literal["number", "text", "tensor"]
-    dtype: str = "float64"
-    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
