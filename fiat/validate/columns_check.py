@@ -131,12 +131,10 @@ def _check_per_row(subject: Subject) -> tuple[Anomaly, ...]:
         fewest = most = math.prod(shape)
     else:
         return ()
-    if most == 0 and asked.type == "list" and asked.required and (asked.min_values or 0) > 0:
+    if most == 0 and asked.type == "list" and asked.required and asked.min_values != 0:
         message = f"all lists of {subject.n_present:,} rows are empty"
         seen = subject.rows(fewer_values(1))
-        return (
-            subject.anomaly("no_values", message, field="per_row.min", seen=seen, n_rows=subject.n_present),
-        )
+        return (subject.anomaly("no_values", message, field="type", seen=seen, n_rows=subject.n_present),)
     if asked.min_values is not None and fewest < asked.min_values:
         seen = subject.rows(fewer_values(asked.min_values))
         message = (
@@ -211,8 +209,7 @@ def _check_unique(subject: Subject) -> tuple[Anomaly, ...]:
     if seen.n_rows == 0:
         return ()
     if seen.n_rows is None and not found.distinct_exact:
-        message = "without the rows it can't be told whether a value occurs twice"
-        return (subject.anomaly("not_judged", message, field="unique"),)
+        return (subject.not_judged("unique", "whether a value occurs twice"),)
     message = (
         f"{seen.words('shares its value', 'share their values')} with others: "
         f"{found.n_distinct:,} different values in {subject.n_present:,} rows, expected no value twice"

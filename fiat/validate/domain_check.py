@@ -2,6 +2,8 @@
 
 import math
 
+import pyarrow as pa
+
 from fiat.profile.model import ColumnProfile
 from fiat.validate.model import Anomaly
 from fiat.validate.row_masks import (
@@ -14,10 +16,11 @@ from fiat.validate.row_masks import (
     not_matching,
     shorter,
 )
-from fiat.validate.rows_look import Mask, Seen
-from fiat.validate.subject import Subject, known_counts, plain
+from fiat.validate.rows_look import Seen
+from fiat.validate.subject import Subject, counted, known_counts, plain
 
 _TEXTS_SHOWN = 5
+_PATTERN_SHOWN = 60
 
 
 def check_domain(subject: Subject) -> tuple[Anomaly, ...]:
@@ -69,7 +72,9 @@ def _ends(found: ColumnProfile) -> tuple[float | None, float | None]:
 
 def _check_values(subject: Subject) -> tuple[Anomaly, ...]:
     allowed, mass = subject.asked.domain.values, subject.asked.domain.mass
-    if allowed is None or not subject.n_present or subject.asked.type == "bool":
+    if allowed is None or not subject.n_present or subject.found.kind == "float":
+        return ()
+    if subject.asked.type == "bool" and subject.found.kind == "int":
         return ()
     counts = known_counts(subject.found) if subject.found.kind not in ("list", "tensor") else None
     if counts is not None:
@@ -85,7 +90,7 @@ def _check_values(subject: Subject) -> tuple[Anomaly, ...]:
         if seen.n_rows is not None and not _too_many(n_other, subject.n_present, mass):
             return ()
         if seen.n_rows is None:
-            return (_not_judged(subject, "values", "whether all values are in the list"),)
+            return (subject.not_judged("values", "whether all values are in the list"),)
     share = n_other / subject.n_present
     tolerance = f", expected a share of at most {1 - mass:.4g}" if mass < 1 else ""
     message = f"{n_other:,} of {subject.n_present:,} rows ({share:.4g}) hold values that are not in the list{tolerance}"
@@ -122,25 +127,22 @@ def _check_regex(subject: Subject) -> tuple[Anomaly, ...]:
     pattern = subject.asked.domain.regex
     if pattern is None or subject.found.kind != "text" or not subject.n_present:
         return ()
-    return _looked(
-        subject,
-        "regex_mismatch",
-        not_matching(pattern),
-        "regex",
-        f"not match {pattern!r}",
-        judged="the pattern",
-    )
-
-
-def _looked(
-    subject: Subject, kind: str, mask: Mask, field: str, does: str, *, judged: str
-) -> tuple[Anomaly, ...]:
+    mask, counts = not_matching(pattern), known_counts(subject.found)
+    n_rows = 0
+    if counts is not None:
+        wrong = mask(pa.array(list(counts), pa.string()))
+        n_rows = sum(rows for rows, is_wrong in zip(counts.values(), wrong, strict=True) if is_wrong)
+        if not n_rows:
+            return ()
     seen = subject.rows(mask)
-    if seen.n_rows is None:
-        return (_not_judged(subject, field, f"whether texts match {judged}"),)
-    if not seen.n_rows:
+    if seen.n_rows is None and counts is None:
+        return (subject.not_judged("regex", "whether all texts match"),)
+    if seen.n_rows == 0:
         return ()
-    return (subject.anomaly(kind, f"{seen.words('does', 'do')} {does}", field=field, seen=seen),)
+    about = counted(n_rows, "does", "do") if seen.n_rows is None else seen.words("does", "do")
+    shown = pattern if len(pattern) <= _PATTERN_SHOWN else pattern[:_PATTERN_SHOWN] + "…"
+    message = f"{about} not match {shown!r}"
+    return (subject.anomaly("regex_mismatch", message, field="regex", seen=seen, n_rows=n_rows),)
 
 
 def _check_lengths(subject: Subject) -> tuple[Anomaly, ...]:
@@ -184,7 +186,3 @@ def _check_finite(subject: Subject) -> tuple[Anomaly, ...]:
         message = f"{seen.words('holds', 'hold')} an infinity, expected none"
         out.append(subject.anomaly("has_inf", message, field="inf", seen=seen, n_rows=n_inf, limit=0))
     return tuple(out)
-
-
-def _not_judged(subject: Subject, field: str, what: str) -> Anomaly:
-    return subject.anomaly("not_judged", f"without the rows it can't be told {what}", field=field)

@@ -84,9 +84,7 @@ def no_number(*, whole: bool) -> Mask:
 
 def no_utf8() -> Mask:
     """Bytes that are no UTF-8."""
-    return _any_value(
-        lambda values: pa.array([not _is_utf8(item) for item in values.to_pylist()], pa.bool_())
-    )
+    return _any_value(lambda values: pa.array([not _is_utf8(item) for item in _raw(values)], pa.bool_()))
 
 
 def missing(values: pa.Array) -> np.ndarray:
@@ -191,6 +189,12 @@ def _is_list(kind: pa.DataType) -> bool:
 
 def _as_bools(values: pa.Array) -> np.ndarray:
     return np.array(pc.fill_null(values, fill_value=False).to_numpy(zero_copy_only=False), bool)
+
+
+def _raw(values: pa.Array) -> list[bytes | None]:
+    """Bytes, also of texts that are no UTF-8 although they should be."""
+    plain = values.view(pa.binary()) if pa.types.is_string(values.type) else values
+    return list(plain.to_pylist())
 
 
 def _is_utf8(value: bytes | str | None) -> bool:

@@ -1,6 +1,6 @@
 """What a check is about: one column of one split, what is asked of it, and the files to look rows up in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fiat.profile.model import ColumnProfile
 from fiat.profile.shown import text_of
@@ -69,6 +69,11 @@ class Subject:
             limit=limit,
         )
 
+    def not_judged(self, field: str, what: str) -> Anomaly:
+        """Something that the profile alone can't tell, where there are no rows to look at: always a warning."""
+        message = f"without the rows it can't be told {what}"
+        return replace(self.anomaly("not_judged", message, field=field), severity="warn")
+
 
 def counted(n_rows: int, singular: str, plural: str) -> str:
     """Rows in words: `1 row is`, `1,200 rows are`."""
@@ -86,6 +91,6 @@ def known_counts(found: ColumnProfile) -> dict[str, int] | None:
     """Every value (as text) with its rows, where the profile holds them all; None where it does not."""
     if found.counts:
         return dict(found.counts)
-    if found.top_exact and found.distinct_exact and len(found.top) == found.n_distinct:
+    if found.kind == "float" and found.top_exact and len(found.top) == found.n_distinct:
         return {text_of(value): rows for value, rows in found.top}
     return None

@@ -35,6 +35,8 @@ def check_type(subject: Subject) -> tuple[tuple[Anomaly, ...], bool]:
     if asked == "list" and found == "list" and subject.found.dtype.count("list<") > 1:
         message = f"expected lists of values, found lists of lists ({subject.found.dtype})"
         return (whole_column(subject, "nested_values", message),), False
+    if asked == "text" and found in ("text", "bytes") and subject.found.n_invalid_utf8:
+        return (_no_utf8(subject),), False
     if _fits(subject):
         return (), True
     if found == "list" and asked in _SINGLE:
@@ -47,7 +49,8 @@ def check_type(subject: Subject) -> tuple[tuple[Anomaly, ...], bool]:
     if found == "text" and asked in ("int", "float") and _is_text(subject):
         return (_unparsable(subject, whole=asked == "int"),), False
     if asked == "text":
-        return (_no_texts(subject),), False
+        kind = {"int": "text_now_int", "float": "text_now_float"}.get(found, "not_text")
+        return (_other(subject, kind),), False
     return (_other(subject, f"not_{asked}"),), False
 
 
@@ -96,13 +99,11 @@ def _unparsable(subject: Subject, *, whole: bool) -> Anomaly:
     return subject.anomaly(kind, f"{about}, expected {name}", field="type", seen=seen)
 
 
-def _no_texts(subject: Subject) -> Anomaly:
-    found = subject.found
-    if found.kind == "bytes" and found.n_invalid_utf8:
-        message = f"{counted(found.n_invalid_utf8, 'is', 'are')} no UTF-8, expected texts"
-        seen = subject.rows(no_utf8())
-        return subject.anomaly("invalid_utf8", message, field="type", seen=seen, n_rows=found.n_invalid_utf8)
-    return _other(subject, {"int": "text_now_int", "float": "text_now_float"}.get(found.kind, "not_text"))
+def _no_utf8(subject: Subject) -> Anomaly:
+    n_rows = subject.found.n_invalid_utf8
+    message = f"{counted(n_rows, 'is', 'are')} no UTF-8, expected texts"
+    seen = subject.rows(no_utf8())
+    return subject.anomaly("invalid_utf8", message, field="type", seen=seen, n_rows=n_rows)
 
 
 def _other(subject: Subject, kind: str) -> Anomaly:
