@@ -52,6 +52,9 @@ class Column:
         if pa.types.is_null(values.type):
             self._n_missing += len(values)
             return
+        if values.type in (pa.string_view(), pa.binary_view()):
+            # Arrow has few functions for views.
+            values = pc.cast(values, pa.large_binary())
         n_missing = values.null_count
         self._n_missing += n_missing
         if n_missing < len(values):
@@ -245,7 +248,7 @@ def _numbers(values: pa.Array, to: pa.DataType | None) -> pl.Series:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pa.types.is_float16(values.type):
-        to = pa.float32()
+        values = pc.cast(values, pa.float32())
     if to is not None and values.type != to:
         values = values.view(to) if pa.types.is_temporal(values.type) else pc.cast(values, to, safe=False)
     if values.null_count:

@@ -52,6 +52,8 @@ class Counting:
             self._table = found
             return None
         self._table = None
+        # Sums of doubles depend on their order, and groups come in any.
+        found = found.sort(VALUE)
         self._hashes = smallest(hash_series(_plain(found[VALUE])))
         followed = _sorted(found).head(_MOST_FOLLOWED)
         hashes = pl.Series("hash", hash_series(_plain(followed[VALUE])))
@@ -79,16 +81,13 @@ class Counting:
     def _follow(self, followed: pl.DataFrame, values: pl.Series, rows: pl.Series | None) -> None:
         hashes = hash_series(_plain(values))
         self._hashes = smallest(hashes, self._hashes)
-        here = pl.DataFrame(
-            {
-                "hash": hashes,
-                ROWS: rows if rows is not None else pl.repeat(1, len(values), dtype=pl.Int64, eager=True),
-            }
-        )
-        here = here.filter(pl.col("hash").is_in(followed["hash"].implode()))
-        if here.height:
-            summed = here.group_by("hash").agg(pl.col(ROWS).sum().alias("more"))
-            joined = followed.join(summed, on="hash", how="left", maintain_order="left")
+        here = pl.Series("hash", hashes)
+        known = here.is_in(followed["hash"].implode())
+        if known.any():
+            more = _table(here.filter(known), None if rows is None else rows.filter(known))
+            joined = followed.join(
+                more.rename({VALUE: "hash", ROWS: "more"}), on="hash", how="left", maintain_order="left"
+            )
             self._followed = joined.select(VALUE, pl.col(ROWS) + pl.col("more").fill_null(0), "hash")
 
 

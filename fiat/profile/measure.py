@@ -5,7 +5,7 @@ several columns side by side. The same rows in the same order give the same prof
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from fiat.data.split import SPLITS
 from fiat.data.stream import ReadOptions, SourceFile
 from fiat.profile.columns import Column
 from fiat.profile.model import DataProfile, Profile
+from fiat.profile.parquet import parquet_batches
 from fiat.profile.slices import SliceTallies, find_cuts
 
 CHUNK_ROWS = 1 << 18
@@ -68,22 +69,40 @@ def profile_files(files: Sequence[SourceFile], options: ReadOptions) -> DataProf
         EnvironmentFault: a file can't be read.
     """
     reading = read_files(files, options)
-    batches = (piece.batch for piece in reading.pieces())
-    return DataProfile((profile_batches(batches),))
+    if options.format == "parquet":
+        batches = parquet_batches(files, reading.schema.names)
+    else:
+        batches = (piece.batch for piece in reading.pieces())
+    with _pool() as pool:
+        return DataProfile((_measure(batches, pool, schema=reading.schema),))
 
 
 def _measure(
-    batches: Iterable[pa.RecordBatch], pool: ThreadPoolExecutor, *, split: str = "", slice_name: str = ""
+    batches: Iterable[pa.RecordBatch],
+    pool: ThreadPoolExecutor,
+    *,
+    schema: pa.Schema | None = None,
+    split: str = "",
+    slice_name: str = "",
 ) -> Profile:
-    columns: list[Column] = []
+    columns = [Column(field) for field in schema or ()]
     n_rows = 0
+    work: list[Future[None]] = []
     for chunk in gather(batches):
-        if not columns:
-            columns = [Column(field) for field in chunk.schema]
+        columns = columns or [Column(field) for field in chunk.schema]
         n_rows += chunk.num_rows
-        # Waits for all columns: what an exception in one of them says must not be lost.
-        list(pool.map(Column.add, columns, chunk.columns))
+        # This chunk was read while the one before was measured.
+        _wait(work)
+        work = [
+            pool.submit(column.add, values) for column, values in zip(columns, chunk.columns, strict=True)
+        ]
+    _wait(work)
     return Profile(n_rows, tuple(pool.map(Column.finish, columns)), split, slice_name)
+
+
+def _wait(work: Sequence[Future[None]]) -> None:
+    for part in work:
+        part.result()
 
 
 def gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
