@@ -1,7 +1,7 @@
 """How far a column has moved: distances between two descriptions of it, and how far chance alone moves it.
 
 Where values are counted one by one (texts, bools, whole numbers of few values) distances are exact; for other numbers
-they are those of the sketches, whose buckets are 1/128 wide.
+they are those of the sketches, exact but for the place of a number within its bucket.
 """
 
 import math
@@ -17,9 +17,7 @@ from scipy.stats import wasserstein_distance
 from fiat.profile.distance_bins import (
     MOST_VALUES,
     Bins,
-    Buckets,
     Floats,
-    align,
     has_all_values,
     number_bins,
     picture_bins,
@@ -33,6 +31,7 @@ from fiat.profile.distance_noise import (
     wasserstein_noise,
 )
 from fiat.profile.model import ColumnProfile, Kind, Numbers
+from fiat.profile.sketch import Aligned, align
 
 Metric = Literal["js", "linf", "psi", "ks", "wasserstein"]
 NUMBERS: tuple[Kind, ...] = ("int", "float", "time")
@@ -208,13 +207,13 @@ def _wasserstein(first: _Measured, second: _Measured) -> tuple[float, float]:
     return float(moved), wasserstein_noise(places, below, first.n_rows, second.n_rows)
 
 
-def _below(buckets: Buckets) -> tuple[Floats, Floats]:
+def _below(buckets: Aligned) -> tuple[Floats, Floats]:
     """Shares of both columns' numbers up to the upper end of each bucket."""
     ones, others = np.cumsum(buckets.first), np.cumsum(buckets.second)
     return ones / ones[-1], others / others[-1]
 
 
-def _middles(buckets: Buckets, first: Numbers, second: Numbers) -> Floats:
+def _middles(buckets: Aligned, first: Numbers, second: Numbers) -> Floats:
     low, high = min(first.min, second.min), max(first.max, second.max)
     lower, upper = np.clip(buckets.lower, low, high), np.clip(buckets.upper, low, high)
     return np.asarray(lower / 2 + upper / 2)

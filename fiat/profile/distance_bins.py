@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fiat.profile.model import ColumnProfile, Numbers, Sketch
-from fiat.profile.sketch import align as align_sketches
+from fiat.profile.model import MOST_TOP, ColumnProfile, Numbers
+from fiat.profile.shown import text_of
+from fiat.profile.sketch import Aligned, align
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -32,30 +33,13 @@ class Bins:
     second: Floats
 
 
-@dataclass(frozen=True)
-class Buckets:
-    """Two columns of numbers over the buckets of both their sketches.
-
-    Attributes:
-        lower: ends of the buckets, ascending, `(n_buckets,)`.
-        upper: the other ends.
-        first: numbers of the first column in each.
-        second: of the second.
-    """
-
-    lower: Floats
-    upper: Floats
-    first: Floats
-    second: Floats
-
-
 def value_bins(first: ColumnProfile, second: ColumnProfile) -> Bins:
     """A bin a value. Where not all values are known: those that are frequent in either, and one for the rest.
 
     A value that is frequent here and not known there is taken to be as frequent there as is possible, so that no
     movement is told that may not be.
     """
-    known, others = _known(first), _known(second)
+    known, others = value_counts(first), value_counts(second)
     names = sorted(known.keys() | others.keys())
     mine = np.array([_rows_of(name, known, first, others.get(name, 0), second) for name in names], float)
     theirs = np.array([_rows_of(name, others, second, known.get(name, 0), first) for name in names], float)
@@ -64,6 +48,11 @@ def value_bins(first: ColumnProfile, second: ColumnProfile) -> Bins:
         for counts, column in ((mine, first), (theirs, second))
     ]
     return _drop_empty(Bins((*names, REST, MISSING), parts[0], parts[1]))
+
+
+def value_counts(column: ColumnProfile) -> dict[str, int]:
+    """Values as texts to rows: all of them where they are known, else the most frequent."""
+    return dict(column.counts) if column.counts else {text_of(value): rows for value, rows in column.top}
 
 
 def has_all_values(column: ColumnProfile) -> bool:
@@ -109,24 +98,8 @@ def bin_count(n_rows: int) -> int:
     return max(2, min(MOST_BINS, math.ceil(2 * math.cbrt(n_rows))))
 
 
-def align(first: Sketch, second: Sketch) -> Buckets:
-    """The counts of two sketches over the buckets of both."""
-    aligned = align_sketches(first, second)
-    return Buckets(aligned.lower, aligned.upper, aligned.first, aligned.second)
-
-
 def _numbers(column: ColumnProfile) -> Numbers:
     return column.numbers or Numbers(0, math.nan, math.nan, math.nan, math.nan)
-
-
-def _known(column: ColumnProfile) -> dict[str, int]:
-    if column.counts:
-        return dict(column.counts)
-    return {_as_text(value): rows for value, rows in column.top}
-
-
-def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rows_of(
@@ -135,9 +108,10 @@ def _rows_of(
     """Rows of a value: as known, or the most that an unknown one may have, but no larger a share than there."""
     if name in known:
         return known[name]
-    if has_all_values(column) or not column.top:
+    if has_all_values(column):
         return 0
-    least = min(rows for _, rows in column.top)
+    # Values of one row are not among the most frequent.
+    least = min((rows for _, rows in column.top), default=1) if len(column.top) == MOST_TOP else 1
     return min(float(least), there / max(1, other.n_rows) * column.n_rows)
 
 
@@ -162,7 +136,7 @@ def _with_odd(counts: Floats, column: ColumnProfile) -> Floats:
     return np.append(whole / total * present, 1 - present)
 
 
-def _places(buckets: Buckets, count: int) -> Ints:
+def _places(buckets: Aligned, count: int) -> Ints:
     """Number of the interval that each bucket falls into: 0 below all of the first, `count + 1` above all."""
     total = buckets.first.sum()
     if not total:
@@ -175,7 +149,7 @@ def _places(buckets: Buckets, count: int) -> Ints:
     return np.asarray(places, np.int64)
 
 
-def _interval_names(buckets: Buckets, edges: Ints) -> tuple[str, ...]:
+def _interval_names(buckets: Aligned, edges: Ints) -> tuple[str, ...]:
     ends = [*edges[1:].tolist(), len(buckets.lower)]
     return tuple(
         f"{buckets.lower[start]:.4g} to {buckets.upper[end - 1]:.4g}"
