@@ -8,6 +8,7 @@ from fiat.validate.model import ColumnSchema, ColumnType, Domain, ImageDomain, S
 MOST_VALUES = 100
 ROWS_A_VALUE = 4
 SERVING = "serving"
+_REAL = ("float", "double")
 
 
 def infer_schema(data: DataProfile, *, ranges: bool = False, most_values: int = MOST_VALUES) -> Schema:
@@ -61,15 +62,21 @@ def _column(column: ColumnProfile, label: str | None, ranges: bool, most_values:
 
 
 def _type(column: ColumnProfile) -> ColumnType | None:
-    return None if column.kind == "empty" else column.kind
+    """What it holds; None for what no type of ours says: structures (told as texts of their JSON), lists of lists."""
+    if column.kind == "empty" or column.dtype.count("list<") > 1:
+        return None
+    is_structure = column.kind == "text" and column.dtype.split("<")[0] in ("struct", "map", "union")
+    return None if is_structure else column.kind
 
 
 def _domain(column: ColumnProfile, n_present: int, ranges: bool, most_values: int) -> Domain:
-    if column.kind == "text" and _is_category(column, n_present, most_values):
+    if _type(column) == "text" and _is_category(column, n_present, most_values):
         return Domain(values=tuple(sorted(column.counts)))
     numbers = column.numbers
     if ranges and numbers is not None and numbers.n and column.kind in ("int", "float", "time"):
-        return Domain(min=numbers.min, max=numbers.max)
+        # A range is asked of infinities, too.
+        low = None if numbers.n_neg_inf else numbers.min
+        return Domain(min=low, max=None if numbers.n_pos_inf else numbers.max)
     return Domain()
 
 
@@ -84,7 +91,7 @@ def _is_category(column: ColumnProfile, n_present: int, most_values: int) -> boo
 def _per_row(column: ColumnProfile, ranges: bool) -> tuple[int | None, int | None]:
     """A fixed number of values a row where all rows had it; else only that a row is not empty."""
     lengths = column.lengths
-    if column.kind != "list" or lengths is None or not lengths.n:
+    if _type(column) != "list" or lengths is None or not lengths.n:
         return None, None
     if ranges or lengths.min == lengths.max:
         return lengths.min, lengths.max
@@ -94,7 +101,9 @@ def _per_row(column: ColumnProfile, ranges: bool) -> tuple[int | None, int | Non
 def _not_finite(column: ColumnProfile) -> tuple[bool, bool]:
     """Whether NaN and infinities are allowed: they are once they were there, or nothing was."""
     numbers = column.numbers
-    if column.kind not in ("float", "list", "tensor") or numbers is None or not _n_values(numbers):
+    if _type(column) not in ("float", "list", "tensor") or numbers is None or not _n_values(numbers):
+        return True, True
+    if not any(word in column.dtype for word in _REAL):
         return True, True
     return bool(numbers.n_nan), bool(numbers.n_pos_inf or numbers.n_neg_inf)
 

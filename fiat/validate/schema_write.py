@@ -173,8 +173,9 @@ def _end(value: float | None, kind: ColumnType | None) -> str:
     if kind != "time" or value != int(value) or int(value) not in _TEXT_SPAN_S:
         return _number(value)
     when = datetime.fromtimestamp(int(value), UTC)
-    midnight = (when.hour, when.minute, when.second) == (0, 0, 0)
-    return f"{when:%Y-%m-%d}" if midnight else f'"{when:%Y-%m-%dT%H:%M:%SZ}"'
+    if (when.hour, when.minute, when.second) == (0, 0, 0):
+        return when.date().isoformat()
+    return f'"{when.replace(tzinfo=None).isoformat()}Z"'
 
 
 def _seen(name: str, seen: DataProfile | None) -> Iterator[str]:
@@ -200,7 +201,8 @@ def describe_column(column: ColumnProfile) -> str:
         parts.append(f"{numbers.n_nan:,} NaN")
     if column.lengths is not None and column.lengths.n and column.kind in ("text", "list"):
         what = "characters" if column.kind == "text" else "values a row"
-        parts.append(f"{column.lengths.min:,} to {column.lengths.max:,} {what}")
+        low, high = column.lengths.min, column.lengths.max
+        parts.append(f"{low:,} {what}" if low == high else f"{low:,} to {high:,} {what}")
     return ", ".join(parts)
 
 
