@@ -107,7 +107,7 @@ def _column(document: dict[str, Any]) -> ColumnProfile:
     if "shape" in made:
         made["shape"] = tuple(made["shape"])
     if "hashes" in made:
-        made["hashes"] = tuple(np.frombuffer(base64.b64decode(made["hashes"]), "<u8").tolist())
+        made["hashes"] = tuple(np.frombuffer(base64.b64decode(made["hashes"], validate=True), "<u8").tolist())
     for name, kind in (("lengths", Lengths), ("images", Images)):
         if name in made:
             made[name] = kind(**made[name])

@@ -109,8 +109,13 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The same rows in batches of CHUNK_ROWS (fewer where rows are large); one without rows when there are none."""
     waiting: list[pa.RecordBatch] = []
     n_rows = n_bytes = 0
+    any_given = False
     schema: pa.Schema | None = None
     for batch in batches:
+        if waiting and batch.schema != schema:
+            # Another file has the same values in another encoding.
+            yield _joined(waiting)
+            waiting, n_rows, n_bytes, any_given = [], 0, 0, True
         schema = batch.schema
         start = 0
         while start < batch.num_rows:
@@ -121,10 +126,10 @@ def gather(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             n_bytes += part.nbytes
             if n_rows == CHUNK_ROWS or n_bytes >= CHUNK_BYTES:
                 yield _joined(waiting)
-                waiting, n_rows, n_bytes = [], 0, 0
+                waiting, n_rows, n_bytes, any_given = [], 0, 0, True
     if waiting:
         yield _joined(waiting)
-    elif schema is not None and not start:
+    elif schema is not None and not any_given:
         yield pa.RecordBatch.from_pylist([], schema)
 
 

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 from fiat.data.stream import SourceFile, file_fault
 from fiat.profile.columns import is_text
 
-_BATCH_ROWS = 1 << 18
+_MOST_ROWS = 1 << 18
+_BATCH_BYTES = 64 * 1024 * 1024
 _FEW_BYTES = 3.0
 """Uncompressed bytes a value below which a text must be an index into a dictionary."""
 
@@ -31,12 +32,24 @@ def parquet_batches(files: Sequence[SourceFile], names: Sequence[str]) -> Iterat
             with pq.ParquetFile(file.path) as source:
                 texts = _dictionary_columns(source)
             with pq.ParquetFile(file.path, read_dictionary=texts) as source:
-                for batch in source.iter_batches(batch_size=_BATCH_ROWS):
+                for batch in source.iter_batches(batch_size=_batch_rows(source.metadata)):
                     yield batch.select(list(names))
                     row += batch.num_rows
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
             told = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise file_fault(file.name, f"damaged at row {row} or after: {told}") from error
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    """Rows that hold about _BATCH_BYTES, by the row group whose rows are largest; dictionaries count once."""
+    row_bytes = max(
+        (
+            metadata.row_group(place).total_byte_size / max(1, metadata.row_group(place).num_rows)
+            for place in range(metadata.num_row_groups)
+        ),
+        default=1.0,
+    )
+    return max(1, min(_MOST_ROWS, int(_BATCH_BYTES / max(1.0, row_bytes))))
 
 
 def _dictionary_columns(source: pq.ParquetFile) -> list[str]:

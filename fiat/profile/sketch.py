@@ -160,7 +160,8 @@ def cdf(sketch: Sketch, points: Sequence[float] | Floats) -> Floats:
     inside = np.minimum(place, len(counts) - 1)
     # Halves, because the ends of a bucket can be farther apart than the largest double.
     width = upper[inside] / 2 - lower[inside] / 2
-    part = np.clip((wanted / 2 - lower[inside] / 2) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    with np.errstate(over="ignore"):  # far beyond a narrow bucket: more than all of it
+        part = np.clip((wanted / 2 - lower[inside] / 2) / np.where(width > 0, width, 1.0), 0.0, 1.0)
     below = np.where(place >= len(counts), ends[-1], ends[inside] - counts[inside] * (1 - part))
     return np.asarray(below / ends[-1], np.float64)
 

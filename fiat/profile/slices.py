@@ -35,10 +35,7 @@ class Cut:
     def names(self) -> list[str]:
         """Of the parts, such as `sex=F,age=30`."""
         return [
-            ",".join(
-                f"{name}={_MISSING if value is None else text_of(value)}"
-                for name, value in zip(self.columns, row, strict=True)
-            )
+            ",".join(f"{name}={_shown(value)}" for name, value in zip(self.columns, row, strict=True))
             for row in self.keys.select(self.columns).rows()
         ]
 
@@ -94,6 +91,12 @@ def _frame(batch: pa.RecordBatch, columns: Sequence[str]) -> pl.DataFrame:
             values = values.cast(pa.large_string()).view(pa.large_binary())
         series.append(pl.Series(name, values))
     return pl.DataFrame(series)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return _MISSING
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else text_of(value)
 
 
 @dataclass
