@@ -98,11 +98,12 @@ class Clip:
 
     def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
         """The number, or the limit that it passes."""
-        limits = [
-            graph.constant(float(setting[side]), "float64") if setting.get(side) is not None else ""
-            for side in ("min", "max")
-        ]
-        return _number(values[0], graph.add("Clip", as_number(graph, values[0]), *limits))
+        number = as_number(graph, values[0])
+        # Not the operator Clip: a limit that it isn't given is the largest number, so it takes infinity away.
+        for operator, side in (("Max", "min"), ("Min", "max")):
+            if setting.get(side) is not None:
+                number = graph.add(operator, number, graph.constant(float(setting[side]), "float64"))
+        return _number(values[0], number)
 
 
 class Bucketize:
@@ -133,8 +134,10 @@ class Bucketize:
         if edges.size:
             one = graph.constant([-1], "int64")
             reached = graph.add("GreaterOrEqual", graph.add("Unsqueeze", number, one), graph.constant(edges))
+            # Counted from the front: with no rows, onnxruntime 1.31 leaves an axis of -1 where it is.
+            last = graph.constant([2], "int64")
             found = graph.cast(
-                graph.add("ReduceSum", graph.cast(reached, "float32"), one, keepdims=0), "int64"
+                graph.add("ReduceSum", graph.cast(reached, "float32"), last, keepdims=0), "int64"
             )
         else:
             found = graph.cast(missing, "int64")
