@@ -1,6 +1,5 @@
 """Columns of several splits (or of two runs) over the same edges, ready to be drawn side by side."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,16 +24,24 @@ class Histogram:
         kind: `numbers` (bars are intervals) or `values` (a bar a value, most frequent first).
         edges: ends of the intervals, one more than bars, ascending; empty for `values`.
         names: what each bar holds.
-        shares: a row a place: share (0..1) of its rows in each bar, `(n_places, n_bars)`. With missing, NaN and
-            infinite values, which have no bar of an interval, they sum to 1.
-        missing: share of each place's rows without a value, `(n_places,)`.
+        counts: a row a place: its values in each bar, `(n_places, n_bars)`; parts of a bucket that an edge cuts are
+            shared by width, so that they need not be whole. NaN and infinite values have no bar.
+        missing: rows without a value of each place, `(n_places,)`.
+        n_values: values of each place, with those that have no bar, without missing ones, `(n_places,)`.
     """
 
     kind: Literal["numbers", "values"]
     edges: tuple[float, ...]
     names: tuple[str, ...]
-    shares: tuple[tuple[float, ...], ...]
-    missing: tuple[float, ...]
+    counts: tuple[tuple[float, ...], ...]
+    missing: tuple[int, ...]
+    n_values: tuple[int, ...]
+
+    @property
+    def shares(self) -> tuple[tuple[float, ...], ...]:
+        """Share (0..1) of each place's values in each bar, so that places of different size can be compared."""
+        places = zip(self.counts, self.n_values, strict=True)
+        return tuple(tuple(count / max(1, total) for count in counts) for counts, total in places)
 
 
 def histograms(columns: Sequence[ColumnProfile], bins: int = BINS) -> Histogram:
@@ -48,28 +55,28 @@ def histograms(columns: Sequence[ColumnProfile], bins: int = BINS) -> Histogram:
         columns: one a place, at least one.
         bins: intervals, 1 or more.
     """
-    missing = tuple(_share(column.n_missing, column.n_rows) for column in columns)
     values = {name for column in columns for name in column.counts}
     counted = all(column.counts or column.n_missing == column.n_rows for column in columns)
     numbers = any(is_ordered(column) and column.numbers and column.numbers.n for column in columns)
-    if numbers and not (counted and len(values) <= MOST_BARS):
-        return _of_numbers(columns, bins, missing)
-    return _of_values(columns, missing, ordered=numbers)
+    if numbers and not (counted and len(values) <= min(bins, MOST_BARS)):
+        return _of_numbers(columns, bins)
+    return _of_values(columns, ordered=numbers)
 
 
-def _of_numbers(columns: Sequence[ColumnProfile], bins: int, missing: tuple[float, ...]) -> Histogram:
+def _of_numbers(columns: Sequence[ColumnProfile], bins: int) -> Histogram:
     edges = _edges(columns, bins)
-    shares = []
-    for column, lack in zip(columns, missing, strict=True):
+    counts, totals = [], []
+    for column in columns:
         numbers = column.numbers
-        if numbers is None or not numbers.n:
-            shares.append((0.0,) * (len(edges) - 1))
-            continue
-        all_values = numbers.n + numbers.n_nan + numbers.n_pos_inf + numbers.n_neg_inf
-        counts = histogram(numbers.sketch, edges) / all_values * (1 - lack)
-        shares.append(tuple(counts.tolist()))
+        held = numbers is not None and numbers.n > 0
+        counts.append(
+            tuple(histogram(numbers.sketch, edges).tolist())
+            if numbers and held
+            else (0.0,) * (len(edges) - 1)
+        )
+        totals.append(numbers.n + numbers.n_nan + numbers.n_pos_inf + numbers.n_neg_inf if numbers else 0)
     names = tuple(f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges))
-    return Histogram("numbers", edges, names, tuple(shares), missing)
+    return Histogram("numbers", edges, names, tuple(counts), _missing(columns), tuple(totals))
 
 
 def _edges(columns: Sequence[ColumnProfile], bins: int) -> tuple[float, ...]:
@@ -92,26 +99,23 @@ def _edges(columns: Sequence[ColumnProfile], bins: int) -> tuple[float, ...]:
     return tuple(edges.tolist())
 
 
-def _of_values(columns: Sequence[ColumnProfile], missing: tuple[float, ...], *, ordered: bool) -> Histogram:
-    counts = [value_counts(column) for column in columns]
+def _of_values(columns: Sequence[ColumnProfile], *, ordered: bool) -> Histogram:
+    known = [value_counts(column) for column in columns]
+    totals = [column.n_rows - column.n_missing for column in columns]
     frequent: dict[str, float] = {}
-    for known, column in zip(counts, columns, strict=True):
-        for name, rows in known.items():
-            frequent[name] = max(frequent.get(name, 0.0), _share(rows, column.n_rows))
+    for counts, total in zip(known, totals, strict=True):
+        for name, rows in counts.items():
+            frequent[name] = max(frequent.get(name, 0.0), rows / max(1, total))
     names = sorted(frequent, key=lambda name: (-frequent[name], name))[:MOST_BARS]
     if ordered:
         names.sort(key=float)
-    shares = []
-    rest = False
-    for known, column, lack in zip(counts, columns, missing, strict=True):
-        part = [_share(known.get(name, 0), column.n_rows) for name in names]
-        others = max(0.0, 1 - lack - math.fsum(part))
-        rest |= others > 1e-9
-        shares.append((*part, others))
-    if rest:
-        return Histogram("values", (), (*names, REST), tuple(shares), missing)
-    return Histogram("values", (), tuple(names), tuple(part[:-1] for part in shares), missing)
+    bars = [[float(counts.get(name, 0)) for name in names] for counts in known]
+    rest = [max(0.0, total - sum(part)) for part, total in zip(bars, totals, strict=True)]
+    if any(rest):
+        names.append(REST)
+        bars = [[*part, other] for part, other in zip(bars, rest, strict=True)]
+    return Histogram("values", (), tuple(names), tuple(map(tuple, bars)), _missing(columns), tuple(totals))
 
 
-def _share(rows: float, n_rows: int) -> float:
-    return rows / n_rows if n_rows else 0.0
+def _missing(columns: Sequence[ColumnProfile]) -> tuple[int, ...]:
+    return tuple(column.n_missing for column in columns)

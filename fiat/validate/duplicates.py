@@ -208,7 +208,7 @@ def _anomaly(
         examples=tuple(examples),
         severity="warn" if say == "warn" else "error",
         split=part.split,
-        key=rule.key,
+        key=f"{rule.key}.duplicates",
         value=count / len(part.hashes),
         limit=rule.max_share,
     )

@@ -209,7 +209,7 @@ def _anomaly(name: str, label: str, score: Score, rule: LeakRule, known: _Label,
         f"{rule.max_score:g}",
         severity=rule.severity,
         split="train",
-        key=rule.key,
+        key=f"{rule.key}.leak",
         value=score.value,
         limit=rule.max_score,
     )

@@ -73,7 +73,7 @@ def _rows_change(
     after, before = _n_rows(profile), _n_rows(others[rule.against]) if rule.against in others else 0
     if not before:
         first = rule.against == PREVIOUS and rule.against not in others
-        return [] if first else [control_missing(rule.against, "rows", rule.key)]
+        return [] if first else [control_missing(rule.against, "rows", f"{rule.key}.rows.change")]
     change = (after - before) / before
     if abs(change) <= most:
         return []
@@ -85,7 +85,7 @@ def _rows_change(
             f"{after:,} rows are {abs(change):.1%} {words} than the {before:,} of {rule.against}, expected a change of "
             f"at most {most:.1%}",
             severity=rule.severity,
-            key=rule.key,
+            key=f"{rule.key}.rows.change",
             value=abs(change),
             limit=most,
         )
@@ -93,12 +93,13 @@ def _rows_change(
 
 
 def _distances(profile: DataProfile, others: Mapping[str, DataProfile], rule: DistanceRule) -> list[Anomaly]:
-    pairs, found = _pairs(profile, others, rule.against, rule.name, rule.key)
+    place = f"{rule.key}.{rule.name}"
+    pairs, found = _pairs(profile, others, rule.against, rule.name, place)
     _check_names(rule, pairs)
     for pair in pairs:
         for name in _names(pair):
             limit = rule.columns.get(name, rule.max)
-            key = f"{rule.key}.columns.{name}" if name in rule.columns else rule.key
+            key = f"{place}.columns.{name}" if name in rule.columns else place
             asked = _Asked(rule.name, name, rule.metric, limit, rule.severity, key, name in rule.columns)
             label = rule.against != PREVIOUS and name == profile.label
             found += _column(pair, asked, may_lack=label)
@@ -111,10 +112,11 @@ def _label(
     name = profile.label or schema.label
     if name is None:
         return []
-    pairs, found = _pairs(profile, others, rule.against, "label", rule.key)
+    place = f"{rule.key}.label"
+    pairs, found = _pairs(profile, others, rule.against, "label", place)
     for pair in pairs:
         metric = _label_metric(pair.before.column(name), pair.after.column(name))
-        asked = _Asked("label_balance", name, metric, rule.max, rule.severity, rule.key, named=True)
+        asked = _Asked("label_balance", name, metric, rule.max, rule.severity, place, named=True)
         found += _column(pair, asked)
     return found
 
@@ -190,13 +192,11 @@ def _column(pair: _Pair, asked: _Asked, *, may_lack: bool = False) -> list[Anoma
             return []
         kind = "column_control_missing" if before is None else "column_treatment_missing"
         where = pair.against if before is None else pair.after.split or "the data"
-        message = f"column {asked.column!r} is not in {where}, so its {_what(asked)} can't be judged"
+        message = f"the column is not in {where}, so its {_what(asked)} can't be judged"
         return [not_compared(kind, asked.column, message, pair.after.split, asked.key)]
     if not _comparable(before, after):
-        message = (
-            f"column {asked.column!r} holds {after.kind}, but {before.kind} in {pair.against}, so its "
-            f"{_what(asked)} can't be judged"
-        )
+        kinds = f"the column holds {after.kind}, but {before.kind} in {pair.against}"
+        message = f"{kinds}, so its {_what(asked)} can't be judged"
         return [
             not_compared("kind_changed", asked.column, message, pair.after.split, asked.key, asked.severity)
         ]
@@ -212,7 +212,7 @@ def _moved(
     return Anomaly(
         asked.kind,
         asked.column,
-        moved_message(pair.after.split, pair.against, measured, asked.max, before, after),
+        moved_message(pair.against, measured, asked.max, before, after),
         severity=asked.severity if measured.beyond_noise else "warn",
         split=pair.after.split,
         key=asked.key,

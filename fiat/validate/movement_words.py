@@ -15,17 +15,17 @@ _SHOWN_CHARACTERS = 60
 
 
 def moved_message(
-    split: str, against: str, measured: Distance, most: float, before: ColumnProfile, after: ColumnProfile
+    against: str, measured: Distance, most: float, before: ColumnProfile, after: ColumnProfile
 ) -> str:
     """What was measured and expected, what moved most, and whether chance may have done it."""
-    here = f"{split} is" if split else "the data are"
     words = (
-        f"{here} {measured.value:.3g} from {against} by {METRICS[measured.metric]}, expected at most {most:g}"
+        f"moved {measured.value:.3g} from {against} by {METRICS[measured.metric]}, expected at most {most:g}"
         f"{_moved_most(measured, before, after)}"
     )
     if measured.beyond_noise:
         return words
-    return f"{words}; so few rows ({before.n_rows:,} and {after.n_rows:,}) differ by up to {measured.noise:.3g} by chance"
+    rows = f"{before.n_rows:,} and {after.n_rows:,}"
+    return f"{words}; so few rows ({rows}) differ by up to {measured.noise:.3g} by chance"
 
 
 def control_missing(against: str, what: str, key: str) -> Anomaly:

@@ -22,6 +22,7 @@ import pyarrow as pa
 from fiat.data.split import SPLITS
 from fiat.validate.model import MOST_EXAMPLES
 from fiat.validate.rows_look import as_json
+from fiat.validate.sql_fault import Refused, explained, place_of, said
 
 ROW, _PLACE = "_row", "_fiat_place"
 _PLACE_BITS = 40
@@ -29,15 +30,6 @@ _BATCH_ROWS = 2_048
 _POLL_S = 0.05
 _STATEMENTS_HINT = "write one select, without a second statement behind a semicolon"
 Tables = Mapping[str, pa.Table]
-
-
-class Refused(Exception):
-    """The query is at fault: what is wrong, and what to do."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ def _check_statement(database: duckdb.DuckDBPyConnection, query: str) -> None:
     try:
         statements = database.extract_statements(query)
     except duckdb.Error as error:
-        raise _said(error, _place(str(error), query, 0)) from error
+        raise said(error, place_of(str(error), query, 0)) from error
     if not statements:
         raise Refused("the query is empty", "such as `select * from train where age < 0`")
     if len(statements) > 1:
@@ -123,7 +115,7 @@ def _run(database: duckdb.DuckDBPyConnection, tables: Tables, query: str) -> Res
     except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
     except duckdb.Error as error:
-        raise _said(error, _explained(database, query)) from error
+        raise said(error, explained(database, query)) from error
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise Refused(str(error).splitlines()[0][:500], "cast the column to text") from error
     return Result(n_rows, names, tuple(first))
@@ -247,37 +239,3 @@ def _interrupt(database: duckdb.DuckDBPyConnection, done: threading.Event, timeo
     if not done.wait(timeout_s):
         while not done.wait(_POLL_S):
             database.interrupt()
-
-
-def _said(error: duckdb.Error, place: str) -> Refused:
-    """DuckDB's words on one line with the place in the query, and the nearest spelling as the next step."""
-    message = str(error).splitlines()[0]
-    near = re.search(r"^(?:Did you mean|Candidate bindings:) (.*?)\??$", str(error), re.MULTILINE)
-    if isinstance(error, duckdb.PermissionException):
-        return Refused(message[:500], f"a check sees the tables {', '.join(SPLITS)} and nothing else")
-    hint = f"tables are {', '.join(SPLITS)}"
-    if near and not near[1].startswith('"pg_'):
-        hint = f"did you mean {near[1]}?"
-    return Refused(f"{message[:500]}{place}", hint)
-
-
-def _explained(database: duckdb.DuckDBPyConnection, query: str) -> str:
-    """The place of a fault, which DuckDB tells only of statements that it runs directly."""
-    try:
-        database.execute(f"explain\n{query}")
-    except duckdb.Error as error:
-        return _place(str(error), query, 1)
-    return ""
-
-
-def _place(message: str, query: str, lines_before: int) -> str:
-    """Line and column, from 1: DuckDB shows a piece of the line and below it a caret."""
-    shown = re.search(r"^LINE (\d+): (.*)\n( *)\^", message, re.MULTILINE)
-    if shown is None:
-        return ""
-    number = int(shown[1]) - lines_before
-    column = len(shown[3]) - len(f"LINE {shown[1]}: ") + 1
-    if shown[2].startswith("..."):
-        line = (query.splitlines() or [""])[min(number, query.count("\n") + 1) - 1]
-        column += line.find(shown[2][3:].removesuffix("...")) - 3
-    return f" at line {number}, column {column} of the query"
