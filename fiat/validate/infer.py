@@ -7,6 +7,7 @@ from fiat.validate.model import ColumnSchema, ColumnType, Domain, ImageDomain, S
 
 MOST_VALUES = 100
 ROWS_A_VALUE = 4
+LEAST_PRESENT = 0.01
 SERVING = "serving"
 _REAL = ("float", "double")
 
@@ -49,7 +50,8 @@ def _column(column: ColumnProfile, label: str | None, ranges: bool, most_values:
         type=_type(column),
         required=column.kind != "empty",
         min_present=1.0 if column.n_rows and not column.n_missing else None,
-        min_count=1 if n_present else None,
+        # A column with hardly a value may have none in a smaller split.
+        min_count=1 if n_present and n_present >= LEAST_PRESENT * column.n_rows else None,
         domain=_domain(column, n_present, ranges, most_values),
         image=_image(column),
         min_values=min_values,

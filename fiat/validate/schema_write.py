@@ -207,4 +207,6 @@ def describe_column(column: ColumnProfile) -> str:
 
 
 def _percent(share: float) -> str:
+    if 0.999 < share < 1:
+        return "over 99.9 %"
     return f"{100 * share:.3g} %" if share >= 0.001 else "under 0.1 %"

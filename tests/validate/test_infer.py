@@ -123,6 +123,15 @@ def test_few_texts_each_seen_several_times_are_a_category(n_values: int, each: i
     assert (values is not None) == is_category
 
 
+def test_a_column_with_hardly_a_value_may_have_none_elsewhere():
+    rare = pa.table({"a": [1, *[None] * 999], "b": [*range(10), *[None] * 990]})
+    schema = infer_schema(measured(train=rare))
+    assert [column.min_count for column in schema.columns] == [None, 1]
+    assert "# train: 1,000 rows, over 99.9 % missing, 1 different" not in write_schema(schema)
+    rarer = measured(train=pa.table({"a": [1, *[None] * 1999]}))
+    assert "# train: 2,000 rows, over 99.9 % missing, 1 different" in write_schema(schema, rarer)
+
+
 def test_a_split_without_rows_asks_nothing():
     columns = (ColumnProfile("a", "empty", "int64", 0), ColumnProfile("b", "empty", "string", 0))
     data = DataProfile((Profile(0, columns, "train"),))
