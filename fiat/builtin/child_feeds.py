@@ -36,7 +36,7 @@ class Feeds(Protocol):
 class DatasetFeeds:
     """Without transforms: the dataset's own inputs for both."""
 
-    opset = None
+    opset: int | None = None
 
     def __init__(self, dataset: Dataset) -> None:
         self.layout = dataset.layout
@@ -58,7 +58,7 @@ class TransformedFeeds:
     """
 
     layout = RAW
-    opset = OPSET
+    opset: int | None = OPSET
 
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self.graph = (folder / "transform.onnx").read_bytes()

@@ -1,7 +1,7 @@
 """Step `check`: describe a dataset, hold it against its schema and rules, say what does not hold and where."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,19 +11,22 @@ from fiat.data.dataset import Dataset, open_dataset
 from fiat.errors import SpecError, Where
 from fiat.ports.confinement import Confinement
 from fiat.ports.step import StepContext, StepOutcome
-from fiat.profile.document import PROFILE, read_profile, write_profile
+from fiat.profile.document import FILE as PROFILE
+from fiat.profile.document import read_profile, write_profile
 from fiat.profile.measure import profile_dataset
 from fiat.profile.model import DataProfile
 from fiat.run.model import GateResult
 from fiat.validate.check import find_anomalies
 from fiat.validate.findings_file import sentence, write_findings
 from fiat.validate.infer import infer_schema
-from fiat.validate.model import Findings, Schema
-from fiat.validate.schema_file import read_schema, write_schema
+from fiat.validate.model import Anomaly, ColumnSchema, Findings, Schema
+from fiat.validate.schema_file import read_schema
+from fiat.validate.schema_write import write_schema
 
 SCHEMA = "schema.yaml"
 MOST_SCHEMA_BYTES = 4 << 20
 _SHOWN = 50
+_MOST_NAMED = 8
 _LABEL_WORD = "label"
 
 
@@ -40,8 +43,12 @@ class CheckStep:
     version = "1"
     packages = ("duckdb", "numpy", "polars", "pyarrow", "scikit-learn", "scipy")
 
-    def run(self, context: StepContext) -> StepOutcome:
+    def run(self, context: StepContext, say: Callable[[str], None] = print) -> StepOutcome:
         """Describe, check, and write what was found.
+
+        Args:
+            context: see `StepKind`.
+            say: is given a line for each anomaly, for the step's log.
 
         Raises:
             SpecError: the schema is wrong, or a rule does not fit the data.
@@ -56,7 +63,7 @@ class CheckStep:
             for role, path in context.inputs.items()
             if role == "previous" or role.startswith("data.")
         }
-        schema = _schema(params, context, profile)
+        schema = with_derived(_schema(params, context, profile), params.get("derived") or ())
         findings = find_anomalies(
             folder,
             profile,
@@ -71,7 +78,7 @@ class CheckStep:
         write_findings(target, findings)
         (target / SCHEMA).write_text(write_schema(schema), "utf-8")
         for anomaly in findings.anomalies:
-            print(f"{anomaly.severity}: {sentence(anomaly)}", flush=True)
+            say(f"{anomaly.severity}: {sentence(anomaly)}")
         return StepOutcome(facts=_facts(str(params["name"]), profile, findings))
 
 
@@ -99,6 +106,13 @@ def _schema(params: Mapping[str, Any], context: StepContext, profile: DataProfil
         return infer_schema(profile)
     policy = Confinement.of(context.facts)
     return read_schema_file(str(name), context.root, policy)
+
+
+def with_derived(schema: Schema, derived: Sequence[str]) -> Schema:
+    """The schema with the columns that the spec derives: they are nobody's surprise."""
+    known = {column.name for column in schema.columns}
+    more = tuple(ColumnSchema(str(name), required=False) for name in derived if name not in known)
+    return replace(schema, columns=schema.columns + more)
 
 
 def read_schema_file(name: str, root: Path, policy: Confinement) -> Schema:
@@ -153,9 +167,12 @@ def _gate(name: str, n_columns: int, n_rows: int, findings: Findings) -> GateRes
     )
 
 
-def _first(anomalies: Sequence[Any]) -> str:
-    more = f" (and {len(anomalies) - 3} more)" if len(anomalies) > 3 else ""
-    return "; ".join(sentence(item) for item in anomalies[:3]) + more
+def _first(anomalies: Sequence[Anomaly]) -> str:
+    """The first one in full, the others by their columns."""
+    others = list(dict.fromkeys(item.column or item.kind for item in anomalies[1:]))
+    more = f", ... ({len(others)} in all)" if len(others) > _MOST_NAMED else ""
+    tail = f"; also {', '.join(others[:_MOST_NAMED])}{more}" if others else ""
+    return sentence(anomalies[0]) + tail
 
 
 def _count(number: int, word: str) -> str:

@@ -26,6 +26,7 @@ COMMANDS = {
     "validate": Entry(SPEC, "Check a spec without running anything."),
     "plan": Entry(SPEC, "Show what a run would do: what runs, what is reused."),
     "explain": Entry(SPEC, "Say why each step runs or is reused."),
+    "data": Entry(SPEC, "Describe, check and compare data, of a spec or of files."),
     "run": Entry(SPEC, "Run what changed, judge the model, package and deploy it."),
     "runs": Entry(RUNS, "List runs."),
     "show": Entry(RUNS, "Show a run or a released model."),
@@ -36,7 +37,7 @@ COMMANDS = {
     "gc": Entry(MACHINE, "Remove what no kept run needs."),
     "up": Entry(MACHINE, "Start a Ray that stays warm between runs."),
     "down": Entry(MACHINE, "Stop the warm Ray."),
-    "schema": Entry(MACHINE, "Print the JSON Schema of the spec language."),
+    "schema": Entry(MACHINE, "Print JSON Schemas; freeze and compare the schema of data."),
     "doctor": Entry(MACHINE, "Check this machine and say how to mend it."),
     "runner": Entry(SERVICE, "Watch repositories, run their specs, report to commits."),
     "ci": Entry(SERVICE, "Run a spec in a CI job, and tell the job and the pull request."),
@@ -58,7 +59,11 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     app.callback(invoke_without_command=True)(_version)
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     for name, entry in COMMANDS.items():
-        function = import_module(f"fiat.cli.{name}").command if name == chosen else _listed
+        module = import_module(f"fiat.cli.{name}") if name == chosen else None
+        if hasattr(module, "group"):
+            app.add_typer(module.group, name=name, short_help=entry.line, rich_help_panel=entry.panel)
+            continue
+        function = module.command if module is not None else _listed
         context = {"allow_interspersed_args": True}
         app.command(
             name,

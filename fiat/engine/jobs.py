@@ -106,7 +106,7 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
         data = {role: digest for role, digest in decided.inputs.items() if role.startswith("data.")}
         facts = {**step.facts, "data": data}
         if step.kind == "data":
-            facts["env"] = _source_environment(bench, step)
+            facts["env"] = source_environment(bench, step)
         task = StepContext(step.kind, params, inputs, outputs, bench.root, work, facts)
     job = Job(
         id=f"{bench.run}.{step.name}.{attempt}",
@@ -219,7 +219,7 @@ def _environment(bench: Bench, step: Step, work: Path) -> dict[str, str]:
     return env
 
 
-def _source_environment(bench: Bench, step: Step) -> dict[str, str]:
+def source_environment(bench: Bench, step: Step) -> dict[str, str]:
     """What a source may know: the secrets that the step names; on a desk also its user's own settings for the cloud."""
     env: dict[str, str] = {}
     if bench.secrets is None:

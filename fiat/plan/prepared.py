@@ -175,6 +175,7 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
         "schema": data.schema_,
         "environment": data.environment,
         "label": data.label,
+        "derived": list(data.derive),
         "slices": _slices(spec, name),
     }
     inputs = {"dataset": Ref(f"data.{name}", "dataset")}

@@ -47,27 +47,27 @@ def is_terminal() -> bool:
 
 def show_plan(plan: Plan, decisions: Sequence[Decision]) -> None:
     """What would run and what is reused."""
-    _print(plan_sheet(plan, decisions))
+    print_sheet(plan_sheet(plan, decisions))
 
 
 def show_explanation(plan: Plan, decisions: Sequence[Decision]) -> None:
     """Every reason of each step."""
-    _print(explain_sheet(plan, decisions))
+    print_sheet(explain_sheet(plan, decisions))
 
 
 def show_runs(runs: Sequence[Run]) -> None:
     """One row a run."""
-    _print(runs_sheet(runs))
+    print_sheet(runs_sheet(runs))
 
 
 def show_run(run: Run) -> None:
     """One run with steps, gates and metrics."""
-    _print(run_sheet(run))
+    print_sheet(run_sheet(run))
 
 
 def show_comparison(comparison: Comparison) -> None:
     """Two runs side by side."""
-    _print(comparison_sheet(comparison))
+    print_sheet(comparison_sheet(comparison))
 
 
 def show_model(model: ShownModel) -> None:
@@ -104,7 +104,7 @@ def show_model(model: ShownModel) -> None:
     )
     tables = [Table(("", ""), rows), Table(("", "name", "type", "shape"), ports, title="signature")]
     tables.append(Table(("metric", "value", "interval"), metrics, frozenset({1}), title="metrics"))
-    _print(Sheet(tuple(tables)))
+    print_sheet(Sheet(tuple(tables)))
 
 
 def show_reproduction(outcome: Reproduction) -> None:
@@ -121,7 +121,9 @@ def show_reproduction(outcome: Reproduction) -> None:
     said = "every output has the same bytes" if outcome.same else "outputs differ"
     notes = tuple((Cell(f"note: {note}", "doubt"),) for note in outcome.notes)
     table = Table(("", "output", "then", "now"), rows)
-    _print(Sheet((table, *notes, (Cell(f"run {outcome.run}: {said}", "good" if outcome.same else "bad"),))))
+    print_sheet(
+        Sheet((table, *notes, (Cell(f"run {outcome.run}: {said}", "good" if outcome.same else "bad"),)))
+    )
 
 
 def step_logs(store: Store, state_dir: Path, run: Run, step: str | None) -> Mapping[str, Path]:
@@ -140,7 +142,8 @@ def step_logs(store: Store, state_dir: Path, run: Run, step: str | None) -> Mapp
     return logs
 
 
-def _print(sheet: Sheet) -> None:
+def print_sheet(sheet: Sheet) -> None:
+    """Print a sheet: in colour on a terminal, plainly elsewhere."""
     if is_terminal():
         importlib.import_module("fiat.builtin.view_rich").print_sheet(sheet)
         return

@@ -1,0 +1,158 @@
+"""`fiat data`: describe data, check them, compare them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fiat.cli.options import Json, Overrides
+from fiat.cli.output import print_json
+from fiat.errors import EXIT_DONE, EXIT_REFUSED, EnvironmentFault
+from fiat.wiring.data_diff import compare_targets
+from fiat.wiring.data_page import data_page
+from fiat.wiring.data_target import FileWords, open_target
+from fiat.wiring.data_words import inferred_text, show_description, show_difference, show_findings
+from fiat.wiring.settings import read_settings
+
+group = typer.Typer(
+    help="Describe data, check them against a schema, compare them; of a spec, or straight from files.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+What = Annotated[
+    str,
+    typer.Argument(metavar="TARGET", help="Spec file or its folder; or a data file, or a folder of them."),
+]
+Name = Annotated[str | None, typer.Option("--data", metavar="NAME", help="Which dataset of the spec.")]
+Format = Annotated[
+    str | None, typer.Option(metavar="FORMAT", help="Format of the files; left out: by their names.")
+]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line of a CSV holds data already.")]
+Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="Between the fields of a CSV.")]
+Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict, of files.")]
+SchemaFile = Annotated[
+    Path | None, typer.Option("--schema", metavar="FILE", help="Schema of files; left out: inferred.")
+]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the data report there, one HTML page.")
+]
+
+
+@group.command()
+def describe(
+    target: What,
+    overrides: Overrides = None,
+    json: Json = False,
+    html: Html = None,
+    data: Name = None,
+    format: Format = None,  # noqa: A002 - the option's name
+    no_header: NoHeader = False,
+    delimiter: Delimiter = None,
+    label: Label = None,
+) -> int:
+    """Count, measure and show every column, for each split and slice."""
+    words = FileWords(format, not no_header, delimiter, label)
+    with open_target(target, overrides or [], read_settings(os.environ), words, data) as opened:
+        if html is not None:
+            _write(html, data_page(opened))
+        if json:
+            print_json(opened.profile())
+        else:
+            show_description(opened)
+        return EXIT_DONE
+
+
+@group.command()
+def check(
+    target: What,
+    overrides: Overrides = None,
+    json: Json = False,
+    html: Html = None,
+    data: Name = None,
+    schema: SchemaFile = None,
+    format: Format = None,  # noqa: A002 - the option's name
+    no_header: NoHeader = False,
+    delimiter: Delimiter = None,
+    label: Label = None,
+) -> int:
+    """Hold data against the spec's schema and checks; exit code 1 when there are errors.
+
+    Without a schema one is inferred from the train split; without checks, rows that are in two splits and columns
+    that give the label away are looked for.
+    """
+    words = FileWords(format, not no_header, delimiter, label, schema)
+    with open_target(target, overrides or [], read_settings(os.environ), words, data) as opened:
+        findings = opened.findings()
+        if html is not None:
+            _write(html, data_page(opened, findings))
+        if json:
+            print_json({"errors": len(findings.errors), **_plain(findings)})
+        else:
+            show_findings(opened, findings)
+        return EXIT_REFUSED if findings.errors else EXIT_DONE
+
+
+@group.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="Spec, data file or folder: before.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Spec, data file or folder: after.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Column that names a row, as often as needed; left out: whole rows."
+        ),
+    ] = None,
+    json: Json = False,
+    data: Name = None,
+    format: Format = None,  # noqa: A002 - the option's name
+    no_header: NoHeader = False,
+    delimiter: Delimiter = None,
+) -> int:
+    """Compare data row by row and column by column: what was added, removed and changed, and what drifted."""
+    words = FileWords(format, not no_header, delimiter)
+    settings = read_settings(os.environ)
+    with (
+        open_target(a, [], settings, words, data) as before,
+        open_target(b, [], settings, words, data) as after,
+    ):
+        found = compare_targets(before, after, tuple(key or ()))
+        if json:
+            print_json(found)
+        else:
+            show_difference(found)
+        return EXIT_DONE
+
+
+@group.command()
+def schema(
+    target: What,
+    overrides: Overrides = None,
+    json: Json = False,
+    data: Name = None,
+    format: Format = None,  # noqa: A002 - the option's name
+    no_header: NoHeader = False,
+    delimiter: Delimiter = None,
+    label: Label = None,
+) -> int:
+    """Print the schema that is inferred from data, as YAML to review."""
+    words = FileWords(format, not no_header, delimiter, label)
+    with open_target(target, overrides or [], read_settings(os.environ), words, data) as opened:
+        if json:
+            print_json(opened.schema())
+        else:
+            sys.stdout.write(inferred_text(opened))
+        return EXIT_DONE
+
+
+def _plain(findings: object) -> dict[str, object]:
+    return dict(vars(findings))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise EnvironmentFault(f"can't write {path}: {error.strerror}", hint="choose another file") from None
+    typer.echo(f"wrote {path}", err=True)
