@@ -37,6 +37,8 @@ from fiat.validate.sql_check import run_sql_rule
 from fiat.validate.subject import Subject
 from fiat.validate.types_check import check_type
 
+_ROW_RULES: Mapping[type[Rule], str] = {DuplicatesRule: "duplicates", LeakRule: "leak", SqlRule: "sql"}
+
 
 def find_anomalies(
     dataset_folder: Path | None,
@@ -68,8 +70,8 @@ def find_anomalies(
     look = RowsLook(dataset_folder)
     asked = tuple(column for column in schema.columns if belongs(column, environment))
     splits = [item for item in profile.profiles if not item.slice]
-    found, broken = list(check_schema(schema)[0]), check_schema(schema)[1]
-    found += check_rows_there(profile)
+    wrong, broken = check_schema(schema)
+    found = [*wrong, *check_rows_there(profile)]
     found += _names(splits, schema, asked, rules)
     for split in splits:
         found += _rows_of_split(split, schema)
@@ -166,8 +168,9 @@ def _rules(folder: Path | None, profile: DataProfile, schema: Schema, rules: Seq
         elif not isinstance(rule, DuplicatesRule | LeakRule | SqlRule):
             continue
         elif folder is None:
-            message = "without the rows this can't be told"
-            out.append(Anomaly("not_judged", "", message, severity="warn", key=rule.key))
+            name = _ROW_RULES[type(rule)]
+            message = f"without the rows `{name}` can't be judged"
+            out.append(Anomaly("not_judged", "", message, severity="warn", key=f"{rule.key}.{name}"))
         elif isinstance(rule, SqlRule):
             out += run_sql_rule(folder, rule)
         else:

@@ -60,7 +60,7 @@ def check_names(
                     message,
                     severity=say,
                     split=profile.split,
-                    key=rule.key if rule else "columns",
+                    key=f"{rule.key}.columns.unexpected" if rule else "columns",
                 )
             )
     return tuple(out)

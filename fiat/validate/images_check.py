@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 
-from fiat.profile.images import MOST_SIZES, UNSUPPORTED, Size, image_size
+import pyarrow as pa
+
+from fiat.profile.images import MOST_SIZES, UNSUPPORTED, Size, image_size, show_size
 from fiat.profile.model import Images
 from fiat.validate.model import Anomaly, ImageDomain
 from fiat.validate.row_masks import pictures, present
-from fiat.validate.rows_look import Seen
+from fiat.validate.rows_look import Seen, as_json
 from fiat.validate.subject import Subject
+
+_BEGIN_BYTES = 20
 
 
 def check_images(subject: Subject) -> tuple[Anomaly, ...]:
@@ -31,9 +35,9 @@ def _check_supported(subject: Subject, asked: ImageDomain, images: Images | None
         n_bad = images.formats.get(UNSUPPORTED, 0)
         if images.n - n_bad >= asked.min_supported * images.n * (1 - 1e-12):
             return ()
-        seen = subject.rows(pictures(lambda data: image_size(data) is None))
+        seen = subject.rows(pictures(lambda data: image_size(data) is None), _shown)
     else:
-        seen = subject.rows(pictures(lambda data: image_size(data) is None))
+        seen = subject.rows(pictures(lambda data: image_size(data) is None), _shown)
         n_bad = subject.n_present if seen.n_rows is None else seen.n_rows
     share = 1 - n_bad / subject.n_present
     found = "fewer than half" if images is None and seen.n_rows is None else f"{share:.4g}"
@@ -98,7 +102,7 @@ def _check_bytes(subject: Subject, asked: ImageDomain, images: Images) -> tuple[
     most = asked.max_bytes
     if most is None or images.max_bytes <= most:
         return ()
-    seen = subject.rows(pictures(lambda data: len(data) > most))
+    seen = subject.rows(pictures(lambda data: len(data) > most), _shown)
     message = f"{seen.words('has', 'have')} more than {most:,} bytes, the largest {images.max_bytes:,}"
     return (
         subject.anomaly(
@@ -121,9 +125,18 @@ def _encoded(subject: Subject, wrong: Callable[[str, Size], bool]) -> Seen:
         found = image_size(data)
         return found is not None and wrong(*found)
 
-    return subject.rows(pictures(mask))
+    return subject.rows(pictures(mask), _shown)
 
 
 def _size(text: str) -> Size:
     width, height, channels = (int(part) for part in text.split("x"))
     return width, height, channels
+
+
+def _shown(values: pa.Array, index: int) -> object:
+    """A picture by what its header says; what is none, by its first bytes."""
+    data = values[index].as_py()
+    found = image_size(data)
+    if found is None:
+        return {"bytes": len(data), "begins": as_json(data[:_BEGIN_BYTES])}
+    return {"bytes": len(data), "format": found[0], "size": show_size(*found[1])}

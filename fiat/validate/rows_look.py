@@ -15,6 +15,9 @@ from fiat.validate.model import MOST_EXAMPLES, Example
 Mask = Callable[[pa.Array], np.ndarray]
 """Which rows of a batch of a column are meant: bool `(n_rows,)`."""
 
+Show = Callable[[pa.Array, int], object]
+"""The value at a place of a batch as JSON has it."""
+
 _MOST_CHARACTERS = 200
 _MOST_ELEMENTS = 10
 
@@ -48,22 +51,28 @@ class RowsLook:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
-    def find(self, split: str, column: str, mask: Mask) -> Seen:
+    def find(self, split: str, column: str, mask: Mask, show: Show | None = None) -> Seen:
         """Count the rows that a mask holds for, and keep the first ones.
+
+        Args:
+            split: `train`, `eval` or `test`.
+            column: the only one that is read.
+            mask: which rows are meant.
+            show: what an example has of a value; None for `example_value`.
 
         Raises:
             EnvironmentFault: the split's file can't be read.
         """
         if self.folder is None:
             return Seen()
-        n_rows, start = 0, 0
+        n_rows, start, shown = 0, 0, show or example_value
         examples: list[Example] = []
         for values in self.arrays(split, column):
             held = mask(values)
             n_held = int(np.count_nonzero(held))
             if n_held and len(examples) < MOST_EXAMPLES:
                 first = np.flatnonzero(held)[: MOST_EXAMPLES - len(examples)].tolist()
-                examples += [Example(split, start + i + 1, example_value(values, i)) for i in first]
+                examples += [Example(split, start + i + 1, shown(values, i)) for i in first]
             n_rows += n_held
             start += len(values)
         return Seen(n_rows, tuple(examples))

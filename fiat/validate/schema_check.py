@@ -32,7 +32,10 @@ def check_schema(schema: Schema) -> tuple[tuple[Anomaly, ...], frozenset[str]]:
             key = ".".join(("columns", column.name, *fault.key))
             kind = _kind(column, fault.key[0], fault.message)
             out.append(Anomaly(kind, column.name, f"{fault.message}: {fault.hint}".rstrip(": "), key=key))
-        out += _share(column)
+        shares = _share(column)
+        if shares:
+            broken.add(column.name)
+        out += shares
         limits = [name for name in said(column) if name in _NEEDS_TYPE]
         if limits and column.type is None:
             message = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fiat.profile.model import ColumnProfile
 from fiat.profile.shown import text_of
 from fiat.validate.model import Anomaly, ColumnSchema
-from fiat.validate.rows_look import Mask, RowsLook, Seen
+from fiat.validate.rows_look import Mask, RowsLook, Seen, Show
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Subject:
         """Rows with a value."""
         return self.found.n_rows - self.found.n_missing
 
-    def rows(self, mask: Mask) -> Seen:
+    def rows(self, mask: Mask, show: Show | None = None) -> Seen:
         """The rows that a mask holds for."""
-        return self.look.find(self.split, self.asked.name, mask)
+        return self.look.find(self.split, self.asked.name, mask, show)
 
     def anomaly(
         self,
