@@ -39,7 +39,7 @@ TYPES: tuple[ColumnType, ...] = ("int", "float", "bool", "text", "bytes", "time"
 METRICS: tuple[Metric, ...] = ("js", "linf", "psi", "ks", "wasserstein")
 METRICS_TO_ONE = ("js", "linf", "ks")
 NUMBER_METRICS = ("ks", "wasserstein")
-IMAGE_FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "tiff", "pgm", "ppm", "pbm", "raw")
+IMAGE_FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "pgm", "ppm", "raw")
 
 OTHER_NAMES: Mapping[str, str] = {
     "string": "text",
