@@ -14,7 +14,9 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
+from fiat.data.cells import MOST_NAMED, listed
 from fiat.data.stream import Piece, Reading, file_fault, reading, rows_per_piece, tensor_array
+from fiat.errors import SpecError
 
 LARGEST_ROW_BYTES = 64 * 1024 * 1024
 
@@ -52,6 +54,8 @@ def read_arrays(arrays: Sequence[ArrayFile]) -> Reading:
         SpecError: arrays of one group differ in their number of rows, groups differ in their columns, an array is
             cut off or holds objects.
     """
+    if not arrays:
+        raise SpecError("there are no arrays to read", hint="look at the source")
     groups: dict[str, list[ArrayFile]] = {}
     for array in arrays:
         _check(array)
@@ -85,7 +89,7 @@ def _pieces(groups: Sequence[Sequence[ArrayFile]], schema: pa.Schema) -> Iterato
             for start in range(0, n_rows, step):
                 count = min(step, n_rows - start)
                 columns = [
-                    _column(_read(member, stream, start, count))
+                    _whole_column(member, _read(member, stream, start, count), start)
                     for member, stream in zip(ordered, streams, strict=True)
                 ]
                 yield Piece(pa.record_batch(columns, schema), files, start + 1)
@@ -109,6 +113,24 @@ def _read(member: ArrayFile, stream: IO[bytes], start: int, count: int) -> np.nd
                 raise file_fault(member.file, message, hint="fetch it again")
             data += more
     return np.frombuffer(data, member.dtype).reshape(count, *member.shape[1:])
+
+
+def _whole_column(member: ArrayFile, values: np.ndarray, start: int) -> pa.Array:
+    try:
+        return _column(values)
+    except UnicodeError as error:
+        bad = [start + index + 1 for index, value in enumerate(values) if not _is_text(value)]
+        rows = listed([str(row) for row in bad[:MOST_NAMED]], len(bad))
+        message = f"array {member.column!r} holds what is not UTF-8 text in row{'s' * (len(bad) > 1)} {rows}"
+        raise file_fault(member.file, message) from error
+
+
+def _is_text(value: bytes | str) -> bool:
+    try:
+        value.decode("utf-8") if isinstance(value, bytes) else value.encode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _column(values: np.ndarray) -> pa.Array:

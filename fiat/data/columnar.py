@@ -1,6 +1,7 @@
 """Read Parquet and Arrow files (file and stream format, Feather 2), batch by batch."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,10 @@ from fiat.errors import EnvironmentFault
 
 _ROWS = 16_384
 _IPC_MAGIC = b"ARROW1"
+_PARQUET_MAGICS = (b"PAR1", b"PARE")
+_CONTINUATION = b"\xff\xff\xff\xff"
+_DAMAGED = (pa.ArrowException, OSError, EOFError, UnicodeError)
+_END_OF_STREAM = _CONTINUATION + b"\0\0\0\0"
 
 
 def read_columnar(files: Sequence[SourceFile], *, parquet: bool) -> Reading:
@@ -24,7 +29,7 @@ def read_columnar(files: Sequence[SourceFile], *, parquet: bool) -> Reading:
         SpecError: a damaged or cut file, files with different columns, no rows at all.
     """
     schema: pa.Schema | None = None
-    n_rows = 0
+    n_rows: dict[str, int] = {}
     for file in files:
         own, rows = _look(file, parquet=parquet)
         plain = pa.schema([pa.field(field.name, _plain_type(field.type)) for field in own])
@@ -36,14 +41,16 @@ def read_columnar(files: Sequence[SourceFile], *, parquet: bool) -> Reading:
             zip(schema.names, schema.types, strict=True)
         ):
             raise file_fault(file.name, _difference(schema, plain))
-        n_rows += rows
-    if schema is None or not n_rows:
+        n_rows[file.name] = rows
+    if schema is None or not any(n_rows.values()):
         raise file_fault(files[0].name, "there are no rows")
     columns = schema
-    return Reading(columns, lambda: _pieces(files, columns, parquet=parquet))
+    return Reading(columns, lambda: _pieces(files, columns, n_rows, parquet=parquet))
 
 
-def _pieces(files: Sequence[SourceFile], schema: pa.Schema, *, parquet: bool) -> Iterator[Piece]:
+def _pieces(
+    files: Sequence[SourceFile], schema: pa.Schema, n_rows: Mapping[str, int], *, parquet: bool
+) -> Iterator[Piece]:
     for file in files:
         row = 1
         try:
@@ -55,13 +62,15 @@ def _pieces(files: Sequence[SourceFile], schema: pa.Schema, *, parquet: bool) ->
                     batch = whole.slice(start, _ROWS)
                     yield Piece(batch, (file.name,), row)
                     row += batch.num_rows
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        except _DAMAGED as error:
             raise file_fault(file.name, f"damaged at row {row} or after: {_first_line(error)}") from error
+        if row - 1 != n_rows[file.name]:
+            raise file_fault(file.name, f"{row - 1:,} rows, but it should have {n_rows[file.name]:,}")
 
 
 def _batches(file: SourceFile, *, parquet: bool) -> Iterator[pa.RecordBatch]:
     if parquet:
-        with pq.ParquetFile(file.path) as source:
+        with pq.ParquetFile(file.path, page_checksum_verification=True) as source:
             yield from source.iter_batches(batch_size=_ROWS)
         return
     with pa.memory_map(str(file.path)) as mapped:
@@ -78,26 +87,56 @@ def _batches(file: SourceFile, *, parquet: bool) -> Iterator[pa.RecordBatch]:
 def _look(file: SourceFile, *, parquet: bool) -> tuple[pa.Schema, int]:
     """Schema and number of rows; a stream has to be read for it."""
     try:
+        _check_ends(file, parquet=parquet)
         if parquet:
             with pq.ParquetFile(file.path) as source:
-                return source.schema_arrow, source.metadata.num_rows
+                return _named(source.schema_arrow), source.metadata.num_rows
         with pa.memory_map(str(file.path)) as mapped:
             magic = mapped.read(6)
             mapped.seek(0)
             if magic == _IPC_MAGIC:
-                return pa.ipc.open_file(mapped).schema, sum(
+                return _named(pa.ipc.open_file(mapped).schema), sum(
                     batch.num_rows for batch in _batches(file, parquet=False)
                 )
             stream = pa.ipc.open_stream(mapped)
-            return stream.schema, sum(batch.num_rows for batch in stream)
+            return _named(stream.schema), sum(batch.num_rows for batch in stream)
     except FileNotFoundError as error:
         raise file_fault(file.name, "there is no such file") from error
     except PermissionError as error:
         raise EnvironmentFault(f"{file.name} can't be read: {error.strerror}") from error
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
+    except _DAMAGED as error:
         kind = "Parquet" if parquet else "Arrow"
         hint = "is it cut off, or of another format?"
         raise file_fault(file.name, f"not a sound {kind} file: {_first_line(error)}", hint=hint) from error
+
+
+def _named(schema: pa.Schema) -> pa.Schema:
+    """The schema, its names looked at: reading one that is no text fails here and nowhere else."""
+    list(schema.names)
+    return schema
+
+
+def _check_ends(file: SourceFile, *, parquet: bool) -> None:
+    """See that the first and last bytes are those of a whole file.
+
+    A stream that is cut off between two batches reads like a shorter one, but for its end mark.
+
+    Source: "IPC Streaming Format" in Arrow's columnar format, and "File Format" of Apache Parquet.
+    """
+    with file.path.open("rb") as stream:
+        start = stream.read(8)
+        size_bytes = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size_bytes - 8))
+        end = stream.read()
+    if parquet:
+        if size_bytes and start[:4] not in _PARQUET_MAGICS:
+            raise pa.ArrowInvalid(
+                f"it starts with {start[:4].hex(' ')}, expected {_PARQUET_MAGICS[0].hex(' ')}"
+            )
+    elif start[:6] != _IPC_MAGIC and size_bytes:
+        is_new = start.startswith(_CONTINUATION)
+        if not (end == _END_OF_STREAM if is_new else end.endswith(b"\0\0\0\0")):
+            raise pa.ArrowInvalid("the stream has no end mark")
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

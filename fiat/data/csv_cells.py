@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fiat.data.cells import BadCell, CellTally, shown_value
-from fiat.data.csv_parse import Part, parse_part
+from fiat.data.csv_parse import MISSING, Part, parse_part
 from fiat.data.delimited import row_lines
 from fiat.data.moments import MOMENT, moment_array
 from fiat.data.stream import file_fault
@@ -22,6 +22,7 @@ DECLARED: Mapping[str, pa.DataType] = {
 """How a column is kept that is said to hold something; other kinds are read by their looks."""
 _WHOLE = r"^[+-]?\d+(\.0*)?$"
 _NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|(?i:inf(inity)?))$"
+_MISSING = pa.array(MISSING)
 _TRUE, _FALSE = pa.array(["true", "1"]), pa.array(["false", "0"])
 
 
@@ -61,12 +62,17 @@ def typed_table(
 
 
 def trimmed(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts without spaces around them; empty ones are missing. Other columns as they are."""
+    """Texts without spaces around them; what is then empty or spelled as missing is missing. Other columns as they are."""
     if not pa.types.is_string(values.type):
         return values
     texts = pc.ascii_trim_whitespace(values)
-    blank = pc.equal(texts, "")
-    return pc.if_else(blank, pa.scalar(None, pa.string()), texts) if pc.any(blank).as_py() else texts
+    if _n_bytes(texts) == _n_bytes(values):  # nothing was trimmed, and what was missing before is so already
+        return values
+    return pc.if_else(pc.is_in(texts, _MISSING), pa.scalar(None, pa.string()), texts)
+
+
+def _n_bytes(values: pa.ChunkedArray) -> int:
+    return int(pc.sum(pc.binary_length(values)).as_py() or 0)
 
 
 def _count_bad(part: Part, name: str, values: pa.ChunkedArray, typed: pa.Array, tally: CellTally) -> None:

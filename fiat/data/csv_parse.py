@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -51,33 +52,14 @@ def parse_part(part: Part, types: Mapping[str, pa.DataType]) -> pa.Table | None:
         SpecError: rows with too many or too few fields, bytes that are no UTF-8, a carriage return alone.
     """
     chunk = part.chunk
-    odd = _OddRows()
     try:
-        table = arrow_csv.read_csv(
-            pa.BufferReader(chunk.data),
-            read_options=arrow_csv.ReadOptions(
-                column_names=list(part.names), block_size=len(chunk.data) + 1, use_threads=False
-            ),
-            parse_options=arrow_csv.ParseOptions(
-                delimiter=part.delimiter,
-                quote_char='"' if chunk.quoted else False,
-                newlines_in_values=chunk.quoted,
-                invalid_row_handler=odd,
-            ),
-            convert_options=arrow_csv.ConvertOptions(
-                null_values=_SPELLINGS, strings_can_be_null=True, column_types=dict(types)
-            ),
-        )
+        table = _parse(part, types, None)
     except pa.ArrowInvalid as error:
-        if odd.n_rows:
-            raise _odd_fault(part, odd) from error
-        bad = bad_text(chunk, part.file.name)
-        if bad is None and _CONVERSION.match(str(error)):
+        raised = bad_text(chunk, part.file.name) or _odd_fault(part)
+        if raised is None and _CONVERSION.match(str(error)):
             return None
         message = str(error).splitlines()[0]
-        raise bad or file_fault(part.file.name, message, line=chunk.first_line) from error
-    if odd.n_rows:
-        raise _odd_fault(part, odd)
+        raise raised or file_fault(part.file.name, message, line=chunk.first_line) from error
     if table.num_rows != chunk.n_rows:
         line = lone_return(chunk)
         message = "a carriage return without a line feed" if line else "its rows can't be told apart"
@@ -86,8 +68,32 @@ def parse_part(part: Part, types: Mapping[str, pa.DataType]) -> pa.Table | None:
     return table
 
 
-def _odd_fault(part: Part, odd: _OddRows) -> SpecError:
-    """Rows with too many or too few fields: the first with what it has, the others by line."""
+def _parse(part: Part, types: Mapping[str, pa.DataType], odd: _OddRows | None) -> pa.Table:
+    chunk = part.chunk
+    return arrow_csv.read_csv(
+        pa.BufferReader(chunk.data),
+        read_options=arrow_csv.ReadOptions(
+            column_names=list(part.names), block_size=len(chunk.data) + 1, use_threads=False
+        ),
+        parse_options=arrow_csv.ParseOptions(
+            delimiter=part.delimiter,
+            quote_char='"' if chunk.quoted else False,
+            newlines_in_values=chunk.quoted,
+            invalid_row_handler=odd,
+        ),
+        convert_options=arrow_csv.ConvertOptions(
+            null_values=_SPELLINGS, strings_can_be_null=True, column_types=dict(types)
+        ),
+    )
+
+
+def _odd_fault(part: Part) -> SpecError | None:
+    """Rows with too many or too few fields: the first with what it has, the others by line; None without any."""
+    odd = _OddRows()
+    with suppress(pa.ArrowInvalid):
+        _parse(part, dict.fromkeys(part.names, pa.string()), odd)
+    if not odd.n_rows:
+        return None
     line = lone_return(part.chunk)
     if line:
         message = "a carriage return without a line feed"

@@ -13,11 +13,11 @@ import numpy as np
 
 from fiat.data.cells import MOST_NAMED, listed
 from fiat.data.stream import PIECE_BYTES, file_fault
+from fiat.data.text_start import without_mark
 from fiat.errors import SpecError
 
 LONGEST_ROW_BYTES = 64 * 1024 * 1024
 _QUOTE, _LINE_END, _RETURN = 34, 10, 13
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def row_chunks(stream: IO[bytes], name: str, delimiter: str) -> Iterator[RowChun
     while True:
         block = stream.read(PIECE_BYTES)
         if first:
-            block, first = _without_mark(block, name), False
+            block, first = without_mark(block, name), False
         data = rest + block
         if not block and data and not data.endswith(b"\n"):
             data += b"\n"
@@ -128,12 +128,6 @@ def lone_return(chunk: RowChunk) -> int | None:
     if not outside.size:
         return None
     return chunk.first_line + chunk.data.count(b"\n", 0, int(outside[0]))
-
-
-def _without_mark(block: bytes, name: str) -> bytes:
-    if block.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise file_fault(name, "the text is UTF-16, expected UTF-8", line=1, hint="save the file as UTF-8")
-    return block.removeprefix(_BYTE_ORDER_MARK)
 
 
 def _rows(chunk: RowChunk) -> tuple[np.ndarray, np.ndarray]:

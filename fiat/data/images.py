@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
+from fiat.data.cells import MOST_NAMED, listed
 from fiat.data.netpbm import decode_netpbm, is_netpbm, netpbm_size
 from fiat.data.stream import (
     ABOUT,
@@ -41,12 +42,15 @@ def read_images(files: Sequence[SourceFile]) -> Reading:
         SpecError: a file that is no image, is cut off, or has another size than the first; more than MOST_PIXELS.
         EnvironmentFault: a PNG or JPEG and no Pillow.
     """
-    sizes = [_size(file) for file in files]
+    sizes = _sizes(files)
     height, width, _ = sizes[0]
-    for file, size in zip(files, sizes, strict=True):
-        if size[:2] != (height, width):
-            message = f"the image is {size[1]}x{size[0]} pixels, but {files[0].name} is {width}x{height}"
-            raise file_fault(file.name, message, hint="bring all images to one size first")
+    odd = [(file.name, size) for file, size in zip(files, sizes, strict=True) if size[:2] != (height, width)]
+    if odd:
+        name, size = odd[0]
+        message = f"the image is {size[1]}x{size[0]} pixels, but {files[0].name} is {width}x{height}"
+        others = listed([f"{name} {size[1]}x{size[0]}" for name, size in odd[1:MOST_NAMED]], len(odd) - 1)
+        message += f"; others are {others}" if others else ""
+        raise file_fault(name, message, hint="bring all images to one size first")
     colour = any(channels == 3 for _, _, channels in sizes)
     shape = (height, width, 3) if colour else (height, width)
     labels = [PurePosixPath(file.name).parent.name for file in files]
@@ -69,6 +73,22 @@ def _pieces(
         names = [file.name for file in chosen]
         columns = [tensor_array(pixels), pa.array(labels[start : start + step]), pa.array(names)]
         yield Piece(pa.record_batch(columns, schema), tuple(names), start + 1)
+
+
+def _sizes(files: Sequence[SourceFile]) -> list[tuple[int, int, int]]:
+    """The size of each image; images that have none are told together."""
+    sizes, faults = [], []
+    for file in files:
+        try:
+            sizes.append(_size(file))
+        except SpecError as error:
+            faults.append((file.name, error))
+    if faults:
+        name, first = faults[0]
+        others = listed([name for name, _ in faults[1:MOST_NAMED]], len(faults) - 1)
+        message = f"{first.message}; nor can {others} be used" if others else first.message
+        raise file_fault(name, message, hint=first.hint)
+    return sizes
 
 
 def _size(file: SourceFile) -> tuple[int, int, int]:

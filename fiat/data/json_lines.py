@@ -144,10 +144,29 @@ def _parse_fault(file: SourceFile, chunk: LineChunk, text: str) -> SpecError:
         shown = listed([str(line) for line, _ in faults[1:MOST_NAMED]], len(faults) - 1)
         more = f"; lines {shown} are wrong, too" if shown else ""
         return file_fault(file.name, f"{faults[0][1]}{more}", line=faults[0][0])
+    changed = re.match(r"JSON parse error: Column\(/(.+)\) changed from (\w+) to \w+", text)
+    if changed and "/" not in changed[1]:
+        return _changed(file, chunk, changed[1], changed[2])
     row = re.search(r"in row (\d+)", text)
     line = chunk.line_of(int(row[1])) if row else chunk.first_line
     message = text.splitlines()[0].removeprefix("JSON parse error: ")
     return file_fault(file.name, re.sub(r" in row \d+$", "", message), line=line)
+
+
+def _changed(file: SourceFile, chunk: LineChunk, name: str, before: str) -> SpecError:
+    """A column whose JSON type changes within a chunk, with the lines where it is another."""
+    found = [(line, json.loads(raw).get(name)) for line, raw in chunk.lines()]
+    others = [(line, value) for line, value in found if value is not None and _json_type(value) != before]
+    line, value = others[0] if others else (chunk.first_line, None)
+    message = f"column {name!r} changed from {before} to {_json_type(value)}: {shown_value(value)!r}"
+    rest = [f"line {line} {shown_value(value)!r}" for line, value in others[1:MOST_NAMED]]
+    message += f"; so it does in {listed(rest, len(others) - 1)}" if rest else ""
+    return file_fault(file.name, message, line=line, hint="give the column one type in all lines")
+
+
+def _json_type(value: object) -> str:
+    kinds = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return kinds.get(type(value), "null")
 
 
 def _line_fault(raw: bytes) -> str:

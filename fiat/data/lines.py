@@ -6,8 +6,10 @@ from typing import IO
 
 import pyarrow as pa
 
+from fiat.data.cells import MOST_NAMED, listed
 from fiat.data.delimited import LONGEST_ROW_BYTES
 from fiat.data.stream import PIECE_BYTES, Piece, Reading, SourceFile, file_fault, open_bytes
+from fiat.data.text_start import without_mark
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,12 @@ def line_chunks(stream: IO[bytes], name: str) -> Iterator[LineChunk]:
     Raises:
         SpecError: a line of more than LONGEST_ROW_BYTES.
     """
-    rest, line, row = b"", 1, 1
+    rest, line, row, first = b"", 1, 1, True
     while True:
         block = stream.read(PIECE_BYTES)
-        data = rest + (block if rest or line > 1 else block.removeprefix(b"\xef\xbb\xbf"))
+        if first:
+            block, first = without_mark(block, name), False
+        data = rest + block
         if not block and data and not data.endswith(b"\n"):
             data += b"\n"
         cut = data.rfind(b"\n") + 1
@@ -71,7 +75,7 @@ def read_text(files: Sequence[SourceFile]) -> Reading:
     """Plain text: column `text`, a row a line, blank lines left out.
 
     Raises:
-        SpecError: text that is not UTF-8, a cut gzip file, a file without text.
+        SpecError: text that is not UTF-8, a null byte or a carriage return alone, a cut gzip file, a file without text.
     """
     schema = pa.schema([pa.field("text", pa.string())])
     return Reading(schema, lambda: _text_pieces(files, schema))
@@ -82,17 +86,35 @@ def _text_pieces(files: Sequence[SourceFile], schema: pa.Schema) -> Iterator[Pie
         n_rows = 0
         with open_bytes(file) as stream:
             for chunk in line_chunks(stream, file.name):
-                texts = []
-                for line, raw in chunk.lines():
-                    try:
-                        texts.append(raw.rstrip(b"\r").decode("utf-8"))
-                    except UnicodeDecodeError as error:
-                        byte = raw[error.start]
-                        message = f"byte 0x{byte:02x} is not UTF-8 text"
-                        raise file_fault(file.name, message, line=line) from error
+                texts = _texts(chunk, file.name)
                 n_rows += len(texts)
                 yield Piece(
                     pa.record_batch([pa.array(texts, pa.string())], schema), (file.name,), chunk.first_row
                 )
         if not n_rows:
             raise file_fault(file.name, "the file has no text")
+
+
+def _texts(chunk: LineChunk, name: str) -> list[str]:
+    """The lines of a chunk, decoded.
+
+    Raises:
+        SpecError: some are no text; names the first of them.
+    """
+    texts, faults = [], []
+    for line, raw in chunk.lines():
+        bare = raw.rstrip(b"\r")
+        try:
+            text = bare.decode("utf-8")
+        except UnicodeDecodeError as error:
+            faults.append((line, f"byte 0x{bare[error.start]:02x} is not UTF-8 text"))
+            continue
+        if "\0" in text or "\r" in text:
+            found = "null byte, which no text has" if "\0" in text else "carriage return without a line feed"
+            faults.append((line, f"a {found}"))
+        texts.append(text)
+    if faults:
+        shown = listed([f"line {line}" for line, _ in faults[1:MOST_NAMED]], len(faults) - 1)
+        more = f"; so it is in {shown}" if shown else ""
+        raise file_fault(name, f"{faults[0][1]}{more}", line=faults[0][0])
+    return texts

@@ -32,13 +32,17 @@ def npy_arrays(files: Sequence[SourceFile]) -> list[ArrayFile]:
     """The arrays of `.npy` files (columns by file name) and `.npz` files (columns by member name).
 
     Raises:
-        SpecError: a file that is not of this format, or an array in Fortran order.
+        SpecError: a file that is not of this format, holds something else, or an array in Fortran order.
     """
     arrays = []
     for file in files:
         if file.name.lower().endswith(".npz"):
             with reading(file.name), zipfile.ZipFile(file.path) as packed:
-                members = [name for name in packed.namelist() if name.endswith(".npy")]
+                members = packed.namelist()
+            others = [name for name in members if not name.endswith(".npy")]
+            if others or not members:
+                found = f"{others[0]!r}, which is no array" if others else "no array"
+                raise file_fault(file.name, f"it holds {found}", hint="write it with np.savez(...)")
             arrays += [_array(file, member) for member in members]
         else:
             arrays.append(_array(file, ""))
