@@ -97,10 +97,10 @@ def _hashed(split: str, table: pa.Table) -> _Rows:
 
 
 def _across(first: _Rows, second: _Rows, rule: DuplicatesRule) -> Anomaly | None:
-    meeting = np.intersect1d(first.hashes, second.hashes)
+    meeting = _met(np.unique(second.hashes), first.hashes)
     if not meeting.size:
         return None
-    here = np.flatnonzero(np.isin(second.hashes, meeting))
+    here = _rows_among(second.hashes, meeting)
     there = _first_with(first.hashes, second.hashes[here], meeting)
     here, there = _really_equal(second, here, first, there)
     share = len(here) / len(second.hashes)
@@ -123,7 +123,7 @@ def _within(part: _Rows, rule: DuplicatesRule) -> Anomaly | None:
     del ordered
     if not meeting.size:
         return None
-    here = np.flatnonzero(np.isin(part.hashes, meeting))
+    here = _rows_among(part.hashes, meeting)
     there = _first_with(part.hashes, part.hashes[here], meeting)
     repeats = here != there
     here, there = _really_equal(part, here[repeats], part, there[repeats])
@@ -142,8 +142,9 @@ def _within(part: _Rows, rule: DuplicatesRule) -> Anomaly | None:
 
 
 def _near(first: _Rows, second: _Rows, rule: DuplicatesRule, near: float) -> Anomaly | None:
-    equal = np.isin(second.hashes, first.hashes)
-    found: NearPairs = find_near_pairs(first.table, second.table, near, np.flatnonzero(~equal))
+    equal = _rows_among(second.hashes, _met(np.unique(second.hashes), first.hashes))
+    others = np.setdiff1d(np.arange(len(second.hashes)), equal, assume_unique=True)
+    found: NearPairs = find_near_pairs(first.table, second.table, near, others)
     share = len(found.second) / len(second.hashes)
     if share <= rule.max_share:
         return None
@@ -162,9 +163,33 @@ def _near(first: _Rows, second: _Rows, rule: DuplicatesRule, near: float) -> Ano
 
 def _first_with(hashes: np.ndarray, wanted: np.ndarray, meeting: np.ndarray) -> np.ndarray:
     """Row number of the first row that has each wanted hash; `meeting` holds, sorted, all that are wanted."""
-    rows = np.flatnonzero(np.isin(hashes, meeting))
+    rows = _rows_among(hashes, meeting)
     _, first = np.unique(hashes[rows], return_index=True)
     return np.asarray(rows[first][np.searchsorted(meeting, wanted)])
+
+
+def _met(known: np.ndarray, hashes: np.ndarray) -> np.ndarray:
+    """Those of ascending hashes that are among others; piece by piece, since NumPy's own takes five times the memory."""
+    met = np.zeros(len(known), bool)
+    for start in range(0, len(hashes), _CHUNK_ROWS):
+        met[_places(known, hashes[start : start + _CHUNK_ROWS])[0]] = True
+    return known[met]
+
+
+def _rows_among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Row numbers, ascending, of the hashes that are among ascending ones."""
+    parts = [
+        start + np.flatnonzero(_places(known, hashes[start : start + _CHUNK_ROWS])[1])
+        for start in range(0, len(hashes), _CHUNK_ROWS)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _places(known: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where hashes stand among ascending ones, of those that do, and which do."""
+    at = np.minimum(np.searchsorted(known, hashes), max(0, len(known) - 1))
+    held = known[at] == hashes if len(known) else np.zeros(len(hashes), bool)
+    return at[held], held
 
 
 def _really_equal(

@@ -21,7 +21,8 @@ from fiat.validate.row_pick import pick_rows
 
 _SEED = 20_260_101
 _CHUNK_ROWS = 4_096
-_MOST_CANDIDATES = 64
+_MOST_CANDIDATES = 8
+_ROUNDING = 1e-9
 _MISS = 0.002
 _HYPERPLANE_BITS = 16
 _HYPERPLANE_BANDS = 24
@@ -30,7 +31,7 @@ Floats = np.ndarray
 
 @dataclass(frozen=True)
 class NearPairs:
-    """Rows of the second table with the row of the first that is most like each.
+    """Rows of the second table, each with a row of the first that is like it.
 
     Attributes:
         first: row numbers from 0 in the first table, `(n_pairs,)`.
@@ -51,6 +52,14 @@ class _Measure:
     likeness: Callable[[pa.Table, pa.Table], Floats]
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """How like two rows must be, and by which measure."""
+
+    measure: _Measure
+    near: float
+
+
 def find_near_pairs(first: pa.Table, second: pa.Table, near: float, rows: np.ndarray) -> NearPairs:
     """For rows of the second table, a row of the first that is at least so like.
 
@@ -67,12 +76,11 @@ def find_near_pairs(first: pa.Table, second: pa.Table, near: float, rows: np.nda
     tensors = any(is_tensor(kind) for kind in first.schema.types)
     measure = _by_tensors(first) if tensors else _by_tokens(grids_of(first), near)
     mine = _all_bands(first, measure.bands)
-    theirs = _all_bands(pick_rows_lazily(second, rows), measure.bands)
-    ones, others = _candidates(mine, theirs)
-    return _verified(first, second, rows, ones, others, measure, near)
+    theirs = _all_bands(_chosen(second, rows), measure.bands)
+    return _search(first, second, rows, (mine, theirs), _Asked(measure, near))
 
 
-def pick_rows_lazily(table: pa.Table, rows: np.ndarray) -> pa.Table:
+def _chosen(table: pa.Table, rows: np.ndarray) -> pa.Table:
     """The table itself where all its rows are wanted, else those."""
     return table if len(rows) == table.num_rows else pick_rows(table, rows)
 
@@ -145,43 +153,52 @@ def _all_bands(table: pa.Table, bands: Callable[[pa.Table], np.ndarray]) -> np.n
     return np.concatenate(parts)
 
 
-def _candidates(mine: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (row of first, position in second's rows) that share a band, each once; at most so many a row and band."""
-    found = []
-    most = max(1, _MOST_CANDIDATES // 8)
-    for band in range(mine.shape[1]):
-        order = np.argsort(mine[:, band], kind="stable")
-        ordered = mine[order, band]
-        low = np.searchsorted(ordered, theirs[:, band], "left")
-        high = np.searchsorted(ordered, theirs[:, band], "right")
-        count = np.minimum(high - low, most)
-        others = np.repeat(np.arange(len(theirs)), count)
-        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        # A crowded band is entered at a place of the row's own, so that not all rows meet the same few.
-        turn = np.repeat(theirs[:, (band + 1) % theirs.shape[1]] % np.maximum(high - low, 1), count)
-        place = low[others] + (within + turn) % (high - low)[others]
-        found.append(others.astype(np.int64) * len(mine) + order[place])
-        if len(found) > 4:
-            found = [np.unique(np.concatenate(found))]
-    pairs = np.unique(np.concatenate(found))
-    return pairs % len(mine), pairs // len(mine)
+def _candidates(mine: np.ndarray, theirs: np.ndarray, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (row of the first, position in `theirs`) of one band's equal keys, at most _MOST_CANDIDATES a row.
+
+    A crowded key is entered at a place of each row's own, so that not all rows meet the same few.
+    """
+    order = np.argsort(mine, kind="stable")
+    ordered = mine[order]
+    low, high = (np.searchsorted(ordered, theirs, side) for side in ("left", "right"))
+    count = np.minimum(high - low, _MOST_CANDIDATES)
+    others = np.repeat(np.arange(len(theirs)), count)
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    place = low[others] + (within + turns[others]) % (high - low)[others]
+    return order[place], others
 
 
-def _verified(
-    first: pa.Table,
-    second: pa.Table,
-    rows: np.ndarray,
-    ones: np.ndarray,
-    others: np.ndarray,
-    measure: _Measure,
-    near: float,
+def _search(
+    first: pa.Table, second: pa.Table, rows: np.ndarray, bands: tuple[np.ndarray, np.ndarray], asked: _Asked
 ) -> NearPairs:
-    likeness = np.zeros(len(ones))
+    """Band by band; a row that has found its like looks no further, and no pair is compared twice."""
+    mine, theirs = bands
+    free = np.arange(len(rows))
+    tried = np.zeros(0, np.int64)
+    found: list[np.ndarray] = [np.zeros((0, 3))]
+    for band in range(mine.shape[1]):
+        turns = theirs[free, (band + 1) % theirs.shape[1]].astype(np.int64)
+        ones, positions = _candidates(mine[:, band], theirs[free, band], turns)
+        codes = np.setdiff1d(free[positions] * len(mine) + ones, tried)
+        tried = np.union1d(tried, codes)
+        ones, others = codes % len(mine), codes // len(mine)
+        likeness = _likeness(first, second, ones, rows[others], asked.measure)
+        good = np.flatnonzero(likeness >= asked.near - _ROUNDING)
+        best = good[np.lexsort((-likeness[good], others[good]))]
+        met, index = np.unique(others[best], return_index=True)
+        found.append(np.column_stack([ones[best[index]], met, likeness[best[index]]]))
+        free = np.setdiff1d(free, met, assume_unique=True)
+        tried = tried[np.isin(tried // len(mine), free)]
+    pairs = np.concatenate(found)
+    pairs = pairs[np.argsort(pairs[:, 1], kind="stable")]
+    return NearPairs(pairs[:, 0].astype(np.int64), rows[pairs[:, 1].astype(np.int64)], pairs[:, 2])
+
+
+def _likeness(
+    first: pa.Table, second: pa.Table, ones: np.ndarray, others: np.ndarray, measure: _Measure
+) -> np.ndarray:
+    out = np.zeros(len(ones))
     for start in range(0, len(ones), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
-        likeness[part] = measure.likeness(pick_rows(first, ones[part]), pick_rows(second, rows[others[part]]))
-    good = np.flatnonzero(likeness >= near - 1e-9)
-    order = good[np.lexsort((-likeness[good], others[good]))]
-    _, best = np.unique(others[order], return_index=True)
-    chosen = order[best]
-    return NearPairs(ones[chosen], rows[others[chosen]], likeness[chosen])
+        out[part] = measure.likeness(pick_rows(first, ones[part]), pick_rows(second, others[part]))
+    return out

@@ -1,4 +1,4 @@
-"""Whether rows are really equal, value by value. A missing value equals a missing one, NaN equals NaN."""
+"""Whether rows are really equal, value by value. Missing values are equal, and NaN is a missing number."""
 
 import numpy as np
 import pyarrow as pa
@@ -33,14 +33,15 @@ def equal_values(first: pa.ChunkedArray, second: pa.ChunkedArray) -> np.ndarray:
         both = zip(first.to_pylist(), second.to_pylist(), strict=True)
         return np.fromiter((repr(one) == repr(other) for one, other in both), bool, len(first))
     same = pc.fill_null(pc.equal(first, second), fill_value=False)
-    same = pc.or_(same, pc.and_(pc.is_null(first), pc.is_null(second)))
-    if pa.types.is_floating(first.type):
-        nan = pc.and_(pc.is_nan(first), pc.is_nan(second))
-        same = pc.or_(same, pc.fill_null(nan, fill_value=False))
+    missing = [pc.is_null(values, nan_is_null=True) for values in (first, second)]
+    same = pc.or_(same, pc.and_(*missing))
     return np.asarray(same.to_numpy(), bool)
 
 
 def _equal_tensors(first: pa.ExtensionArray, second: pa.ExtensionArray) -> np.ndarray:
+    if first.null_count or second.null_count:
+        both = zip(first.storage.to_pylist(), second.storage.to_pylist(), strict=True)
+        return np.fromiter((repr(one) == repr(other) for one, other in both), bool, len(first))
     ones, others = first.to_numpy_ndarray(), second.to_numpy_ndarray()
     axes = tuple(range(1, ones.ndim))
     same = ones == others
