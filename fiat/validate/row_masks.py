@@ -6,6 +6,7 @@ its values is. Patterns run in RE2, whose time grows with the text's length and 
 Source: https://github.com/google/re2/wiki/Syntax
 """
 
+import math
 from collections.abc import Callable, Collection
 
 import numpy as np
@@ -16,17 +17,19 @@ import pyarrow.compute as pc
 from fiat.data.stream import is_tensor
 from fiat.validate.rows_look import Mask
 
+_DAY_S = 86_400.0
+_UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _Holds = Callable[[pa.Array], pa.Array]
 
 
 def below(limit: float) -> Mask:
     """Numbers (or texts that are numbers, or times as seconds since 1970) below a limit."""
-    return _any_value(lambda values: pc.less(as_numbers(values), limit))
+    return _any_value(lambda values: _compared(as_numbers(values), np.less, limit, math.ceil))
 
 
 def above(limit: float) -> Mask:
     """Numbers above a limit."""
-    return _any_value(lambda values: pc.greater(as_numbers(values), limit))
+    return _any_value(lambda values: _compared(as_numbers(values), np.greater, limit, math.floor))
 
 
 def not_among(allowed: Collection[str]) -> Mask:
@@ -125,13 +128,30 @@ def as_numbers(values: pa.Array) -> pa.Array:
     if pa.types.is_boolean(kind):
         return pc.cast(values, pa.int8())
     if pa.types.is_temporal(kind):
-        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-            micros = pc.cast(pc.cast(values, pa.timestamp("us"), safe=False), pa.int64())
-            return pc.divide(pc.cast(micros, pa.float64()), 1e6)
-        return pc.cast(pc.cast(values, pa.int64(), safe=False), pa.float64())
+        return _seconds(values)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return parsed(values, whole=False)
     return values
+
+
+def _seconds(values: pa.Array) -> pa.Array:
+    """Times as a profile measures them."""
+    if pa.types.is_date32(values.type):
+        return pc.multiply(pc.cast(values.view(pa.int32()), pa.float64()), _DAY_S)
+    unit = "ms" if pa.types.is_date64(values.type) else values.type.unit
+    physical = pa.int32() if pa.types.is_time32(values.type) else pa.int64()
+    return pc.divide(pc.cast(values.view(physical), pa.float64(), safe=False), _UNITS[unit])
+
+
+def _compared(
+    numbers: pa.Array, holds: Callable[..., np.ndarray], limit: float, to_whole: Callable[[float], int]
+) -> pa.Array:
+    """Numbers against a limit, whole ones exactly: Arrow would refuse those that no double can hold."""
+    if pa.types.is_integer(numbers.type):
+        found = holds(np.asarray(pc.fill_null(numbers, 0)), to_whole(limit))
+    else:
+        found = holds(np.asarray(pc.cast(numbers, pa.float64())), float(limit))
+    return pc.and_(pa.array(found, pa.bool_()), pc.is_valid(numbers))
 
 
 def parsed(values: pa.Array, *, whole: bool) -> pa.Array:

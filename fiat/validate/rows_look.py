@@ -89,6 +89,10 @@ class RowsLook:
         try:
             with pa.memory_map(str(path)) as mapped:
                 index = pa.ipc.open_file(mapped).schema.get_field_index(column)
+                if index < 0:
+                    raise EnvironmentFault(
+                        f"{path.name} of the dataset lacks column {column!r} of its profile"
+                    )
                 options = pa.ipc.IpcReadOptions(included_fields=[index], use_threads=False)
                 reader = pa.ipc.open_file(mapped, options=options)
                 for number in range(reader.num_record_batches):

@@ -255,3 +255,31 @@ def test_a_pattern_can_not_break_out_of_matching_the_whole_text(tmp_path: Path) 
     folder = dataset(tmp_path / "d", {"id": pa.array([1, 2]), "x": pa.array(["ab", "xb"])})
     found = judge(folder, [ColumnSchema("id"), asked("text", domain=Domain(regex="a)|(?:b"))]).anomalies
     assert [item.kind for item in found] == ["domain_invalid"]
+
+
+BIG = 2**53
+ENDS = [
+    (pa.array([BIG, BIG + 1, 0]), Domain(max=BIG), (2,)),
+    (pa.array([BIG + 1, 11, 10]), Domain(max=10.5), (1, 2)),
+    (pa.array([2**63, 3], pa.uint64()), Domain(min=3.5), (2,)),
+    (pa.array([-128, 3], pa.int8()), Domain(min=-127.5, max=1000), (1,)),
+    (pa.array([3, None, 200], pa.uint8()), Domain(min=-5, max=199), (3,)),
+    (pa.array([0.1, None, 0.5], pa.float32()), Domain(max=0.1), (1, 3)),  # 0.1 as float32 is above 0.1
+    (pa.array([True, False, None]), Domain(max=0), (1,)),
+    (pa.array([1, 3], pa.date32()), Domain(max=2 * 86_400), (2,)),
+    (pa.array([1, 3 * 86_400_000], pa.date64()), Domain(max=86_400), (2,)),
+    (pa.array([10, None, 30], pa.time32("s")), Domain(max=20), (3,)),
+    (pa.array([1_000_000_000, 1_000_000_900], pa.timestamp("ns")), Domain(max=1.0000005), (2,)),
+    (pa.array([1500, 2500], pa.timestamp("ms", "UTC")), Domain(min=2), (1,)),
+]
+
+
+@pytest.mark.parametrize(("values", "domain", "rows"), ENDS)
+def test_profile_and_rows_agree_at_the_ends_of_what_numbers_can_be(
+    values: pa.Array, domain: Domain, rows: tuple[int, ...], tmp_path: Path
+) -> None:
+    folder = dataset(tmp_path / "d", {"id": pa.array(range(len(values))), "x": values})
+    found = judge(folder, [ColumnSchema("id"), asked(None, domain=domain)]).errors
+    found = tuple(item for item in found if item.kind.startswith("out_of_range"))
+    assert [tuple(example.row for example in item.examples) for item in found] == [rows]
+    assert found[0].n_rows == len(rows)
