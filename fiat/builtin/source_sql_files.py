@@ -91,14 +91,20 @@ def main() -> None:
     told: dict[str, Any] = json.load(sys.stdin)
     answer: Mapping[str, object]
     try:
-        written = _query(FileQuery(**{**told, "folders": tuple(told["folders"])}))
+        written = answer_query(FileQuery(**{**told, "folders": tuple(told["folders"])}))
         answer = {"error": "", **asdict(written)}
     except FiatError as error:
         answer = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
     sys.stdout.write(json.dumps(answer))
 
 
-def _query(query: FileQuery) -> WrittenRows:
+def answer_query(query: FileQuery) -> WrittenRows:
+    """Run a query in this process, whose working folder relative paths start from, and write its rows.
+
+    Raises:
+        SpecError: as `run_file_query`.
+        EnvironmentFault: as `run_file_query`.
+    """
     path = Path(query.path)
     with _faults(), _confined(query) as connection:
         statements = connection.extract_statements(query.sql)
