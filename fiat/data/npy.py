@@ -4,6 +4,7 @@ Source: `numpy.lib.format` in NumPy's reference describes the format, versions 1
 """
 
 import ast
+import errno
 import struct
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 
 from fiat.data.arrays import ArrayFile
 from fiat.data.stream import SourceFile, file_fault, open_bytes, reading
+from fiat.errors import EnvironmentFault
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 64 * 1024
@@ -37,7 +39,7 @@ def npy_arrays(files: Sequence[SourceFile]) -> list[ArrayFile]:
     arrays = []
     for file in files:
         if file.name.lower().endswith(".npz"):
-            with reading(file.name), zipfile.ZipFile(file.path) as packed:
+            with _unpacking(file), zipfile.ZipFile(file.path) as packed:
                 members = packed.namelist()
             others = [name for name in members if not name.endswith(".npy")]
             if others or not members:
@@ -65,13 +67,26 @@ def _array(file: SourceFile, member: str) -> ArrayFile:
 @contextmanager
 def _values(file: SourceFile, member: str, skip_bytes: int) -> Iterator[IO[bytes]]:
     if member:
-        with reading(file.name), zipfile.ZipFile(file.path) as packed, packed.open(member) as stream:
+        with _unpacking(file), zipfile.ZipFile(file.path) as packed, packed.open(member) as stream:
             stream.read(skip_bytes)
             yield stream
     else:
         with open_bytes(file) as stream:
             stream.read(skip_bytes)
             yield stream
+
+
+@contextmanager
+def _unpacking(file: SourceFile) -> Iterator[None]:
+    """Faults of a zip file as ours: what its directory says leads anywhere once it is damaged."""
+    try:
+        with reading(file.name):
+            yield
+    except (RuntimeError, ValueError, EnvironmentFault) as error:
+        cause = error.__cause__ if isinstance(error, EnvironmentFault) else None
+        if isinstance(cause, OSError) and cause.errno != errno.EINVAL:
+            raise
+        raise file_fault(file.name, f"a damaged file: {cause or error}", hint="fetch it again") from error
 
 
 def _read_header(stream: IO[bytes], name: str, what: str) -> _Header:
