@@ -35,6 +35,8 @@ _COMPANIONS = {
     "remote": ("dvc",),
     "connection": ("sql",),
     "with_": ("call",),
+    "endpoint": ("s3", "gs", "az"),
+    "anonymous": ("s3", "gs", "az"),
 }
 
 
@@ -80,6 +82,11 @@ class Source(Section):
     s3: Text | None = Field(default=None, description="`bucket/key` in Amazon S3 or a store like it.")
     gs: Text | None = Field(default=None, description="`bucket/key` in Google Cloud Storage.")
     az: Text | None = Field(default=None, description="`container/key` in Azure Blob Storage.")
+    endpoint: Text | None = Field(
+        default=None,
+        description="Address of a store that speaks like that of `s3`, `gs` or `az`; of Azure's own: that of the account.",
+    )
+    anonymous: Flag = Field(default=False, description="Ask `s3`, `gs` or `az` without credentials.")
     sql: Text | None = Field(default=None, description="Query whose rows are the data.")
     connection: Variable | None = Field(
         default=None, description="Secret that holds the database's URL for `sql`."
@@ -101,6 +108,8 @@ class Source(Section):
         if kind == "url" and str(self.url).endswith("/") != isinstance(self.sha256, dict):
             hint = "sha256: {train.csv: <digest>, ...}"
             raise fault("a folder ends in `/` and needs a mapping of files to digests", key="url", hint=hint)
+        if self.endpoint and not self.endpoint.startswith(("https://", "http://")):
+            raise fault("expected an address that starts with https:// or http://", key="endpoint")
         return self
 
     @property

@@ -43,7 +43,7 @@ data:
   newest: {span: {pattern: "data/{SPAN}", use: latest}, split: {column: part}}
   one: {span: {pattern: "data/{SPAN}", use: "2024-05-01"}, split: {files: {train: "train-*", test: "t10k-*"}}}
   dvc: {source: {dvc: data/x, repo: "https://example.org/r.git", rev: v1, remote: main}}
-  bucket: {source: {s3: bucket/key}}
+  bucket: {source: {s3: bucket/key, endpoint: "https://minio.example.org", anonymous: true}}
   db: {source: {sql: "select * from t", connection: DB_URL}}
   made: {source: {call: "m:make", with: {n: 3}}, features: [a, b]}
 steps:
@@ -205,6 +205,8 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         ({"data": {"d": {"source": {}}}}, "a source needs one of"),
         ({"data": {"d": {"source": {"path": "x", "sha256": "0" * 64}}}}, "`sha256` goes with `url`, not with `path`"),
         ({"data": {"d": {"source": {"url": "file:///etc/passwd"}}}}, "starts with https:// or http://"),
+        ({"data": {"d": {"source": {"s3": "b/k", "endpoint": "b:9000"}}}}, "starts with https:// or http://"),
+        ({"data": {"d": {"source": {"url": "https://h/x", "anonymous": True}}}}, "`anonymous` goes with `s3`"),
         ({"data": {"d": {"source": {"path": "x"}, "columns": ["a"]}}}, "set `header: false`"),
         ({"data": {"d": {"source": {"path": "x"}, "split": {"eval": 1}}}}, "share of `train` above 0"),
         ({"data": {"d": {"source": {"path": "x"}, "split": {"train": 1, "column": "c"}}}}, "can't stand beside"),
