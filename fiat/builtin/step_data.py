@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fiat.builtin.source_bucket import AzSource, GsSource, S3Source
 from fiat.builtin.source_digest import digest_files
 from fiat.builtin.source_dvc import DvcSource
 from fiat.builtin.source_path import GlobSource, PathSource
+from fiat.builtin.source_sql import SqlSource
 from fiat.builtin.source_url import UrlSource, url_items
 from fiat.builtin.step_data_facts import Made, made_facts, made_warnings
 from fiat.builtin.step_data_schema import declared_types, schema_of
@@ -29,6 +31,8 @@ from fiat.ports.source import Fetched, Source, SourceRequest
 from fiat.ports.step import StepContext, StepOutcome
 
 _MAX_BYTES = 10 * 1024**3
+_NO_SPANS = ("glob", "sql")
+_SPAN_HINT = "leave out `source`, or let it name a folder"
 _LABELLED = ("idx", "images")
 
 
@@ -57,7 +61,16 @@ class DataStep:
     packages = ("duckdb", "pyarrow", "pillow")
 
     def __init__(self, sources: Mapping[str, Source] | None = None) -> None:
-        built_in: tuple[Source, ...] = (PathSource(), GlobSource(), UrlSource(), DvcSource())
+        built_in: tuple[Source, ...] = (
+            PathSource(),
+            GlobSource(),
+            UrlSource(),
+            DvcSource(),
+            S3Source(),
+            GsSource(),
+            AzSource(),
+            SqlSource(),
+        )
         self._sources = {source.name: source for source in built_in} if sources is None else dict(sources)
 
     def run(self, context: StepContext) -> StepOutcome:
@@ -104,6 +117,8 @@ class DataStep:
             fetched, kind = _made_files(given), "call"
         else:
             kind = self._kind(settings)
+            if with_span and kind in _NO_SPANS:
+                raise SpecError(f"`span` goes with files of a folder, not with `{kind}`", hint=_SPAN_HINT)
             fetched = self._sources[kind].fetch(request)
         whole = _names_files(kind, settings)
         if with_span:

@@ -22,8 +22,7 @@ DECLARED: Mapping[str, pa.DataType] = {
 """How a column is kept that is said to hold something; other kinds are read by their looks."""
 _WHOLE = r"^[+-]?\d+(\.0*)?$"
 _NUMBER = r"^[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|(?i:inf(inity)?))$"
-_MISSING = pa.array(MISSING)
-_TRUE, _FALSE = pa.array(["true", "1"]), pa.array(["false", "0"])
+_TRUE, _FALSE = ("true", "1"), ("false", "0")
 
 
 def typed_table(
@@ -68,7 +67,7 @@ def trimmed(values: pa.ChunkedArray) -> pa.ChunkedArray:
     texts = pc.ascii_trim_whitespace(values)
     if _n_bytes(texts) == _n_bytes(values):  # nothing was trimmed, and what was missing before is so already
         return values
-    return pc.if_else(pc.is_in(texts, _MISSING), pa.scalar(None, pa.string()), texts)
+    return pc.if_else(pc.is_in(texts, pa.array(MISSING)), pa.scalar(None, pa.string()), texts)
 
 
 def _n_bytes(values: pa.ChunkedArray) -> int:
@@ -93,7 +92,7 @@ def _typed(texts: pa.Array, kind: str) -> pa.Array:
         return moment_array(texts)
     if kind == "bool":
         lower = pc.ascii_lower(texts)
-        is_true, is_false = pc.is_in(lower, _TRUE), pc.is_in(lower, _FALSE)
+        is_true, is_false = pc.is_in(lower, pa.array(_TRUE)), pc.is_in(lower, pa.array(_FALSE))
         return pc.if_else(pc.or_(is_true, is_false), is_true, pa.scalar(None, pa.bool_()))
     fits = pc.match_substring_regex(texts, _WHOLE if kind == "int" else _NUMBER)
     numbers = pc.if_else(fits, texts, pa.scalar(None, pa.string()))

@@ -1,7 +1,9 @@
 """Spans, samples and schemas in the data step: which rows it reads, and what it says of them."""
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +15,12 @@ from fiat.errors import SpecError
 from fiat.ports.confinement import Confinement
 from fiat.ports.step import StepContext, StepOutcome
 
+sys.path.insert(0, str(Path(__file__).parent))
+from bucket_stage import google
+
 
 def run(
-    root: Path, params: dict[str, object], *, made: Path | None = None, **facts: object
+    root: Path, params: dict[str, object], *, made: Path | None = None, **facts: Any
 ) -> tuple[StepOutcome, Dataset]:
     number = len(list(root.parent.glob("out-*")))
     work_dir, output = root.parent / f"out-{number}" / "work", root.parent / f"out-{number}" / "dataset"
@@ -96,6 +101,27 @@ def test_spans_are_found_among_the_files_that_a_function_made(root: Path, tmp_pa
     (tmp_path / "none").mkdir()
     with pytest.raises(SpecError, match="made no files"):
         run(root, {"source": {"call": "m:f"}}, made=tmp_path / "none")
+
+
+def test_spans_are_found_below_the_prefix_of_a_bucket(root: Path) -> None:
+    objects = {f"in/{n:02d}/a.csv": f"x,day\n1,{n}\n".encode() for n in (8, 9, 10)}
+    with google(**objects) as cloud:
+        params = {"source": {"gs": "box/in/"}, "span": {"pattern": "{SPAN}/*.csv", "use": {"last": 2}}}
+        env = {"STORAGE_EMULATOR_HOST": cloud.url}
+        outcome, data = run(root, params, env=env, allow_private_hosts=True)
+    assert outcome.facts["spans"] == ["9", "10"]
+    assert data.train.columns["day"].tolist() == [9, 10]
+
+
+def test_rows_of_a_query_are_data_and_have_no_spans(root: Path) -> None:
+    days(root / "data", "2024-01-01", "2024-01-02")
+    source = {"sql": "select day, count(*) as n from 'data/*.csv' group by day order by day"}
+    outcome, data = run(root, {"source": source})
+    assert outcome.facts["format"] == "arrow"
+    assert data.train.columns["n"].tolist() == [2, 2]
+    for other in (source, {"glob": "data/*.csv"}):
+        with pytest.raises(SpecError, match="`span` goes with files of a folder"):
+            run(root, {"source": other, **by_day("latest")})
 
 
 def test_nothing_that_matches_and_a_missing_span_name_what_is_near(root: Path) -> None:
