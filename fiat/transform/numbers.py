@@ -114,13 +114,13 @@ class Bucketize:
     joins = False
 
     def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
-        """Edges that part the train rows into buckets of as many rows each, as far as equal numbers let them."""
+        """Edges that part the finite train rows into buckets of as many rows each, as far as equal numbers let them."""
         if setting.get("edges"):
             return {"edges": [float(edge) for edge in setting["edges"]]}
         rows = seen[0].rows
         if rows.shape[1] != 1:
             raise SpecError(f"`bucketize` takes one number a row, {column!r} has {rows.shape[1]} by now")
-        known = np.sort(rows[~np.isnan(rows)])
+        known = np.sort(rows[np.isfinite(rows)])
         _require_some(known, column)
         n_buckets = int(setting["buckets"])
         edges = np.unique(known[[len(known) * place // n_buckets for place in range(1, n_buckets)]])

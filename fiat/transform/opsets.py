@@ -6,23 +6,26 @@ import onnx
 from onnx import inliner, version_converter
 
 from fiat.errors import SpecError
+from fiat.transform.names import graphs_in
 
 ONNX = ""
 _STANDARD = ("", "ai.onnx")
 
 
 def versions_of(model: onnx.ModelProto) -> dict[str, int]:
-    """Operator domain to version; ONNX's own domain is the empty text."""
+    """Operator domain to version, of the domains that a model without functions uses; ONNX's own is the empty text."""
+    used = {ONNX, *_domains(model.graph)}
     found: dict[str, int] = {}
     for item in model.opset_import:
         domain = ONNX if item.domain in _STANDARD else item.domain
-        found[domain] = max(item.version, found.get(domain, 0))
+        if domain in used:
+            found[domain] = max(item.version, found.get(domain, 0))
     return found
 
 
 def without_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with the bodies of its functions in place of their calls."""
-    return inliner.inline_local_functions(model) if model.functions else model
+    return inliner.inline_local_functions(model, True) if model.functions else model
 
 
 def raise_versions(model: onnx.ModelProto, versions: Mapping[str, int]) -> onnx.ModelProto:
@@ -66,3 +69,11 @@ def _convert(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
             f"the model can't be raised to opset {wanted}: {first}",
             hint=f"export it with opset {wanted}",
         ) from error
+
+
+def _domains(graph: onnx.GraphProto) -> set[str]:
+    found = {ONNX if node.domain in _STANDARD else node.domain for node in graph.node}
+    for node in graph.node:
+        for inner in graphs_in(node):
+            found |= _domains(inner)
+    return found

@@ -15,7 +15,7 @@ from fiat.transform.model import Entry, RawColumn, Value
 from fiat.transform.opsets import ONNX, raise_versions, versions_of, without_functions
 from fiat.transform.runtime import open_session, run_rows
 
-_DOMAINS = frozenset({ONNX, "ai.onnx", "ai.onnx.ml", CONTRIB})
+_DOMAINS = frozenset({ONNX, "ai.onnx.ml", CONTRIB})
 _SAMPLE_ROWS = 16
 _STRING = "string"
 
@@ -59,7 +59,7 @@ def _read(entry: Entry) -> onnx.ModelProto:
     model = without_functions(model)
     if not model.graph.output:
         raise SpecError("the ONNX model has no output")
-    foreign = {item.domain for item in model.opset_import} - _DOMAINS
+    foreign = set(versions_of(model)) - _DOMAINS
     if foreign:
         raise SpecError(
             f"the ONNX model needs operators of {', '.join(sorted(foreign))}", hint="use ONNX's own ones"

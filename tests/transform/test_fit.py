@@ -63,7 +63,9 @@ def test_what_follows_an_operation_learns_from_what_it_gave() -> None:
         TRAIN, ("age",), [entry(("age",), ("impute", {"value": 100}), ("min_max", True), ("scale", 10))]
     )
     assert fitted.learned[1]["max"] == [100.0]
-    assert outputs_of(fitted, TRAIN)["features"].reshape(-1).tolist() == pytest.approx([0, 10 / 9, 10, 10 / 3])
+    assert outputs_of(fitted, TRAIN)["features"].reshape(-1).tolist() == pytest.approx(
+        [0, 10 / 9, 10, 10 / 3]
+    )
 
 
 def test_an_operation_that_cannot_take_a_column_is_named_with_its_key_and_what_it_takes() -> None:
@@ -77,3 +79,68 @@ def test_an_operation_that_cannot_take_a_column_is_named_with_its_key_and_what_i
 def test_a_column_that_is_no_feature_is_named() -> None:
     with pytest.raises(SpecError, match=r"transform\[0\]: 'town' is no feature column"):
         fit_transforms(TRAIN, ("age",), [entry(("town",), ("one_hot", CATEGORIES))])
+
+
+def test_what_float32_can_not_hold_is_the_largest_that_it_can() -> None:
+    table = pa.table({"x": [1e308, -1e308, float("inf"), float("-inf"), 1.0, None]})
+    found = outputs_of(fit_transforms(table, ("x",), []), table)["features"].reshape(-1)
+    largest = np.finfo(np.float32).max
+    np.testing.assert_array_equal(found, [largest, -largest, largest, -largest, 1, np.nan])
+
+
+def test_a_column_may_stand_in_several_entries_but_leave_as_itself_only_once() -> None:
+    hashed = entry(("city",), ("hash", 10))
+    index = entry(("city",), ("embed_index", CATEGORIES), at=1)
+    fitted = fit_transforms(TRAIN, ("city",), [hashed, index])
+    assert [output.name for output in fitted.outputs] == ["features", "city"]
+    with pytest.raises(SpecError, match="two outputs of `transform` are called 'city'"):
+        fit_transforms(TRAIN, ("city",), [index, entry(("city",), ("lower", True), at=2)])
+
+
+def test_words_alone_are_nothing_for_a_model() -> None:
+    with pytest.raises(SpecError, match="the words of column 'about' are no input of a model"):
+        fit_transforms(TRAIN, ("about",), [entry(("about",), ("tokenize", {}))])
+
+
+def test_a_word_that_is_no_transform_is_told_with_its_key() -> None:
+    with pytest.raises(SpecError, match=r"transform\[0\]\.apply\[1\]: there is no transform 'one_hit'"):
+        fit_transforms(TRAIN, ("city",), [entry(("city",), ("lower", True), ("one_hit", {}))])
+
+
+def test_a_fault_that_fitting_finds_has_its_key() -> None:
+    with pytest.raises(
+        SpecError, match=r"transform\[0\]\.apply\[0\]: column 'age' holds texts|no row of train"
+    ):
+        fit_transforms(
+            pa.table({"age": pa.array([None, None], pa.float64())}),
+            ("age",),
+            [entry(("age",), ("min_max", True))],
+        )
+
+
+def test_train_rows_are_read_only_where_something_learns_from_them() -> None:
+    class Table:
+        """A train split that only says what its columns are."""
+
+        schema = TRAIN.schema
+
+    entries = [entry(("city",), ("lower", True), ("hash", 10)), entry(("age",), ("clip", {"min": 0}), at=1)]
+    fitted = fit_transforms(Table(), ("city", "age"), entries)
+    assert outputs_of(fitted, TRAIN)["features"].shape == (4, 2)
+
+
+def test_many_batches_of_train_rows_teach_what_one_does() -> None:
+    draws = np.random.default_rng(3)
+    rows = pa.table({"x": draws.normal(size=150_000), "w": draws.choice(["a b", "c", "a"], 150_000)})
+    entries = [
+        entry(("x",), ("clip", {"min": -1}), ("standardize", True)),
+        entry(("w",), ("tokenize", {}), ("embed_index", {"max": 2, "min_rows": 1, "length": 2}), at=1),
+    ]
+    fitted = fit_transforms(rows, ("x", "w"), entries)
+    clipped = np.maximum(rows["x"].to_numpy(), -1)
+    assert fitted.learned[1]["mean"] == pytest.approx([clipped.mean()])
+    assert fitted.learned[1]["sd"] == pytest.approx([clipped.std()])
+    words = "  ".join(rows["w"].to_pylist()).split()
+    assert (
+        fitted.learned[3]["categories"] == sorted(set(words), key=lambda word: (-words.count(word), word))[:2]
+    )

@@ -146,7 +146,7 @@ def test_equal_numbers_stay_in_one_bucket_and_the_first_bucket_is_never_empty() 
 @given(numbers, numbers, st.integers(1, 12))
 def test_buckets_are_those_of_searchsorted(train: list[float], served: list[float], n_buckets: int) -> None:
     rows, asked = column(*train), np.array(served)
-    if np.isnan(rows).all():
+    if not np.isfinite(rows).any():
         return
     ran = Ran([(Bucketize(), {"buckets": n_buckets})], "number", rows)
     edges = ran.states[0]["edges"]
