@@ -8,6 +8,7 @@ order and the same sums, on any machine.
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,10 +60,9 @@ def run_file_query(query: FileQuery, root: Path) -> WrittenRows:
         SpecError: no query, more than one, a fault in it, a file that is not there or not granted, too many bytes.
         EnvironmentFault: memory or disk is full, or the child was killed.
     """
-    program = _PROGRAM.format(path=json.dumps(sys.path))
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", program],
+            [sys.executable, "-I", "-c", _PROGRAM.format(path=json.dumps(sys.path))],
             cwd=root,
             env={"HOME": query.spill, "LANG": "C.UTF-8", "TZ": "UTC"},
             input=json.dumps(asdict(query)).encode(),
@@ -70,8 +70,17 @@ def run_file_query(query: FileQuery, root: Path) -> WrittenRows:
             timeout=_TIMEOUT_S,
             check=False,
         )
+        return _answered(done)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentFault(f"the query could not be run: {error}") from error
+        raise EnvironmentFault(f"{_KEY}: the query could not be run: {error}") from error
+    finally:
+        # A child that was killed leaves them.
+        shutil.rmtree(query.spill, ignore_errors=True)
+        for part in Path(query.path).parent.glob(f"{Path(query.path).name}.*"):
+            part.unlink()
+
+
+def _answered(done: "subprocess.CompletedProcess[bytes]") -> WrittenRows:
     try:
         answer = json.loads(done.stdout)
     except ValueError:

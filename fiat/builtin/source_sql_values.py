@@ -19,6 +19,7 @@ import pyarrow as pa
 from fiat.errors import SpecError
 
 _WRITTEN = (UUID, _BaseAddress, _BaseNetwork)
+_AS_THEY_ARE = {bool, int, float, str, bytes, dt.date}
 _INT64 = 2**63
 
 
@@ -57,6 +58,9 @@ def value_array(name: str, values: Sequence[Any], first: int, key: str) -> pa.Ar
     Raises:
         SpecError: values of several types, or one that is too large.
     """
+    types = set(map(type, values)) - {type(None)}
+    if len(types) == 1 and types <= _AS_THEY_ARE and (types != {int} or all(map(_fits, values))):
+        return pa.array(values)
     plain = [_plain(value) for value in values]
     kinds: dict[str, int] = {}
     for row, value in enumerate(plain, first):

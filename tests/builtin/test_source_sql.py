@@ -6,11 +6,14 @@ import importlib.util
 import os
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -239,6 +242,22 @@ def test_what_does_not_fit_in_memory_is_spilled_and_the_spill_is_bounded(root: P
     assert "memory" in str(error)
 
 
+def test_a_query_whose_process_is_killed_leaves_nothing(root: Path) -> None:
+    def kill() -> None:
+        children = psutil.Process().children()
+        while not children or not list(root.parent.rglob("rows.arrow.part0")):
+            time.sleep(0.01)
+            children = psutil.Process().children()
+        children[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    error = refusal(root, "select i, hash(i) as h from range(1000000000) r(i)", max_bytes=1 << 40)
+    killer.join()
+    assert isinstance(error, EnvironmentFault)
+    assert "the query's process ended with -9" in str(error)
+
+
 def test_a_larger_result_comes_whole_and_in_order(root: Path) -> None:
     pq.write_table(pa.table({"i": range(200_000)}), root / "data" / "many.parquet", row_group_size=1000)
     got = table(fetch(root, "select i from 'data/many.parquet' where i % 2 = 0"))
@@ -316,6 +335,11 @@ def test_a_fault_in_the_query_has_its_place_in_postgresql(root: Path, server: st
     assert 'column "nope" does not exist, at line 2, column 3' in str(error)
     late = refusal(root, "select 1 / (a - 5) as x from t", url=server)
     assert "division by zero" in str(late)
+
+
+def test_a_connection_that_the_server_ends_is_no_fault_of_the_spec(root: Path, server: str) -> None:
+    error = refusal(root, "select pg_terminate_backend(pg_backend_pid()) as x", url=server)
+    assert isinstance(error, EnvironmentFault)
 
 
 def test_rows_of_sqlite_come_and_the_database_is_only_read(root: Path) -> None:
