@@ -9,6 +9,7 @@ import onnxruntime as ort
 from fiat.data.dataset import Dataset
 from fiat.data.raw import RAW, raw_columns, raw_feed
 from fiat.transform.graph import OPSET
+from fiat.transform.model import TO_MODEL
 
 Arrays = dict[str, np.ndarray]
 
@@ -70,7 +71,8 @@ class TransformedFeeds:
     def model(self, split: str, rows: slice) -> Arrays:
         """See Feeds."""
         outputs = self._session.run(self._outputs, self.served(split, rows))
-        return dict(zip(self._outputs, outputs, strict=True))
+        names = [name.removeprefix(TO_MODEL) for name in self._outputs]
+        return dict(zip(names, outputs, strict=True))
 
     def served(self, split: str, rows: slice) -> Arrays:
         """See Feeds."""
