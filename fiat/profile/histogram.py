@@ -91,7 +91,8 @@ def _edges(columns: Sequence[ColumnProfile], bins: int) -> tuple[float, ...]:
     if not high > low:
         width = abs(low) / 100 or 0.5
         low, high = low - width, high + width
-    edges = np.linspace(low, high, bins + 1)
+    # Halves, because the ends can be farther apart than the largest double.
+    edges = 2 * np.linspace(low / 2, high / 2, bins + 1)
     if (
         not np.isfinite(edges).all() or (np.diff(edges) <= 0).any()
     ):  # as far apart as doubles are, or next to each other

@@ -22,7 +22,7 @@ import pyarrow as pa
 from fiat.data.split import SPLITS
 from fiat.validate.model import MOST_EXAMPLES
 from fiat.validate.rows_look import as_json
-from fiat.validate.sql_fault import Refused, explained, place_of, said
+from fiat.validate.sql_fault import Refused, explained, place_of, said, while_reading
 
 ROW, _PLACE = "_row", "_fiat_place"
 _PLACE_BITS = 40
@@ -46,7 +46,7 @@ def main() -> None:
     told = json.load(sys.stdin)
     answer: dict[str, object]
     try:
-        with _database(told) as database:
+        with open_database(told) as database:
             answer = find_rows(database, _tables(Path(told["folder"])), told["query"])
     except Refused as error:
         answer = {"error": "query", "message": error.message, "hint": error.hint}
@@ -116,8 +116,8 @@ def _run(database: duckdb.DuckDBPyConnection, tables: Tables, query: str) -> Res
         raise
     except duckdb.Error as error:
         raise said(error, explained(database, query)) from error
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise Refused(str(error).splitlines()[0][:500], "cast the column to text") from error
+    except (OSError, pa.ArrowException) as error:
+        raise while_reading(error) from error
     return Result(n_rows, names, tuple(first))
 
 
@@ -202,8 +202,11 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 @contextmanager
-def _database(told: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_database(told: Mapping[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database in memory that reaches no file, and is interrupted at the limit of time.
+
+    Args:
+        told: `timeout_s`, `memory_bytes` and `threads`, as `fiat.validate.sql_check.SqlLimits` has them.
 
     Source: DuckDB's documentation, "Securing DuckDB".
     """

@@ -28,6 +28,16 @@ def said(error: duckdb.Error, place: str) -> Refused:
     return Refused(f"{message[:500]}{place}", hint)
 
 
+def while_reading(error: Exception) -> Exception:
+    """What DuckDB says while rows are taken from it, which Arrow passes on as text alone."""
+    message = (str(error).splitlines() or [type(error).__name__])[0]
+    if "INTERRUPT Error" in message:
+        return duckdb.InterruptException(message)
+    if "Out of Memory" in message:
+        return duckdb.OutOfMemoryException(message)
+    return Refused(message[:500], "try the query in DuckDB; does it help to cast a column to text?")
+
+
 def explained(database: duckdb.DuckDBPyConnection, query: str) -> str:
     """The place of a fault, which DuckDB tells only of statements that it runs directly."""
     try:
