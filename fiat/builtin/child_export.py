@@ -42,7 +42,9 @@ def work(request: Mapping[str, Any]) -> None:
     if len(next(iter(sample.values()))) < 2:
         raise SpecError("the data has fewer than two rows, too few to export a model with")
     path = target / "model.onnx"
-    exporter.export(model, ExportRequest(path, sample, said.get("opset") or feeds.opset, labels))
+    # What is ONNX already can't be exported anew: it is raised to the transforms' opset when they are merged.
+    opset = said.get("opset") or (None if exporter.name == "onnx" else feeds.opset)
+    exporter.export(model, ExportRequest(path, sample, opset, labels))
     clean_graph(path)
     precheck_model(path)
     if isinstance(feeds, TransformedFeeds):

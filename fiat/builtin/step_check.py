@@ -67,7 +67,7 @@ class CheckStep:
         findings = find_anomalies(
             folder,
             profile,
-            schema,
+            schema if params.get("schema") else as_guessed(schema),
             rules_of(params.get("checks") or ()),
             others,
             environment=str(params.get("environment") or "training"),
@@ -106,6 +106,11 @@ def _schema(params: Mapping[str, Any], context: StepContext, profile: DataProfil
         return infer_schema(profile)
     policy = Confinement.of(context.facts)
     return read_schema_file(str(name), context.root, policy)
+
+
+def as_guessed(schema: Schema) -> Schema:
+    """An inferred schema as what it is: nobody has said that the other splits must be like train, so it only warns."""
+    return replace(schema, columns=tuple(replace(column, severity="warn") for column in schema.columns))
 
 
 def with_derived(schema: Schema, derived: Sequence[str]) -> Schema:

@@ -8,7 +8,7 @@ from fiat.builtin.view_sheet import Cell, Sheet, Table, Tone
 from fiat.builtin.view_text import number
 from fiat.profile.distance import Distance
 from fiat.validate.row_diff import RowChange, RowDiff
-from fiat.validate.row_places import Place
+from fiat.validate.row_sums import Place
 
 _TONES: dict[str, Tone] = {"added": "good", "removed": "bad", "changed": "doubt"}
 _MOST_MOVES = 10

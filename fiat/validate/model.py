@@ -194,7 +194,7 @@ Say = Literal["error", "warn", "ignore"]
 
 @dataclass(frozen=True)
 class RowsRule:
-    """Number of rows of each split, and of all rows against other data."""
+    """Number of rows of all splits together, and against other data."""
 
     min: int | None = None
     max: int | None = None
