@@ -60,9 +60,11 @@ def run_file_query(query: FileQuery, root: Path) -> WrittenRows:
         SpecError: no query, more than one, a fault in it, a file that is not there or not granted, too many bytes.
         EnvironmentFault: memory or disk is full, or the child was killed.
     """
+    # A relative entry would be looked for in the checkout: a stranger's modules.
+    path = [entry for entry in sys.path if Path(entry).is_absolute()]
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _PROGRAM.format(path=json.dumps(sys.path))],
+            [sys.executable, "-I", "-c", _PROGRAM.format(path=json.dumps(path))],
             cwd=root,
             env={"HOME": query.spill, "LANG": "C.UTF-8", "TZ": "UTC"},
             input=json.dumps(asdict(query)).encode(),

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+TOKEN = "token-of-nobody"
 MOMENT = "Wed, 01 May 2024 10:00:00 GMT"
 
 
@@ -60,6 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815  # http.server's name
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def answer(self, path: str, query: dict[str, str]) -> None:
         raise NotImplementedError
 
@@ -97,13 +102,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Google(_Handler):
-    """Source: the reference of the JSON API of Cloud Storage, `objects.list`, `objects.get` and downloads by `alt=media`."""
+    """Source: the reference of the JSON API of Cloud Storage, `objects.list`, `objects.get` and `alt=media`;
+    RFC 7523 for the token.
+    """
 
     def answer(self, path: str, query: dict[str, str]) -> None:
         found = re.fullmatch(r"(?:/download)?/storage/v1/b/box(?:/o(?:/(.+))?)?", path)
         key = unquote(found[1]) if found and found[1] else None
         objects = self.cloud.objects
-        if found is None or (key is not None and key not in objects):
+        if path == "/token":
+            token = {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+            self.say(json.dumps(token).encode(), Content_Type="application/json")
+        elif found is None or (key is not None and key not in objects):
             self.say(b'{"error": {"code": 404, "message": "Not Found"}}', 404)
         elif key is not None and query.get("alt") == "media":
             self.download(objects[key], self.headers.get("Range"))

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import logging
 import os
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from moto.server import ThreadedMotoServer
 
 from fiat.builtin.source_bucket import AzSource, BucketSource, GsSource, S3Source
@@ -22,7 +25,7 @@ from fiat.ports.source import Fetched, SourceRequest
 from fiat.testing.source_suite import SourceSuite
 
 sys.path.insert(0, str(Path(__file__).parent))
-from bucket_stage import Cloud, amazon, azure, google
+from bucket_stage import TOKEN, Cloud, amazon, azure, google
 
 STRANGER = Confinement(confined=True)
 KEY = base64.b64encode(b"key of nobody at all, at all....").decode()
@@ -350,6 +353,32 @@ def test_credentials_sign_and_anonymous_does_not(tmp_path: Path) -> None:
             cloud.asked.clear()
             source.fetch(ask(tmp_path, {kind: "box/a.csv", "anonymous": True}, env))
             assert not [headers for _, _, headers in cloud.asked if "authorization" in headers]
+
+
+def test_the_key_of_a_service_account_gets_a_token_of_google(tmp_path: Path) -> None:
+    private = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with google(**{"a.csv": b"x\n1\n"}) as cloud:
+        key = {
+            "type": "service_account",
+            "client_email": "nobody@example.org",
+            "token_uri": f"{cloud.url}/token",
+            "private_key": private.decode(),
+        }
+        env = {"STORAGE_EMULATOR_HOST": cloud.url, "GOOGLE_APPLICATION_CREDENTIALS": json.dumps(key)}
+        request = ask(tmp_path, {"gs": "box/a.csv"}, env, confinement=STRANGER)
+        assert GsSource(no_wait).fetch(request).files
+        asked = [headers for method, _, headers in cloud.asked if method == "GET"]
+        assert {headers["authorization"] for headers in asked} == {f"Bearer {TOKEN}"}
+        # A path would be a file of the runner's: a stranger's spec stays anonymous.
+        (tmp_path / "key.json").write_text(json.dumps(key))
+        cloud.asked.clear()
+        env["GOOGLE_APPLICATION_CREDENTIALS"] = str(tmp_path / "key.json")
+        GsSource(no_wait).fetch(ask(tmp_path, {"gs": "box/a.csv"}, env, confinement=STRANGER))
+        assert not [headers for _, _, headers in cloud.asked if "authorization" in headers]
+        GsSource(no_wait).fetch(ask(tmp_path, {"gs": "box/a.csv"}, env))
+        assert [headers for _, _, headers in cloud.asked if "authorization" in headers]
 
 
 def test_credentials_of_google_that_are_no_json_are_told_without_them(tmp_path: Path) -> None:

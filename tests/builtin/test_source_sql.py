@@ -224,6 +224,13 @@ def test_a_stranger_reads_the_checkout_and_granted_folders_only(
     assert table(fetch(root, f"select * from '{outside}/s.csv'")).to_pydict() == {"a": [7]}
 
 
+def test_no_module_of_the_checkout_is_imported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("duckdb.py", "json.py", "pyarrow.py", "sitecustomize.py"):
+        (root / name).write_text("raise SystemExit('imported from the checkout')\n")
+    monkeypatch.setattr(sys, "path", ["", ".", *sys.path])
+    assert table(fetch(root, "select 1 as a", STRANGER)).to_pydict() == {"a": [1]}
+
+
 def test_a_desk_has_no_network_in_a_query_either(root: Path) -> None:
     for address in ("https://example.org/a.csv", "s3://bucket/a.parquet"):
         assert isinstance(refusal(root, f"select * from '{address}'"), SpecError)
