@@ -4,6 +4,7 @@ Categories are texts, whole numbers, or numbers that are whole in every row of t
 NaN) is a category as well when train has it; only `embed_index` keeps a place of its own for it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from fiat.errors import SpecError
 from fiat.transform.graph import CONTRIB, Graph
 from fiat.transform.model import Kind, Seen, State, Value
 from fiat.transform.numbers import count_texts
+from fiat.transform.vocabulary import count_grams
 
 MISSING = -(1 << 62)
 """Stands for NaN among whole numbers."""
@@ -177,13 +179,14 @@ def _missing_of(value: Value) -> str | int:
 
 
 def _count(value: Value, seen: Seen, column: str) -> dict[Any, int]:
-    """Category to the number of rows."""
+    """Category to the number of rows; a word counts once a row."""
     if value.kind == "text":
         return dict(count_texts(seen))
     if value.kind == "tokens":
-        n_rows, width = seen.values.shape
-        repeated = np.ones(n_rows, np.int64) if seen.counts is None else seen.counts
-        return dict(count_texts(Seen(seen.values.reshape(-1, 1), np.repeat(repeated, width))))
+        n_texts: Counter[str] = Counter()
+        for words, repeated in seen.parts():
+            n_texts.update({word: count for (word,), count in count_grams(words, repeated, 1).items()})
+        return n_texts
     rows = seen.values if value.kind == "whole" else as_whole(seen.values, column)
     weights = None if seen.counts is None else np.repeat(seen.counts, rows.shape[1])
     found, places, counts = np.unique(rows.reshape(-1), return_inverse=True, return_counts=True)

@@ -16,7 +16,7 @@ from onnx import TypeProto, ValueInfoProto, helper
 from fiat.data.raw import RawColumn, as_floats, as_texts, column_of, raw_feed
 from fiat.transform.model import TO_MODEL, Fitted, Part
 from fiat.transform.names import inputs_of, needed_nodes
-from fiat.transform.runtime import open_session, run_rows
+from fiat.transform.runtime import open_session, run_all
 from fiat.transform.train_rows import element_type
 
 _WORTH = 2
@@ -181,7 +181,7 @@ class _Rows:
 
 def _run(session: ort.InferenceSession, rows: _Rows) -> list[np.ndarray]:
     feed = {item.name: rows.array(item.name) for item in session.get_inputs()}
-    return run_rows(session, [item.name for item in session.get_outputs()], feed)
+    return run_all(session, [item.name for item in session.get_outputs()], feed)
 
 
 def _run_part(stage: _Stage, rows: _Rows) -> None:
@@ -194,7 +194,7 @@ def _run_part(stage: _Stage, rows: _Rows) -> None:
     else:
         feed = {name: distinct[code[places]] for name, (code, distinct) in zip(names, coded, strict=True)}
         taken = {item.name: feed[item.name] for item in stage.session.get_inputs()}
-        found = run_rows(stage.session, stage.part.outputs, taken)
+        found = run_all(stage.session, stage.part.outputs, taken)
     for name, array in zip(stage.part.outputs, found, strict=True):
         if array.dtype == object:
             rows.add_text(name, pa.array(array.reshape(-1), pa.string()).take(pa.array(codes)))

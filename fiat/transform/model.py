@@ -4,7 +4,7 @@ An operation says once what it does: as ONNX nodes. Fitting runs the nodes befor
 learns from is what it will be given when the model serves.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -64,6 +64,9 @@ class Value:
     beside: tuple["Value", ...] = ()
 
 
+_PART_ROWS = 4096
+
+
 class Seen:
     """What one value was for the rows of the train split, computed when it is first asked for.
 
@@ -72,15 +75,18 @@ class Seen:
     Args:
         values: the array, or what computes it.
         counts: the array, what computes it, or None.
+        parts: what computes `values` a part of the rows at a time; None cuts the array.
     """
 
     def __init__(
         self,
         values: np.ndarray | Callable[[], np.ndarray],
         counts: np.ndarray | Callable[[], np.ndarray | None] | None = None,
+        parts: Callable[[], Iterator[np.ndarray]] | None = None,
     ) -> None:
         self._values = values
         self._counts = counts
+        self._parts = parts
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -96,6 +102,19 @@ class Seen:
     def rows(self) -> np.ndarray:
         """`values` with each as often as it was there."""
         return self.values if self.counts is None else np.repeat(self.values, self.counts, axis=0)
+
+    def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """`values` a part at a time, and how often each row of it was there; tokens as wide as each part needs."""
+        start = 0
+        for values in self._parts() if self._parts else self._slices():
+            end = start + len(values)
+            counts = np.ones(len(values), np.int64) if self.counts is None else self.counts[start:end]
+            yield values, counts
+            start = end
+
+    def _slices(self) -> Iterator[np.ndarray]:
+        for start in range(0, len(self.values), _PART_ROWS):
+            yield self.values[start : start + _PART_ROWS]
 
 
 State = Mapping[str, Any]

@@ -1,6 +1,6 @@
 """Run a transform graph with onnxruntime, on the CPU."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnxruntime as ort
@@ -9,6 +9,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 from fiat.errors import SpecError
 
 BATCH_ROWS = 65_536
+MOST_LETTERS = 1 << 22
+"""Of the longest text of a part, times the rows of the part."""
 _FAULTS = (
     faults.Fail,
     faults.InvalidArgument,
@@ -62,26 +64,67 @@ def run_rows(
         raise SpecError(f"the transforms can't be run: {first_line(error)}") from error
 
 
-def run_batches(
-    session: ort.InferenceSession, output: str, feed: Mapping[str, np.ndarray], *, size: int = BATCH_ROWS
-) -> np.ndarray:
-    """One output for many rows, batch by batch; where batches have other widths (tokens), empty texts fill up."""
+def run_parts(
+    session: ort.InferenceSession, outputs: Sequence[str], feed: Mapping[str, np.ndarray]
+) -> Iterator[list[np.ndarray]]:
+    """Outputs for all rows, a part of the rows at a time; one empty part when there are none.
+
+    Raises:
+        SpecError: see `run_rows`.
+    """
+    for span in _spans(feed):
+        yield run_rows(session, outputs, {name: array[span] for name, array in feed.items()})
+
+
+def run_all(
+    session: ort.InferenceSession, outputs: Sequence[str], feed: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """Outputs for all rows, computed in parts; where these have other widths (tokens), empty texts fill up.
+
+    Raises:
+        SpecError: see `run_rows`.
+    """
+    parts = list(run_parts(session, outputs, feed))
+    return parts[0] if len(parts) == 1 else [_joined(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _spans(feed: Mapping[str, np.ndarray]) -> Iterator[slice]:
+    """Rows that go together: BATCH_ROWS, or fewer where a text is long.
+
+    A table of words has as many columns as the longest text has words: one of 10,000 words among 65,536 short ones would
+    ask for 20 GB.
+    """
     n_rows = len(next(iter(feed.values())))
-    parts = []
-    for start in range(0, max(1, n_rows), size):
-        batch = {name: array[start : start + size] for name, array in feed.items()}
-        parts.append(run_rows(session, [output], batch)[0])
-    if len(parts) == 1:
-        return parts[0]
-    if parts[0].dtype == object:
-        width = max(part.shape[1] for part in parts)
-        parts = [_widened(part, width) for part in parts]
-    return np.concatenate(parts)
+    letters = np.zeros(n_rows, np.int64)
+    for array in feed.values():
+        if array.dtype == object:
+            letters += (
+                np.fromiter(map(len, array.reshape(-1)), np.int64, array.size).reshape(n_rows, -1).sum(1)
+            )
+    start = longest = 0
+    if int(letters.max(initial=0)) * min(n_rows, BATCH_ROWS) > MOST_LETTERS:
+        for row, length in enumerate(letters.tolist()):
+            longest = max(longest, length)
+            full = row - start == BATCH_ROWS or (row + 1 - start) * longest > MOST_LETTERS
+            if full and row > start:
+                yield slice(start, row)
+                start, longest = row, length
+        yield slice(start, n_rows)
+        return
+    for start in range(0, max(1, n_rows), BATCH_ROWS):
+        yield slice(start, start + BATCH_ROWS)
 
 
 def first_line(error: BaseException) -> str:
     """The first line of a message, cut where it becomes long."""
     return str(error).strip().partition("\n")[0][:300]
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    if arrays[0].dtype == object and len({array.shape[1:] for array in arrays}) > 1:
+        width = max(array.shape[1] for array in arrays)
+        arrays = [_widened(array, width) for array in arrays]
+    return np.concatenate(arrays)
 
 
 def _widened(texts: np.ndarray, width: int) -> np.ndarray:

@@ -15,11 +15,9 @@ from onnx import TensorProto, helper
 from fiat.errors import SpecError
 from fiat.transform.graph import Graph
 from fiat.transform.model import Kind, Seen, State, Value
-from fiat.transform.runtime import open_session, run_rows
+from fiat.transform.runtime import open_session, run_parts
 from fiat.transform.vocabulary import Gram, choose_grams, count_grams
 from fiat.transform.words import WORD, split_words
-
-_CHUNK_TEXTS = 1024
 
 
 class Tokenize:
@@ -133,17 +131,21 @@ def _session(setting: Mapping[str, Any]) -> ort.InferenceSession:
 def _count_all(value: Value, seen: Seen, ngrams: int) -> tuple[Mapping[Gram, int], int]:
     """In how many texts each sequence is, and how many texts there are; texts are cut by the nodes that serve.
 
-    In chunks: a table of words is as wide as the longest text.
+    In parts: a table of words is as wide as the longest text.
     """
-    counts = np.ones(len(seen.values), np.int64) if seen.counts is None else seen.counts
     session = _session({}) if value.kind == "text" else None
     found: Counter[Gram] = Counter()
-    for start in range(0, len(seen.values), _CHUNK_TEXTS):
-        chunk = slice(start, start + _CHUNK_TEXTS)
-        rows = seen.values[chunk]
-        table = rows if session is None else run_rows(session, ["words"], {"texts": rows})[0]
-        found.update(count_grams(table, counts[chunk], ngrams))
-    return found, int(counts.sum())
+    n_rows = 0
+    for rows, counts in seen.parts():
+        n_rows += int(counts.sum())
+        if session is None:
+            found.update(count_grams(rows, counts, ngrams))
+            continue
+        start = 0
+        for (table,) in run_parts(session, ["words"], {"texts": rows}):
+            found.update(count_grams(table, counts[start : start + len(table)], ngrams))
+            start += len(table)
+    return found, n_rows
 
 
 def _require_pattern(pattern: str, column: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.compute as pc
 from onnx import ValueInfoProto, helper
@@ -11,7 +12,7 @@ from onnx import ValueInfoProto, helper
 from fiat.transform.feeds import as_texts, column_of, raw_feed
 from fiat.transform.graph import Graph
 from fiat.transform.model import RawColumn, Seen, Value
-from fiat.transform.runtime import open_session, run_batches
+from fiat.transform.runtime import open_session, run_all, run_parts
 
 Feed = dict[str, np.ndarray]
 
@@ -32,15 +33,18 @@ class TrainRows:
 
     def seen(self, graph: Graph, value: Value) -> Seen:
         """What a value was for these rows: the nodes before it are run when somebody asks."""
-        return Seen(lambda: self._run(graph, value), lambda: self._read[1])
+        if value.tensor in {column.name for column in self._columns}:
+            return Seen(lambda: self._read[0][value.tensor], lambda: self._read[1])
+        return Seen(
+            lambda: run_all(self._session(graph, value), ["found"], self._read[0])[0],
+            lambda: self._read[1],
+            lambda: (part for (part,) in run_parts(self._session(graph, value), ["found"], self._read[0])),
+        )
 
-    def _run(self, graph: Graph, value: Value) -> np.ndarray:
-        feed = self._read[0]
-        if value.tensor in feed:
-            return feed[value.tensor]
+    def _session(self, graph: Graph, value: Value) -> ort.InferenceSession:
         infos = [input_info(column) for column in self._columns]
         model = graph.model(infos, [(value.tensor, value_info("found", value))])
-        return run_batches(open_session(model.SerializeToString()), "found", feed)
+        return open_session(model.SerializeToString())
 
     @cached_property
     def _read(self) -> tuple[Feed, np.ndarray | None]:

@@ -53,12 +53,15 @@ class Ran:
         """What comes out for these rows; a list of texts stands for one column."""
         if isinstance(rows, list):
             rows = np.array([[text] for text in rows], object).reshape(len(rows), 1)
+        return np.asarray(self.session().run(None, {"x": rows})[0])
+
+    def session(self) -> ort.InferenceSession:
+        """From `x` to `y`."""
         output = helper.make_tensor_value_info("y", _element(self.value), None)
         model = self._graph.model([self._input], [(self.value.tensor, output)])
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return np.asarray(session.run(None, {"x": rows})[0])
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _element(value: Value) -> int:

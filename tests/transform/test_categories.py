@@ -121,11 +121,11 @@ def test_embed_index_keeps_0_for_missing_and_1_for_unknown() -> None:
 def test_embed_index_of_words_cuts_and_fills_up_to_its_length() -> None:
     steps = [(Tokenize(), {}), (EmbedIndex(), {"max": 2, "min_rows": 1, "length": 3})]
     found = Ran(steps, "text", texts("b a b", "c c b a"))
-    assert found.states[1] == {"categories": ["b", "a"]}
+    assert found.states[1] == {"categories": ["a", "b"]}  # both are in two texts
     assert found.value.names == ("x[0]", "x[1]", "x[2]")
     assert found.value.n_categories == 4
     for rows in (["a b c d", "", "b"], ["b"], ["", ""]):
-        expected = {"a b c d": [3, 2, 1], "": [0, 0, 0], "b": [2, 0, 0]}
+        expected = {"a b c d": [2, 3, 1], "": [0, 0, 0], "b": [3, 0, 0]}
         assert found(rows).tolist() == [expected[row] for row in rows]
 
 

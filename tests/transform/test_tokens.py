@@ -1,5 +1,6 @@
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from graph_runs import Ran
 
 from fiat.errors import SpecError
 from fiat.transform.categories import EmbedIndex, Hash
+from fiat.transform.runtime import MOST_LETTERS, run_all, run_parts
 from fiat.transform.tokens import TfIdf, Tokenize
 
 QUICK = settings(max_examples=25, deadline=None)
@@ -168,3 +170,50 @@ def test_words_indexed_are_cut_or_filled_up() -> None:
     setting = {"max": 2, "min_rows": 1, "length": 3}
     ran = Ran([(Tokenize(), {}), (EmbedIndex(), setting)], "text", column(["b a", "b a", "b c"]))
     assert ran(["a b", "c b a b", ""]).tolist() == [[3, 2, 0], [1, 2, 3], [0, 0, 0]]
+
+
+def test_a_word_is_indexed_by_how_many_texts_it_is_in() -> None:
+    setting = {"max": 9, "min_rows": 2, "length": 2}
+    ran = Ran([(Tokenize(), {}), (EmbedIndex(), setting)], "text", column(["a a a", "b", "b"]))
+    assert ran.states[1] == {"categories": ["b"]}
+
+
+ENTRIES = {
+    "tf_idf": (("tf_idf", {**TF_IDF, "max": 5}),),
+    "hash": (("tokenize", {}), ("hash", 5)),
+    "embed_index": (
+        ("lower", True),
+        ("tokenize", {}),
+        ("embed_index", {"max": 5, "min_rows": 1, "length": 3}),
+    ),
+}
+
+
+@pytest.mark.parametrize("word", ENTRIES)
+def test_one_long_text_among_many_short_ones_does_not_fill_the_memory(word: str) -> None:
+    """As one table of words they would be 20,000 x 20,000 texts of 32 bytes."""
+    code = (
+        "import resource, sys\n"
+        "import pyarrow as pa\n"
+        "from fiat.transform.distinct import DistinctRunner\n"
+        "from fiat.transform.fit import fit_transforms\n"
+        "from fiat.transform.model import Entry\n"
+        "table = pa.table({'t': ['word ' * 20_000, *(f'a{row} b c' for row in range(19_999))]})\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "fitted = fit_transforms(table, ('t',), [Entry(('t',), eval(sys.argv[1]), key='transform[0]')])\n"
+        "DistinctRunner(fitted).run(table.to_batches()[0])\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)\n"
+    )
+    command = [sys.executable, "-c", code, repr(ENTRIES[word])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 300  # MB
+
+
+def test_parts_of_the_rows_give_together_what_all_give() -> None:
+    texts = ["a b", "", *(" ".join("c" * count) for count in (1, 3000, 5)), LONG, *["d e f"] * 60]
+    feed = {"x": column(texts * 3)}
+    session = SPACES.session()
+    parts = [part for (part,) in run_parts(session, ["y"], feed)]
+    assert len(parts) > 2
+    assert all(part.size <= MOST_LETTERS for part in parts)
+    assert rows(run_all(session, ["y"], feed)[0]) == [text.split() for text in texts * 3]
