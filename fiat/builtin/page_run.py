@@ -1,11 +1,8 @@
 """`fiat report`: a run as one HTML page that needs nothing else, neither files nor a network nor scripts."""
 
 import re
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
+from fiat.builtin.page_frame import page_style, page_template
 from fiat.builtin.page_metrics import metric_rows, slice_tables
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.page_plots import evaluation_figures, training_figures
@@ -21,10 +18,9 @@ from fiat.builtin.page_record import (
 )
 from fiat.builtin.report_check_words import on_purpose
 from fiat.builtin.svg_graph import step_graph
-from fiat.builtin.view_text import number, visible
+from fiat.builtin.view_text import number
 from fiat.run.model import Run
 
-TEMPLATES = Path(__file__).parent / "templates"
 LOG_LINES = 40
 # How a fault of a spec begins: the file with line and column.
 _PLACE = re.compile(r"[^\n]{1,500}?:\d+(?::\d+)?: ")
@@ -53,9 +49,8 @@ def render_run(page: RunPage) -> str:
     run = page.run
     sign, word, tone = _standing(run)
     metrics = metric_rows(page)
-    template = _environment().get_template("run.html")
-    return template.render(
-        style=_style(),
+    return page_template("run.html").render(
+        style=page_style("run.css"),
         run=run,
         sign=sign,
         word=word,
@@ -93,27 +88,6 @@ def _standing(run: Run) -> tuple[str, str, str]:
     ):
         return "✗", "Spec error", "bad"
     return _VERDICTS[run.verdict]
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-
-
-def _harmless(value: object) -> object:
-    """Text of users with its control characters made visible; what is markup is ours and stays."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _style() -> Markup:
-    # The style sheet is a file of this package: nothing in it comes from users.
-    return Markup((TEMPLATES / "run.css").read_text("utf-8"))  # noqa: S704 - see above
 
 
 def _judged(page: RunPage) -> str:

@@ -69,6 +69,15 @@ def shown(value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
+def share_words(share: float) -> str:
+    """A share (0..1) in percent: `-` for none, and never a whole one or none where it only rounds to it."""
+    if not share > 0:
+        return "-"
+    if share < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= share < 1 else f"{share:.1%}"
+
+
 def _columns(profile: Profile, label: str | None) -> Table:
     rows = tuple(_column(item, label, profile.n_rows) for item in profile.columns)
     heads = ("column", "type", "missing", "distinct", "min", "mean", "median", "max", "distribution")
@@ -82,7 +91,7 @@ def _column(column: ColumnProfile, label: str | None, n_rows: int) -> tuple[Cell
     cells = [
         Cell(f"{column.name} (label)" if column.name == label else column.name, "strong"),
         Cell(column.kind, "quiet"),
-        Cell(f"{share:.1%}" if share else "-", "doubt" if share > 0.5 else ""),
+        Cell(share_words(share), "doubt" if share > 0.5 else ""),
         Cell(f"{about}{column.n_distinct:,}"),
     ]
     numbers = column.numbers

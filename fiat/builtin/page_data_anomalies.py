@@ -1,0 +1,87 @@
+"""Anomalies as pages show them: kind, column, sentence, and the rows that show it with what they hold."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fiat.builtin.page_data_words import LONGEST_NAME, cut
+from fiat.validate.findings_file import rows_named
+from fiat.validate.kinds import KINDS
+from fiat.validate.model import Anomaly, Example
+
+LONGEST_SENTENCE = 600
+LONGEST_EXAMPLE = 200
+_SIGNS = {"error": ("✗", "error", "bad"), "warn": ("!", "warning", "doubt")}
+
+
+@dataclass(frozen=True)
+class AnomalyRow:
+    """An anomaly.
+
+    Attributes:
+        sign: of its severity.
+        severity: as a word.
+        tone: of its severity.
+        kind: its name.
+        title: what the kind means; empty for a kind that is unknown here.
+        column: its name, empty for the data as a whole.
+        link: id of the column's row; empty where it has none.
+        split: where it was found; empty for all.
+        message: what was found and expected.
+        rows: which rows show it, as words.
+        examples: (split, row, value) of those with a value.
+        key: what asked for it.
+    """
+
+    sign: str
+    severity: str
+    tone: str
+    kind: str
+    title: str
+    column: str
+    link: str
+    split: str
+    message: str
+    rows: str
+    examples: list[tuple[str, str, str]]
+    key: str
+
+
+def anomaly_row(item: Anomaly, link: str = "") -> AnomalyRow:
+    """An anomaly for a page.
+
+    Args:
+        item: hostile.
+        link: id of its column's row on the page.
+    """
+    sign, word, tone = _SIGNS[item.severity]
+    known = KINDS.get(item.kind)
+    return AnomalyRow(
+        sign=sign,
+        severity=word,
+        tone=tone,
+        kind=cut(item.kind),
+        title=known.title if known else "",
+        column=cut(item.column, LONGEST_NAME),
+        link=link,
+        split=cut(item.split),
+        message=cut(item.message, LONGEST_SENTENCE),
+        rows=rows_named(item),
+        examples=[_example(example) for example in item.examples if example.row or example.value is not None],
+        key=cut(item.key, LONGEST_NAME),
+    )
+
+
+def errors_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
+    """Errors, then warnings, each in the order of the rules."""
+    return sorted(anomalies, key=lambda item: item.severity != "error")
+
+
+def value_text(value: object) -> str:
+    """What a row holds, as people read it: texts bare, everything else as JSON, not too long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return cut(text, LONGEST_EXAMPLE) if text.strip() else "(empty)" if not text else f"({len(text)} blanks)"
+
+
+def _example(example: Example) -> tuple[str, str, str]:
+    return cut(example.split), f"{example.row:,}" if example.row else "", value_text(example.value)

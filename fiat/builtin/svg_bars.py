@@ -1,0 +1,160 @@
+"""Distributions as small pictures: histograms and bars of a column, each with what was before behind it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from fiat.builtin.svg_draw import clipped, drawing, element, label, line, path
+from fiat.builtin.svg_scale import Scale, tick_texts
+
+HEIGHT = 84.0
+BAR_HEIGHT = 12.0
+_TOP, _AXIS, _SIDE = 14.0, 16.0, 1.0
+_LEAST = 1.5
+_NAME_PX = 7.0
+_CHAR_PX = 6.4
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A distribution over bars.
+
+    Attributes:
+        now: share (0..1) of the values in each bar.
+        before: the same of the data before; empty when there are none.
+        told: what a bar holds, for who points at it; empty for pictures without such words.
+    """
+
+    now: Sequence[float]
+    before: Sequence[float] = ()
+    told: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What stands below the bars.
+
+    Attributes:
+        low: value at the left end of the first bar.
+        high: value at the right end of the last one, more than `low`.
+        ends: words for both ends; empty for round numbers in between.
+        names: words for each bar; empty for an axis of numbers.
+    """
+
+    low: float
+    high: float
+    ends: tuple[str, str] | tuple[()] = ()
+    names: Sequence[str] = ()
+
+
+def histogram_bars(title: str, shares: Shares, axis: Axis, most: float, width: float) -> Markup:
+    """Upright bars that touch, what was before as a grey ground and a line.
+
+    Args:
+        title: what it shows, for screen readers.
+        shares: one a bar, one or more bars.
+        axis: below them.
+        most: share at the upper edge, the same for all pictures side by side.
+        width: in pixels.
+    """
+    floor = _TOP + HEIGHT
+    y_scale = Scale(0.0, most or 1.0, floor, _TOP)
+    step = (width - 2 * _SIDE) / max(1, len(shares.now))
+    parts = [line(0, _TOP, width, _TOP, "grid")]
+    if any(shares.before):
+        parts.append(path(_outline(shares.before, y_scale, step, floor), "before ground"))
+    parts += _upright(shares, y_scale, step, floor)
+    if any(shares.before):
+        parts.append(path(_outline(shares.before, y_scale, step, floor), "before edge"))
+    parts.append(line(0, floor, width, floor, "axis"))
+    parts += _names(axis, width, step, floor) if axis.names else _ticks(axis, width, floor)
+    if most:
+        parts.append(label(width, _TOP - 4, f"{most:.0%}" if most >= 0.01 else f"{most:.1%}", "tick", "end"))
+    return drawing(width, floor + _AXIS, title, parts)
+
+
+def share_bars(share: float, before: float | None, most: float, width: float) -> Markup:
+    """One lying bar, and a line where it was before.
+
+    Args:
+        share: 0..1.
+        before: the share in the data before; None when there are none.
+        most: share of the longest bar.
+        width: of the longest bar in pixels.
+    """
+    scale = Scale(0.0, most or 1.0, 0.0, width)
+    parts = []
+    if before is not None:
+        parts.append(element("rect", x=0, y=0, width=scale(before), height=BAR_HEIGHT, class_="before ground"))
+    if share > 0:
+        parts.append(
+            element(
+                "rect",
+                x=0,
+                y=2,
+                width=max(_LEAST, scale(share)),
+                height=BAR_HEIGHT - 4,
+                rx=1,
+                class_="bar tone1",
+            )
+        )
+    if before is not None:
+        parts.append(line(scale(before), 0, scale(before), BAR_HEIGHT, "before edge"))
+    return drawing(width, BAR_HEIGHT, f"{share:.1%}", parts)
+
+
+def _upright(shares: Shares, y_scale: Scale, step: float, floor: float) -> Iterator[Markup]:
+    """A rectangle a bar with its words, or without words all of them as one path."""
+    if shares.told:
+        for place, (share, told) in enumerate(zip(shares.now, shares.told, strict=True)):
+            if share > 0:
+                top = min(y_scale(share), floor - _LEAST)
+                x, width = _SIDE + place * step, max(1.0, step - 1)
+                words = element("title", told)
+                yield element("rect", words, x=x, y=top, width=width, height=floor - top, class_="bar tone1")
+        return
+    drawn = " ".join(
+        f"M{_SIDE + place * step:.1f} {floor:.0f}V{min(y_scale(share), floor - _LEAST):.1f}h{step - 1:.1f}V{floor:.0f}"
+        for place, share in enumerate(shares.now)
+        if share > 0
+    )
+    if drawn:
+        yield element("path", d=drawn, class_="bar tone1")
+
+
+def _outline(shares: Sequence[float], y_scale: Scale, step: float, floor: float) -> Iterator[tuple[float, float]]:
+    yield _SIDE, floor
+    for place, share in enumerate(shares):
+        yield _SIDE + place * step, y_scale(share)
+        yield _SIDE + (place + 1) * step, y_scale(share)
+    yield _SIDE + len(shares) * step, floor
+
+
+def _ticks(axis: Axis, width: float, floor: float) -> Iterator[Markup]:
+    y = floor + 12
+    if axis.ends:
+        yield label(0, y, axis.ends[0], "tick")
+        yield label(width, y, axis.ends[1], "tick", "end")
+        return
+    scale = Scale(axis.low, axis.high, _SIDE, width - _SIDE)
+    if not 0 < scale.high - scale.low < math.inf:
+        return
+    ticks = scale.ticks(4)
+    for tick, text in zip(ticks, tick_texts(ticks), strict=True):
+        half = len(text) * _CHAR_PX / 2
+        yield line(scale(tick), floor, scale(tick), floor + 3, "axis")
+        yield label(min(max(scale(tick), half), width - half), y, text, "tick", "middle")
+
+
+def _names(axis: Axis, width: float, step: float, floor: float) -> Iterator[Markup]:
+    """Each name below its bar, or as many as have room."""
+    longest = max(min(12, len(name)) for name in axis.names)
+    every = max(1, math.ceil((longest * _NAME_PX + 4) / step))
+    for place, name in enumerate(axis.names):
+        if place % every == 0:
+            text = clipped(name, 12)
+            half = len(text) * _CHAR_PX / 2
+            x = _SIDE + (place + 0.5) * step
+            yield label(min(max(x, half), width - half), floor + 12, text, "tick", "middle")
