@@ -80,7 +80,7 @@ def _output(value: Value) -> Output:
     if value.kind == "tensor":
         return Output(value.names[0], value.dtype, value.shape, value.names)
     if value.kind == "whole":
-        column = value.names[0].partition("[")[0] if len(value.names) > 1 else value.names[0]
+        column = value.names[0].rpartition("[")[0] if len(value.names) > 1 else value.names[0]
         return Output(column, "int64", (len(value.names),), value.names, value.n_categories)
     if value.kind == "tokens":
         raise SpecError(

@@ -1,6 +1,6 @@
-"""Operations on numbers: impute, standardize, min_max, log1p, clip, bucketize, scale.
+"""Operations on numbers: standardize, min_max, log1p, clip, bucketize, scale; `impute` is in a file of its own.
 
-Missing numbers are NaN and stay so, but for `impute` and `bucketize`. Everything is computed in float64.
+Missing numbers are NaN and stay so, but for `bucketize`. Everything is computed in float64.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,8 @@ from fiat.transform.model import Kind, Seen, State, Value
 
 _NUMBERS: tuple[Kind, ...] = ("number", "whole")
 _LEAST_OF_LOG = -1 + 2.0**-52
-_FAR = 1e300
+FAR = 1e300
+"""From here on twice a number may be infinite."""
 
 
 class Standardize:
@@ -27,7 +28,7 @@ class Standardize:
 
     def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
         """Mean and standard deviation of the finite values."""
-        found = [_mean_and_sd(known) for known in _known(seen[0], column)]
+        found = [mean_and_sd(known) for known in known_parts(seen[0], column)]
         return {"mean": [mean for mean, _ in found], "sd": [sd for _, sd in found]}
 
     def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
@@ -45,7 +46,7 @@ class MinMax:
 
     def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
         """Smallest and largest finite value."""
-        known = _known(seen[0], column)
+        known = known_parts(seen[0], column)
         return {"min": [float(part.min()) for part in known], "max": [float(part.max()) for part in known]}
 
     def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
@@ -167,54 +168,6 @@ class Scale:
         return replace(value, tensor=scaled, dtype="float32", beside=())
 
 
-class Impute:
-    """What missing numbers or texts become."""
-
-    word = "impute"
-    takes: tuple[Kind, ...] = ("number", "text")
-    joins = False
-
-    def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
-        """What to put there.
-
-        Raises:
-            SpecError: no row has a value to learn from, or the setting is for the other kind of column.
-        """
-        is_text, by, given = values[0].kind == "text", setting.get("by"), setting.get("value")
-        if given is not None:
-            if is_text != isinstance(given, str):
-                held = "texts" if is_text else "numbers"
-                raise SpecError(f"column {column!r} holds {held}, so `value` {given!r} can't stand for one")
-            return {"fill": [given if is_text else float(given)] * len(values[0].names)}
-        if is_text:
-            if by != "most_frequent":
-                raise SpecError(
-                    f"column {column!r} holds texts, which have no {by}",
-                    hint="use most_frequent, or `value: unknown`",
-                )
-            return {"fill": [_most_frequent_text(seen[0], column)]}
-        if by == "zero":
-            return {"fill": [0.0] * len(values[0].names)}
-        learn = {"mean": _mean, "median": _median, "most_frequent": _most_frequent}[by]
-        return {"fill": [learn(known) for known in _known(seen[0], column)]}
-
-    def emit(self, graph: Graph, values: tuple[Value, ...], state: State, setting: Any) -> Value:
-        """Puts it there; `flag` adds a number beside, 1 where the value was missing."""
-        value = values[0]
-        if value.kind == "text":
-            missing = graph.add("Equal", value.tensor, graph.constant("", "string"))
-            fill = graph.constant(state["fill"], "string")
-        else:
-            missing = graph.add("IsNaN", value.tensor)
-            fill = graph.constant(state["fill"], "float64")
-        beside: tuple[Value, ...] = ()
-        if setting.get("flag"):
-            names = tuple(f"{name} missing" for name in value.names)
-            beside = (Value(graph.cast(missing, "float64"), "number", names),)
-        filled = graph.add("Where", missing, fill, value.tensor)
-        return replace(value, tensor=filled, narrow="", beside=beside)
-
-
 def as_number(graph: Graph, value: Value) -> str:
     """The tensor of a number or whole as float64."""
     return value.tensor if value.kind == "number" else graph.cast(value.tensor, "float64")
@@ -237,7 +190,7 @@ def _affine(
         halved: `scale` is half of what it stands for.
     """
     number = as_number(graph, value)
-    if np.abs(shift).max() > _FAR or scale.max() > _FAR:
+    if np.abs(shift).max() > FAR or scale.max() > FAR:
         number, shift = graph.add("Mul", number, graph.constant(0.5, "float64")), shift / 2
         scale = scale if halved else scale / 2
     elif halved:
@@ -246,8 +199,12 @@ def _affine(
     return _number(value, graph.add("Div", less, graph.constant(scale.astype(np.float64))))
 
 
-def _known(seen: Seen, column: str) -> list[np.ndarray]:
-    """Finite values of each of the columns of a value."""
+def known_parts(seen: Seen, column: str) -> list[np.ndarray]:
+    """Finite values of each of the columns of a value.
+
+    Raises:
+        SpecError: there are none.
+    """
     rows = np.asarray(seen.rows, np.float64)
     parts = [part[np.isfinite(part)] for part in rows.T]
     for part in parts:
@@ -263,38 +220,14 @@ def _require_some(known: np.ndarray, column: str) -> None:
         )
 
 
-def _mean_and_sd(known: np.ndarray) -> tuple[float, float]:
+def mean_and_sd(known: np.ndarray) -> tuple[float, float]:
+    """Of finite numbers `(n,)`, n 1 or more; 0 when all are equal, whatever rounding says."""
     if known.min() == known.max():
         return float(known[0]), 0.0
     size = float(np.abs(known).max())
     scaled = known / size if size > 1e150 else known  # squares of larger ones are infinite
     factor = size if size > 1e150 else 1.0
     return float(scaled.mean()) * factor, float(scaled.std()) * factor
-
-
-def _mean(known: np.ndarray) -> float:
-    return _mean_and_sd(known)[0]
-
-
-def _median(known: np.ndarray) -> float:
-    ordered = np.sort(known)
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return float(low / 2 + high / 2) if abs(low) > _FAR or abs(high) > _FAR else float((low + high) / 2)
-
-
-def _most_frequent(known: np.ndarray) -> float:
-    values, counts = np.unique(known, return_counts=True)
-    return float(values[np.argmax(counts)])  # the first of the most frequent is the smallest
-
-
-def _most_frequent_text(seen: Seen, column: str) -> str:
-    counts: dict[str, int] = count_texts(seen)
-    counts.pop("", None)
-    if not counts:
-        raise SpecError(
-            f"no row of train has a value of column {column!r} to learn from", hint="use `value: unknown`"
-        )
-    return min(counts, key=lambda text: (-counts[text], text))
 
 
 def count_texts(seen: Seen) -> dict[str, int]:
@@ -309,5 +242,5 @@ def count_texts(seen: Seen) -> dict[str, int]:
 
 NUMBERS: Mapping[str, Any] = {
     operation.word: operation
-    for operation in (Standardize(), MinMax(), Log1p(), Clip(), Bucketize(), Scale(), Impute())
+    for operation in (Standardize(), MinMax(), Log1p(), Clip(), Bucketize(), Scale())
 }
