@@ -59,7 +59,7 @@ class Graph:
         """
         array = np.asarray(value, object if dtype == "string" else dtype)
         texts = array.dtype.kind in "OUS"
-        content = "\0".join(map(str, array.reshape(-1))).encode() if texts else array.tobytes()
+        content = repr([str(item) for item in array.reshape(-1)]).encode() if texts else array.tobytes()
         key = ("string" if texts else array.dtype.name, array.shape, content)
         if key not in self._stored:
             name = self.name("const")
