@@ -51,6 +51,8 @@ def s3_client(request: SourceRequest) -> BucketClient:
         "config_kwargs": config,
         "client_kwargs": {"region_name": region or "us-east-1"} if region or endpoint else {},
     }
+    if env.get("AWS_PROFILE") and not key and not request.confinement.confined:
+        options["profile"] = env["AWS_PROFILE"]
     hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY as secrets, or `anonymous: true`"
     return _client(request, "source.s3", ("s3fs", "S3FileSystem", "s3"), options, hint)
 
@@ -97,35 +99,43 @@ def az_client(request: SourceRequest) -> BucketClient:
         SpecError: no account, or an endpoint that is not granted.
         EnvironmentFault: the extra is not installed.
     """
-    env, settings = request.env, request.settings
+    parts = _storage_account(request)
+    known = parts.get("AccountKey") or parts.get("SharedAccessSignature")
+    if _is_anonymous(request, known):
+        parts = {"BlobEndpoint": parts["BlobEndpoint"]}
+    hint = "set AZURE_STORAGE_CONNECTION_STRING as a secret, or `anonymous: true`"
+    if not known and not _is_anonymous(request, known):
+        host = checked_url(parts["BlobEndpoint"]).netloc
+        account = parts.get("AccountName") or host.partition(".")[0]
+        options: dict[str, Any] = {"account_name": account, "account_host": host, "anon": False}
+    else:
+        options = {"connection_string": ";".join(f"{name}={value}" for name, value in parts.items())}
+    timeouts = {"connection_timeout": _CONNECT_S, "read_timeout": _READ_S}
+    return _client(request, "source.az", ("adlfs", "AzureBlobFileSystem", "az"), options | timeouts, hint)
+
+
+def _storage_account(request: SourceRequest) -> dict[str, str]:
+    """The parts of a connection string, whatever they were given as; `BlobEndpoint` is there, and granted."""
+    env, named = request.env, request.settings.get("endpoint")
     parts = _parts(env.get("AZURE_STORAGE_CONNECTION_STRING", ""))
     parts |= {
         part: env[name] for part, name in _ACCOUNT_PARTS.items() if env.get(name) and not parts.get(part)
     }
     if env.get("AZURE_STORAGE_SAS_TOKEN") and "SharedAccessSignature" not in parts:
         parts["SharedAccessSignature"] = env["AZURE_STORAGE_SAS_TOKEN"].lstrip("?")
-    if settings.get("endpoint"):
-        parts["BlobEndpoint"] = str(settings["endpoint"])
-    account = parts.get("AccountName")
-    if "BlobEndpoint" not in parts and account:
-        suffix = parts.get("EndpointSuffix", "core.windows.net")
-        parts["BlobEndpoint"] = f"{parts.get('DefaultEndpointsProtocol', 'https')}://{account}.blob.{suffix}"
-    if "BlobEndpoint" not in parts:
+    if named:
+        parts["BlobEndpoint"] = str(named)
+    if "BlobEndpoint" in parts:
+        _check_endpoint(parts["BlobEndpoint"], request, "source.az", named=bool(named))
+        return parts
+    if not parts.get("AccountName"):
         raise SpecError(
             "source.az: no storage account is named",
             hint="set AZURE_STORAGE_CONNECTION_STRING as a secret, or `endpoint: https://ACCOUNT.blob.core.windows.net`",
         )
-    _check_endpoint(parts["BlobEndpoint"], request, "source.az", named=bool(settings.get("endpoint")))
-    known = parts.get("AccountKey") or parts.get("SharedAccessSignature")
-    if _is_anonymous(request, known):
-        parts = {"BlobEndpoint": parts["BlobEndpoint"]}
-    hint = "set AZURE_STORAGE_CONNECTION_STRING as a secret, or `anonymous: true`"
-    if not known and not _is_anonymous(request, known):
-        options: dict[str, Any] = {"account_name": account, "anon": False}
-    else:
-        options = {"connection_string": ";".join(f"{name}={value}" for name, value in parts.items())}
-    timeouts = {"connection_timeout": _CONNECT_S, "read_timeout": _READ_S}
-    return _client(request, "source.az", ("adlfs", "AzureBlobFileSystem", "az"), options | timeouts, hint)
+    host = f"{parts['AccountName']}.blob.{parts.get('EndpointSuffix', 'core.windows.net')}"
+    _check_host(host, request, "source.az")
+    return {**parts, "BlobEndpoint": f"{parts.get('DefaultEndpointsProtocol', 'https')}://{host}"}
 
 
 def _client(
@@ -163,12 +173,17 @@ def _endpoint(request: SourceRequest, setting: str, names: tuple[str, ...], usua
     given = next((request.env[name] for name in names if request.env.get(name)), None)
     text = str(named or given or "")
     if not text:
-        if request.confinement.confined and not request.confinement.grants_host(usual_host):
-            raise SpecError(f"{setting}: the operator does not grant the host {usual_host}")
+        _check_host(usual_host, request, setting)
         return None
     address = text if "://" in text else f"http://{text}"
     _check_endpoint(address, request, setting, named=bool(named))
     return address
+
+
+def _check_host(host: str, request: SourceRequest, setting: str) -> None:
+    """Whether a cloud's own host may be asked."""
+    if request.confinement.confined and not request.confinement.grants_host(host):
+        raise SpecError(f"{setting}: the operator does not grant the host {host}")
 
 
 def _check_endpoint(address: str, request: SourceRequest, setting: str, *, named: bool) -> None:
