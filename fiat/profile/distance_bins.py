@@ -1,6 +1,7 @@
 """Two columns laid over the same bins: categories, or intervals of numbers, and what is missing in bins of its own."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 MOST_BINS = 20
 MOST_VALUES = 50
+_LEAST_NORMAL = sys.float_info.min
+_NARROW = 1e-9
 MISSING, REST = "(missing)", "(all other values)"
 
 
@@ -150,11 +153,24 @@ def _places(buckets: Aligned, count: int) -> Ints:
 
 
 def _interval_names(buckets: Aligned, edges: Ints) -> tuple[str, ...]:
-    ends = [*edges[1:].tolist(), len(buckets.lower)]
+    ends = [*edges[1:].tolist(), len(buckets.lower)] if len(edges) else []
     return tuple(
-        f"{buckets.lower[start]:.4g} to {buckets.upper[end - 1]:.4g}"
+        interval_name(float(buckets.lower[start]), float(buckets.upper[end - 1]))
         for start, end in zip(edges.tolist(), ends, strict=True)
     )
+
+
+def interval_name(low: float, high: float) -> str:
+    """An interval for people, with as many digits as tell its ends apart; one number where a bucket is that narrow."""
+    # The bucket of 0 ends at the smallest doubles there are.
+    low, high = (0.0 if abs(end) < _LEAST_NORMAL else end for end in (low, high))
+    if high - low <= _NARROW * max(abs(low), abs(high)):
+        return f"{low:.10g}"
+    for digits in range(4, 12):
+        ends = f"{low:.{digits}g}", f"{high:.{digits}g}"
+        if ends[0] != ends[1]:
+            break
+    return " to ".join(ends)
 
 
 def _drop_empty(bins: Bins) -> Bins:

@@ -11,7 +11,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from fiat.profile.distance import bins_of, distance, js, ks, linf, psi, wasserstein
-from fiat.profile.distance_bins import MISSING, REST
+from fiat.profile.distance_bins import MISSING, REST, interval_name
 from fiat.profile.measure import profile_batches
 from fiat.profile.model import MOST_TOP, ColumnProfile
 
@@ -225,3 +225,17 @@ def test_tensors_are_compared_by_their_values_and_their_rows_count() -> None:
     assert not same.beyond_noise
     assert moved.value > 0.5
     assert moved.beyond_noise
+
+
+def test_columns_without_a_finite_number_are_compared_by_what_else_they_hold() -> None:
+    nan, both = float("nan"), pa.array([float("nan"), None], pa.float64())
+    assert distance(column(pa.array([nan, nan])), column(both)).value > 0
+    assert distance(column(both), column(both)).value == 0.0
+
+
+def test_names_of_intervals_tell_their_ends_apart() -> None:
+    assert interval_name(0.0, 5e-324) == "0"
+    assert interval_name(-87.6312, -87.6308) == "-87.6312 to -87.6308"
+    assert interval_name(1.0, 2.0) == "1 to 2"
+    assert interval_name(5.0, 5.000000001) == "5"
+    assert interval_name(17_031_081_500.0, 17_031_081_500.5) == "1.70310815e+10"
