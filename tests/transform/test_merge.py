@@ -93,7 +93,6 @@ def linear(width: int, *, name: str = "features", opset: int = 18, result: str =
 
 @pytest.mark.slow
 def test_a_sklearn_classifier_behind_the_transforms_is_one_graph_from_raw_columns(tmp_path: Path) -> None:
-    pytest.importorskip("skl2onnx")
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
@@ -114,7 +113,6 @@ def test_a_sklearn_classifier_behind_the_transforms_is_one_graph_from_raw_column
 
 
 def test_a_sklearn_pipeline_on_texts_and_numbers_takes_both_outputs(tmp_path: Path) -> None:
-    pytest.importorskip("skl2onnx")
     from sklearn.compose import make_column_transformer
     from sklearn.linear_model import Ridge
     from sklearn.pipeline import make_pipeline
@@ -139,7 +137,8 @@ def test_a_sklearn_pipeline_on_texts_and_numbers_takes_both_outputs(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_torch_module_with_an_embedding_takes_features_and_indices(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     from fiat.ports.exporter import ExportRequest
     from fiat_torch.exporter import TorchExporter
 
