@@ -10,7 +10,6 @@ from fiat.data.cells import BadCell, CellTally, shown_value
 from fiat.data.csv_parse import MISSING, Part, parse_part
 from fiat.data.delimited import row_lines
 from fiat.data.moments import MOMENT, moment_array
-from fiat.data.stream import file_fault
 
 DECLARED: Mapping[str, pa.DataType] = {
     "int": pa.int64(),
@@ -27,17 +26,20 @@ _TRUE, _FALSE = ("true", "1"), ("false", "0")
 
 def typed_table(
     part: Part, declared: Mapping[str, str], found: Mapping[str, pa.DataType], tally: CellTally | None
-) -> pa.Table:
+) -> pa.Table | None:
     """The rows of a chunk, declared columns as they are said to be, bad cells of them missing.
 
     Args:
         part: the chunk.
         declared: column to a key of DECLARED.
-        found: types of the other columns; empty to have them inferred from this chunk.
+        found: types of other columns; those that it lacks are inferred from this chunk.
         tally: told of the bad cells; None when they are known already.
 
+    Returns:
+        None when a value is not of the type that `found` says.
+
     Raises:
-        SpecError: see `parse_part`; or the file changed since its types were looked at.
+        SpecError: see `parse_part`.
     """
     texts = {name: pa.string() for name, kind in declared.items() if kind in ("time", "text")}
     table = parse_part(part, {**found, **{name: DECLARED[declared[name]] for name in declared}, **texts})
@@ -46,8 +48,7 @@ def typed_table(
         texts = dict.fromkeys(declared, pa.string())
         table = parse_part(part, {**found, **texts})
         if table is None:
-            message = "a value is no longer of its column's type: the file changed while it was read"
-            raise file_fault(part.file.name, message, line=part.chunk.first_line)
+            return None
     for name in texts:
         if declared[name] == "text":
             continue

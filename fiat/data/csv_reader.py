@@ -54,7 +54,13 @@ def _look(
     part: Part, tallies: Mapping[str, ColumnTally], declared: Mapping[str, str], cells: CellTally
 ) -> None:
     """Count what the columns of a chunk hold."""
-    table = typed_table(part, declared, {}, cells)
+    # Parsing with the types of the chunks before is quicker than to try them all, and as good where it succeeds.
+    likely = {name: kind for name in part.names if (kind := tallies[name].likely()) is not None}
+    table = typed_table(part, declared, likely, cells)
+    if table is None:
+        table = typed_table(part, declared, {}, cells)
+    if table is None:
+        raise _changed(part)
     for name, values in zip(part.names, table.columns, strict=True):
         if pa.types.is_binary(values.type):
             raise bad_text(part.chunk, part.file.name) or file_fault(
@@ -73,6 +79,8 @@ def _pieces(
     for file in files:
         for part in _parts(file, options):
             table = typed_table(part, declared, found, None)
+            if table is None:
+                raise _changed(part)
             columns = [trimmed(table.column(name)) for name in schema.names]
             batches = pa.Table.from_arrays(columns, schema=schema).combine_chunks().to_batches()
             for batch in batches:
@@ -104,6 +112,11 @@ def _parts(file: SourceFile, options: ReadOptions) -> Iterator[Part]:
         raise file_fault(file.name, "the file is empty")
     if not n_rows:
         raise file_fault(file.name, "the file has a header and no rows", line=1)
+
+
+def _changed(part: Part) -> SpecError:
+    message = "a value is no longer of its column's type: the file changed while it was read"
+    return file_fault(part.file.name, message, line=part.chunk.first_line)
 
 
 def _check_names(part: Part, tallies: Mapping[str, ColumnTally]) -> None:

@@ -70,6 +70,12 @@ class ColumnTally:
             return pa.bool_()
         return pa.int64() if self.n_whole and not self.n_numbers else pa.float64()
 
+    def likely(self) -> pa.DataType | None:
+        """The type that more values will have if they are like those so far; None where only a look can tell."""
+        if self.n_texts or self.n_flags or not (self.n_whole or self.n_numbers):
+            return None
+        return self.type()
+
     def is_empty(self) -> bool:
         """Whether no row has a value."""
         return not (self.n_whole or self.n_numbers or self.n_flags or self.n_texts)
