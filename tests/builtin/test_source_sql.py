@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fiat.builtin.source_sql import SqlSource
-from fiat.builtin.source_sql_files import FileQuery, answer_query
+from fiat.builtin.source_sql_child import answer_query
+from fiat.builtin.source_sql_files import FileQuery
 from fiat.builtin.source_sql_text import checked_query
 from fiat.errors import EnvironmentFault, FiatError, SpecError
 from fiat.ports.confinement import Confinement
