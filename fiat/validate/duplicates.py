@@ -17,7 +17,7 @@ from fiat.errors import SpecError
 from fiat.validate.model import MOST_EXAMPLES, Anomaly, DuplicatesRule, Example, Say
 from fiat.validate.near_duplicates import NearPairs, find_near_pairs
 from fiat.validate.row_equal import equal_rows
-from fiat.validate.row_pick import pairs, pick_rows, split_tables
+from fiat.validate.row_pick import distinct, is_among, pairs, pick_rows, split_tables
 
 _CHUNK_ROWS = 16_384
 
@@ -97,7 +97,7 @@ def _hashed(split: str, table: pa.Table) -> _Rows:
 
 
 def _across(first: _Rows, second: _Rows, rule: DuplicatesRule) -> Anomaly | None:
-    meeting = _met(np.unique(second.hashes), first.hashes)
+    meeting = _met(distinct(second.hashes), first.hashes)
     if not meeting.size:
         return None
     here = _rows_among(second.hashes, meeting)
@@ -119,7 +119,7 @@ def _across(first: _Rows, second: _Rows, rule: DuplicatesRule) -> Anomaly | None
 
 def _within(part: _Rows, rule: DuplicatesRule) -> Anomaly | None:
     ordered = np.sort(part.hashes)
-    meeting = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    meeting = distinct(ordered[1:][ordered[1:] == ordered[:-1]])
     del ordered
     if not meeting.size:
         return None
@@ -142,7 +142,7 @@ def _within(part: _Rows, rule: DuplicatesRule) -> Anomaly | None:
 
 
 def _near(first: _Rows, second: _Rows, rule: DuplicatesRule, near: float) -> Anomaly | None:
-    equal = _rows_among(second.hashes, _met(np.unique(second.hashes), first.hashes))
+    equal = _rows_among(second.hashes, _met(distinct(second.hashes), first.hashes))
     others = np.setdiff1d(np.arange(len(second.hashes)), equal, assume_unique=True)
     found: NearPairs = find_near_pairs(first.table, second.table, near, others)
     share = len(found.second) / len(second.hashes)
@@ -169,27 +169,21 @@ def _first_with(hashes: np.ndarray, wanted: np.ndarray, meeting: np.ndarray) -> 
 
 
 def _met(known: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """Those of ascending hashes that are among others; piece by piece, since NumPy's own takes five times the memory."""
+    """Those of ascending hashes that are among others; piece by piece, to hold no more than these."""
     met = np.zeros(len(known), bool)
     for start in range(0, len(hashes), _CHUNK_ROWS):
-        met[_places(known, hashes[start : start + _CHUNK_ROWS])[0]] = True
+        piece = hashes[start : start + _CHUNK_ROWS]
+        met[np.searchsorted(known, piece[is_among(piece, known)])] = True
     return known[met]
 
 
 def _rows_among(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Row numbers, ascending, of the hashes that are among ascending ones."""
     parts = [
-        start + np.flatnonzero(_places(known, hashes[start : start + _CHUNK_ROWS])[1])
+        start + np.flatnonzero(is_among(hashes[start : start + _CHUNK_ROWS], known))
         for start in range(0, len(hashes), _CHUNK_ROWS)
     ]
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
-def _places(known: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where hashes stand among ascending ones, of those that do, and which do."""
-    at = np.minimum(np.searchsorted(known, hashes), max(0, len(known) - 1))
-    held = known[at] == hashes if len(known) else np.zeros(len(hashes), bool)
-    return at[held], held
 
 
 def _really_equal(

@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from fiat.data.stream import is_tensor
 from fiat.validate.model import Anomaly, LeakRule
-from fiat.validate.row_pick import pick_rows, split_tables
+from fiat.validate.row_pick import distinct, pick_rows, split_tables
 
 MOST_ROWS = 50_000
 _FEWEST_ROWS = 10
@@ -152,7 +152,7 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_temporal(column.type):
         column = pc.cast(pc.cast(column, pa.timestamp("us"), safe=False), pa.int64())
     values = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), float)
-    ordered = np.unique(values[~np.isnan(values)])
+    ordered = distinct(values[~np.isnan(values)])
     return np.where(np.isnan(values), np.nan, np.searchsorted(ordered, values).astype(float))
 
 

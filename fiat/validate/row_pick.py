@@ -34,6 +34,22 @@ def pick_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
     return joined.take(pa.array(inverse)) if joined.num_rows else joined
 
 
+def is_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which values are among ascending ones; bool `(n_values,)`.
+
+    NumPy's own sorts or hashes both, in five times the memory, and its hashing is slow for numbers that are no chance ones.
+    """
+    if not len(known):
+        return np.zeros(len(values), bool)
+    return np.asarray(known[np.minimum(np.searchsorted(known, values), len(known) - 1)] == values)
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Different values, ascending; by sorting, see `is_among`."""
+    ordered = np.sort(values)
+    return np.asarray(ordered[np.append(True, ordered[1:] != ordered[:-1])]) if len(ordered) else ordered
+
+
 def split_tables(folder: Path, columns: Sequence[str] | None = None) -> dict[str, pa.Table]:
     """The splits of a dataset that have rows, mapped from disk, not loaded.
 
