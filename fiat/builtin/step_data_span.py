@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from fiat.builtin.source_digest import digest_files
+from fiat.builtin.source_digest import digest_files, digest_stats
 from fiat.data.confined import matching_files, named_path
-from fiat.data.spans import Span, SpanPattern, Use, choose_spans, span_pattern
+from fiat.data.spans import SpanPattern, Use, pick_files, span_pattern, wanted_span
 from fiat.data.stream import Piece, Reading, SourceFile, file_fault
 from fiat.errors import SpecError
 from fiat.ports.source import Fetched, SourceRequest
@@ -89,14 +89,8 @@ def span_files(request: SourceRequest, params: Mapping[str, object]) -> tuple[Fe
         SpecError: no path fits the pattern, the span that is wanted is not there, or it is not granted.
         EnvironmentFault: a file can't be read.
     """
-    text, use = _wanted(params)
-    folder = str(request.settings.get("path") or "")
-    pattern = span_pattern(str(PurePosixPath(folder) / text))
-    policy, root = request.confinement, request.root
-    found = matching_files(pattern.glob(), root, policy, KEY)
-    found += matching_files(f"{pattern.glob()}/**", root, policy, KEY)
-    names = {_name(path, root): path for path in found}
-    chosen, choice = _choose(pattern, names, use, lambda: _near(pattern, request))
+    chosen, choice = _find(request, params)
+    policy = request.confinement
     size = sum(path.stat().st_size for path in chosen)
     if policy.confined and size > request.max_bytes:
         raise SpecError(f"span: it has {size:,} bytes, more than the {request.max_bytes:,} allowed")
@@ -115,55 +109,70 @@ def fetched_spans(fetched: Fetched, folder: Path, params: Mapping[str, object]) 
     Raises:
         SpecError: no file fits the pattern, or the span that is wanted is not there.
     """
-    text, use = _wanted(params)
-    pattern = span_pattern(str(PurePosixPath(text)))
+    text, use = wanted_span(params.get("span"))
+    pattern = span_pattern(text)
     names = {_name(path, folder): path for path in fetched.files}
     nearest = difflib.get_close_matches(text, list(names), _MOST_NEAR, 0.0)
     chosen, choice = _choose(pattern, names, use, lambda: nearest)
     return Fetched(tuple(chosen), digest_files(chosen, folder)), choice
 
 
-def _wanted(params: Mapping[str, object]) -> tuple[str, Use]:
-    span = params.get("span")
-    span = span if isinstance(span, Mapping) else {}
-    use = span.get("use")
-    if isinstance(use, Mapping):
-        named, last = use.get("span"), use.get("last")
-    else:
-        named, last = None if use == "latest" else use, None
-    if named is not None:
-        return str(span.get("pattern")), Use(span=str(named))
-    return str(span.get("pattern")), Use(last=last if isinstance(last, int) else 1)
+class SpanSource:
+    """`span`: the files of some spans of the checkout, or of a folder that is granted.
+
+    It stands for what `data.<name>.span` says where there is no source but perhaps `path`; its settings are these two.
+    """
+
+    name = "span"
+    version = "1"
+
+    def fetch(self, request: SourceRequest) -> Fetched:
+        """Find the files of the spans that are wanted; see `span_files`.
+
+        Raises:
+            SpecError: see `span_files`.
+            EnvironmentFault: a file can't be read.
+        """
+        return span_files(request, request.settings)[0]
+
+    def probe(self, request: SourceRequest) -> str:
+        """Names, sizes and times of the files of the spans that are wanted; empty for those of a checkout.
+
+        Raises:
+            SpecError: see `span_files`.
+            EnvironmentFault: a file is gone meanwhile.
+        """
+        text, _ = wanted_span(request.settings.get("span"))
+        if not (PurePosixPath(str(request.settings.get("path") or "")) / text).is_absolute():
+            return ""
+        files, _ = _find(request, request.settings)
+        return digest_stats(files, Path(os.path.commonpath([path.parent for path in files])))
+
+
+def _find(request: SourceRequest, params: Mapping[str, object]) -> tuple[list[Path], SpanChoice]:
+    text, use = wanted_span(params.get("span"))
+    folder = str(request.settings.get("path") or "")
+    pattern = span_pattern(str(PurePosixPath(folder) / text))
+    policy, root = request.confinement, request.root
+    found = matching_files(pattern.glob(), root, policy, KEY)
+    found += matching_files(f"{pattern.glob()}/**", root, policy, KEY)
+    names = {_name(path, root): path for path in found}
+    return _choose(pattern, names, use, lambda: _near(pattern, request))
 
 
 def _choose(
     pattern: SpanPattern, names: Mapping[str, Path], use: Use, nearest: Callable[[], list[str]]
 ) -> tuple[list[Path], SpanChoice]:
-    """Files of the spans that are wanted; a path belongs to a span by its own name or that of a folder above it."""
-    above = {str(parent): None for name in names for parent in PurePosixPath(name).parents}
-    spans, odd = pattern.spans({**dict.fromkeys(names), **above})
-    if not spans:
+    found = pick_files(pattern, names, use)
+    if not found.spans:
         close = nearest()
         hint = f"the nearest are {', '.join(close)}" if close else "nothing lies there"
         raise SpecError(f"span.pattern: nothing matches {pattern.text}", hint=hint)
-    wanted = choose_spans(pattern, spans, use)
-    paths: dict[Path, str] = {}
-    for span in wanted:
-        paths |= dict.fromkeys(_files_of(span, names), span.label)
-    warnings = [f"{path} fits the pattern of spans, but its date is none" for path in odd]
-    if use.last is not None and len(wanted) < use.last:
-        warnings.append(f"only {len(wanted)} of the last {use.last} spans are there")
-    labels = tuple(span.label for span in wanted)
-    whole = all(item in names for span in wanted for item in span.paths)
-    return list(paths), SpanChoice(labels, paths, whole, tuple(warnings))
-
-
-def _files_of(span: Span, names: Mapping[str, Path]) -> list[Path]:
-    return [
-        path
-        for name, path in names.items()
-        if any(name == item or name.startswith(f"{item}/") for item in span.paths)
-    ]
+    warnings = [f"{path} fits the pattern of spans, but its date is none" for path in found.odd]
+    if use.last is not None and len(found.spans) < use.last:
+        warnings.append(f"only {len(found.spans)} of the last {use.last} spans are there")
+    paths = {names[name]: span for name, span in found.files.items()}
+    return list(paths), SpanChoice(found.spans, paths, found.whole, tuple(warnings))
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -6,9 +6,10 @@ says the same twice: `data/{YYYY}/{YYYY}-{MM}-{DD}.csv`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from fiat.errors import SpecError
 
@@ -16,7 +17,6 @@ _DATE = ("YYYY", "MM", "DD", "HH")
 _DIGITS = {"YYYY": r"\d{4}", "MM": r"\d{1,2}", "DD": r"\d{1,2}", "HH": r"\d{1,2}", "SPAN": r"\d+"}
 _GLOBS = {"YYYY": "[0-9][0-9][0-9][0-9]"}
 _TOKEN = re.compile(r"\{([^{}]*)\}|(\*\*/)|(\*)|(\?)")
-_NEAREST = 5
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,69 @@ def choose_spans(pattern: SpanPattern, spans: Sequence[Span], use: Use) -> list[
             hint=f"the nearest are {nearest}",
         )
     return chosen
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Files of the spans to use.
+
+    Attributes:
+        spans: their labels, oldest first; empty when the pattern fits nothing.
+        files: name of each file to its span's label, in the order of spans.
+        whole: the pattern fits the files themselves, and not folders above them.
+        odd: paths that fit, but say a date that no calendar has.
+    """
+
+    spans: tuple[str, ...]
+    files: Mapping[str, str]
+    whole: bool
+    odd: tuple[str, ...]
+
+
+def pick_files(pattern: SpanPattern, names: Collection[str], use: Use) -> Picked:
+    """The files of the spans to use; one belongs to a span by its own path or by that of a folder above it.
+
+    Args:
+        pattern: of the spans.
+        names: paths of files, written like the pattern.
+        use: which spans.
+
+    Raises:
+        SpecError: the span that is wanted is not there, or one is written in two ways.
+    """
+    above = {parent for name in names for parent in _parents(name)}
+    spans, odd = pattern.spans({*names, *above})
+    if not spans:
+        return Picked((), {}, whole=False, odd=tuple(odd))
+    wanted = choose_spans(pattern, spans, use)
+    span_of = {path: span.label for span in wanted for path in span.paths}
+    found: dict[str, list[str]] = {span.label: [] for span in wanted}
+    for name in sorted(names):
+        path = next((path for path in (name, *_parents(name)) if path in span_of), None)
+        if path is not None:
+            found[span_of[path]].append(name)
+    files = {name: label for label, mine in found.items() for name in mine}
+    listed = set(names)
+    whole = all(path in listed for path in span_of)
+    return Picked(tuple(span.label for span in wanted), files, whole, tuple(odd))
+
+
+def wanted_span(span: object) -> tuple[str, Use]:
+    """The pattern and the use that a spec's `span` says, JSON values."""
+    said = span if isinstance(span, Mapping) else {}
+    use = said.get("use")
+    if isinstance(use, Mapping):
+        named, last = use.get("span"), use.get("last")
+    else:
+        named, last = (None if use == "latest" else use), None
+    text = str(PurePosixPath(str(said.get("pattern") or "")))
+    if named is not None:
+        return text, Use(span=str(named))
+    return text, Use(last=last if isinstance(last, int) else 1)
+
+
+def _parents(name: str) -> list[str]:
+    return [name[:index] for index, letter in enumerate(name) if letter == "/" and index]
 
 
 def _is_date(fields: Sequence[str], key: tuple[int, ...]) -> bool:

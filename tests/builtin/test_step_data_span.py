@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from fiat.builtin.step_data import DataStep
+from fiat.builtin.step_data_span import SpanSource
 from fiat.data.dataset import Dataset, open_dataset
 from fiat.errors import SpecError
 from fiat.ports.confinement import Confinement
+from fiat.ports.source import SourceRequest
 from fiat.ports.step import StepContext, StepOutcome
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -269,3 +271,26 @@ def test_a_time_split_works_on_seconds_and_on_dates_as_text(root: Path) -> None:
         _, data = run(root, {"source": {"path": "t.csv"}, "split": split})
         assert (len(data.train), len(data.test)) == (1, 1)
         assert column not in data.feature_names
+
+
+def test_the_source_of_spans_says_when_those_of_a_granted_folder_change(root: Path, tmp_path: Path) -> None:
+    days(tmp_path / "in", "2024-01-01", "2024-01-02")
+    days(root / "in", "2024-01-01")
+    span = {"pattern": "{YYYY}-{MM}-{DD}.csv", "use": {"latest": True}}
+    confinement = Confinement(confined=True, data_folders=(str(tmp_path / "in"),))
+
+    def asked(path: str) -> SourceRequest:
+        settings = {"path": path, "span": span}
+        return SourceRequest(settings, root, tmp_path, False, 1000, {}, confinement)
+
+    source, outside = SpanSource(), str(tmp_path / "in")
+    assert source.probe(asked("in")) == ""
+    first = source.probe(asked(outside))
+    assert len(first) == 64
+    days(tmp_path / "in", "2023-12-31")
+    assert source.probe(asked(outside)) == first
+    days(tmp_path / "in", "2024-01-03")
+    assert source.probe(asked(outside)) != first
+    assert [path.name for path in source.fetch(asked(outside)).files] == ["2024-01-03.csv"]
+    with pytest.raises(SpecError, match="does not grant"):
+        source.probe(asked("/etc"))
