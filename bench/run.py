@@ -20,13 +20,16 @@ import pages
 import resident
 import small_files
 import start
+import statistics_pass
 import training
+import transform
 import webhook
 from stopwatch import Line, show
 
 SPEC_PARTS = ("start", "chain", "files", "training")
 RUNNER_PARTS = ("webhook", "affected", "claims", "pages", "first-step", "resident")
-PARTS = (*SPEC_PARTS, *RUNNER_PARTS)
+DATA_PARTS = ("statistics", "memory", "transform")
+PARTS = (*SPEC_PARTS, *RUNNER_PARTS, *DATA_PARTS)
 RESULTS = Path(__file__).parent.parent / "bench-results.json"
 
 
@@ -51,6 +54,14 @@ def measure(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]
     """The lines of one part."""
     if part in RUNNER_PARTS:
         return measure_runner(part, folder, quick=quick, repeats=repeats)
+    if part == "statistics":
+        return statistics_pass.measure(
+            folder, rows=1_000_000 if quick else 10_000_000, repeats=min(repeats, 3)
+        )
+    if part == "transform":
+        return transform.measure(folder, rows=1_000_000 if quick else 10_000_000, repeats=min(repeats, 3))
+    if part == "memory":
+        return statistics_pass.measure_memory(folder, size_gb=0.3 if quick else 1.0)
     if part == "start":
         return start.measure(folder, repeats=repeats)
     if part == "chain":

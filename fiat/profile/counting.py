@@ -1,5 +1,7 @@
 """Values and their rows: all of them while they are few, then the frequent ones and hashes of the rest."""
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from fiat.profile.distinct import Hashes, estimate, hash_series, smallest
@@ -7,10 +9,24 @@ from fiat.profile.model import MOST_TRACKED
 
 VALUE, ROWS = "value", "rows"
 MOST_TRACKED_BYTES = 32 * 1024 * 1024
+_FIRST_STEP, _STEP = 1 << 15, 1 << 20
 _MOST_FOLLOWED = 256
+
 
 Counted = tuple[pl.Series, pl.Series | None]
 """Values, and the rows of each; None where each stands for one."""
+
+
+def steps(n_values: int) -> Iterator[tuple[int, int]]:
+    """Start and length of the parts that values are counted in.
+
+    The first is small: a column with more different values than are kept shows it there, at a small part of the cost of
+    grouping all of them.
+    """
+    start, length = 0, _FIRST_STEP
+    while start < n_values:
+        yield start, length
+        start, length = start + length, _STEP
 
 
 class Counting:

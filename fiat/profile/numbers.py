@@ -5,12 +5,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from fiat.profile.counting import ROWS, VALUE, Counting
+from fiat.profile.counting import ROWS, VALUE, Counting, steps
 from fiat.profile.model import QUANTILES, Numbers, Sketch
 from fiat.profile.moments import Moments, measure_moments, merge_moments
 from fiat.profile.sketch import Buckets, Ints, count_buckets, merge_buckets, quantiles
-
-_STEP = 1 << 20
 
 
 class NumberTally:
@@ -34,8 +32,8 @@ class NumberTally:
 
     def add(self, values: pl.Series) -> None:
         """Take integers, doubles without nulls, `(n,)`; always of one type."""
-        for start in range(0, len(values), _STEP):
-            part = values.slice(start, _STEP)
+        for start, length in steps(len(values)):
+            part = values.slice(start, length)
             if part.dtype.is_float():
                 # Adding 0 makes -0.0 the same value as 0.0.
                 part = self._finite(part) + 0.0

@@ -10,6 +10,7 @@ from fiat.profile.columns import is_text
 
 _MOST_ROWS = 1 << 18
 _BATCH_BYTES = 64 * 1024 * 1024
+_BUFFER_BYTES = 1024 * 1024
 _FEW_BYTES = 3.0
 """Uncompressed bytes a value below which a text must be an index into a dictionary."""
 
@@ -31,7 +32,11 @@ def parquet_batches(files: Sequence[SourceFile], names: Sequence[str]) -> Iterat
         try:
             with pq.ParquetFile(file.path) as source:
                 texts = _dictionary_columns(source)
-            with pq.ParquetFile(file.path, read_dictionary=texts) as source:
+            # Without these, Arrow keeps all bytes of the file in memory until its end, or those of a row group.
+            bounded = {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
+            with pq.ParquetFile(
+                file.path, read_dictionary=texts, page_checksum_verification=True, **bounded
+            ) as source:
                 for batch in source.iter_batches(batch_size=_batch_rows(source.metadata)):
                     yield batch.select(list(names))
                     row += batch.num_rows

@@ -2,12 +2,11 @@
 
 import polars as pl
 
-from fiat.profile.counting import ROWS, VALUE, Counting
+from fiat.profile.counting import ROWS, VALUE, Counting, steps
 from fiat.profile.lengths import LengthTally
 
 NUMERIC = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 """A text that is written as a number."""
-_STEP = 1 << 20
 
 
 class TextTally:
@@ -33,9 +32,9 @@ class TextTally:
 
     def add(self, values: pl.Series, rows: pl.Series | None = None) -> None:
         """Take bytes without nulls, each once or `rows` times."""
-        for start in range(0, len(values), _STEP):
-            part = None if rows is None else rows.slice(start, _STEP)
-            left = self.counting.add(values.slice(start, _STEP), part)
+        for start, length in steps(len(values)):
+            part = None if rows is None else rows.slice(start, length)
+            left = self.counting.add(values.slice(start, length), part)
             if left is not None:
                 self._measure(*left)
 

@@ -1,5 +1,7 @@
 """A dataset by splits and slices, and files as they are."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -145,6 +147,29 @@ def test_texts_of_a_parquet_file_that_are_no_utf8_are_counted(tmp_path: Path) ->
         profile_files([SourceFile(tmp_path / "t.parquet", "t.parquet")], ReadOptions("parquet"))
     )
     assert (found.columns[0].kind, found.columns[0].n_invalid_utf8) == ("text", 2)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
+    """Reading ahead, Arrow would hold the whole file: 10 GB of it took 10 GB."""
+    draws = np.random.default_rng(6)
+    path = tmp_path / "large.parquet"
+    table = pa.table({f"x{place}": draws.random(500_000) for place in range(4)})
+    with pq.ParquetWriter(path, table.schema, use_dictionary=False, compression="none") as writer:
+        for _ in range(60):
+            writer.write_table(table, row_group_size=500_000)
+    size_mib = path.stat().st_size >> 20
+    code = (
+        "import resource, sys; from pathlib import Path;"
+        "from fiat.data.stream import ReadOptions, SourceFile; from fiat.profile.measure import profile_files;"
+        "found = profile_files([SourceFile(Path(sys.argv[1]), 'large')], ReadOptions('parquet'));"
+        "print(found.profiles[0].n_rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    n_rows, peak_mib = map(int, done.stdout.split())
+    assert n_rows == 30_000_000
+    assert size_mib > 900
+    assert peak_mib < 600
 
 
 def test_a_page_of_a_parquet_file_that_is_damaged_is_told_with_the_row(tmp_path: Path) -> None:
