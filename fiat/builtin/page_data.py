@@ -1,18 +1,27 @@
 """The data report: one HTML page with a row a column, splits side by side, anomalies first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from fiat.builtin.page_data_anomalies import AnomalyRow, anomaly_row, errors_first
 from fiat.builtin.page_data_charts import Place
 from fiat.builtin.page_data_columns import ColumnCard, Known, column_card
 from fiat.builtin.page_data_facts import missing_share
-from fiat.builtin.page_data_moved import Move, came_and_went, comparable, most_moved, moves_of, pairs_of
+from fiat.builtin.page_data_moved import (
+    Move,
+    came_and_went,
+    columns_of,
+    comparable,
+    most_moved,
+    moves_of,
+    pairs_of,
+)
 from fiat.builtin.page_data_slices import slice_tables
 from fiat.builtin.page_data_words import asked_of_column, asked_of_data, cut, name_words
 from fiat.builtin.page_frame import page_style, page_template
 from fiat.builtin.view_data import share_words
-from fiat.builtin.view_text import count, number
+from fiat.builtin.view_text import count, moment, number, short
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 from fiat.validate.model import Findings, Schema
 from fiat.validate.movement_words import METRICS
@@ -59,8 +68,12 @@ def render_data(page: DataPage) -> str:
     moves = {name: moves_of(name, pairs, page.schema) for name in names}
     every = [move for found in moves.values() for move in found]
     anomalies = errors_first(page.findings.anomalies) if page.findings else []
-    rows = [(item.column, anomaly_row(item, links.get(item.column, ""))) for item in anomalies[:MOST_ANOMALIES]]
-    cards = _cards(page, splits, links, moves, rows)
+    rows = [
+        (item.column, anomaly_row(item, links.get(item.column, ""))) for item in anomalies[:MOST_ANOMALIES]
+    ]
+    cards = _cards(
+        page, splits, links, moves, rows, {pair.split: pair.before for pair in pairs if pair.previous}
+    )
     sign, word, tone = _standing(page.findings)
     return page_template("data.html").render(
         style=page_style("run.css", "data.css"),
@@ -72,8 +85,13 @@ def render_data(page: DataPage) -> str:
         checked=page.findings is not None,
         anomalies=[row for _, row in rows],
         more_anomalies=len(anomalies) - len(rows),
-        moved=[(move, links[move.column]) for move in most_moved([m for m in every if m.previous], MOST_MOVED)],
-        apart=[(move, links[move.column]) for move in most_moved([m for m in every if not m.previous], MOST_MOVED)],
+        moved=[
+            (move, links[move.column]) for move in most_moved([m for m in every if m.previous], MOST_MOVED)
+        ],
+        apart=[
+            (move, links[move.column])
+            for move in most_moved([m for m in every if not m.previous], MOST_MOVED)
+        ],
         n_moved=_moved_columns(every, previous=True),
         n_apart=_moved_columns(every, previous=False),
         metrics=METRICS,
@@ -103,11 +121,12 @@ def _cards(
     links: dict[str, str],
     moves: dict[str, list[Move]],
     rows: Sequence[tuple[str, AnomalyRow]],
+    befores: Mapping[str, Mapping[str, ColumnProfile]],
 ) -> list[ColumnCard]:
     label = page.profile.label or page.schema.label
     notes = dict(came_and_went(page.profile, page.previous))
-    befores = {pair.after.split: pair.before for pair in pairs_of(page.profile, page.previous) if pair.previous}
-    columns = [{column.name: column for column in item.columns} for item in splits]
+    columns = [columns_of(item) for item in splits]
+    asked = {column.name: column for column in page.schema.columns}
     by_column: dict[str, list[AnomalyRow]] = {}
     for name, row in rows:
         by_column.setdefault(name, []).append(row)
@@ -115,11 +134,10 @@ def _cards(
     cards = []
     for name, link in links.items():
         places = [
-            _place(split, by_name[name], befores.get(split.split))
+            _place(split.split, by_name[name], befores.get(split.split, {}).get(name))
             for split, by_name in zip(splits, columns, strict=True)
             if name in by_name
         ]
-        asked = page.schema.column(name)
         is_open = len(links) <= MOST_OPEN or (name in by_column and left > 0)
         left -= is_open
         known = Known(
@@ -130,16 +148,17 @@ def _cards(
             small=len(links) > MANY_COLUMNS,
             note=notes.get(name, ""),
             moves=moves[name],
-            asked=asked_of_column(asked, places[0].now.kind if places else None) if asked else [],
+            asked=asked_of_column(asked[name], places[0].now.kind if places else None)
+            if name in asked
+            else [],
             anomalies=by_column.get(name, []),
         )
         cards.append(column_card(known, places))
     return cards
 
 
-def _place(split: Profile, now: ColumnProfile, before: Profile | None) -> Place:
-    was = before.column(now.name) if before else None
-    return Place(split.split, now, was if was is not None and comparable(was, now) else None)
+def _place(split: str, now: ColumnProfile, before: ColumnProfile | None) -> Place:
+    return Place(split, now, before if before is not None and comparable(before, now) else None)
 
 
 def _standing(findings: Findings | None) -> tuple[str, str, str]:
@@ -162,12 +181,23 @@ def _head(page: DataPage, splits: Sequence[Profile]) -> list[tuple[str, str]]:
     pairs += [("Columns", f"{n_columns:,}"), ("Label", name_words(label) if label else "")]
     compared = page.findings.compared if page.findings else {}
     pairs += [("Compared with", ", ".join(sorted(cut(name) for name in compared)))]
-    pairs += [("Digest", cut(page.profile.source_digest)), ("Made at", page.made_at)]
+    pairs += [("Digest", short(page.profile.source_digest)), ("Made at", _made_at(page.made_at))]
     return [(name, value) for name, value in pairs if value]
 
 
+def _made_at(text: str) -> str:
+    try:
+        return moment(datetime.fromisoformat(text))
+    except ValueError:
+        return cut(text)
+
+
 def _rows(item: Profile, total: int) -> str:
-    return f"{item.n_rows:,}" if item.n_rows == total else f"{item.n_rows:,} ({share_words(item.n_rows / total)})"
+    return (
+        f"{item.n_rows:,}"
+        if item.n_rows == total
+        else f"{item.n_rows:,} ({share_words(item.n_rows / total)})"
+    )
 
 
 def _moved_columns(moves: Sequence[Move], *, previous: bool) -> int:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fiat.builtin.page_data_words import LONGEST_NAME, cut
+from fiat.builtin.page_data_words import LONGEST_NAME, cut, name_words
 from fiat.validate.findings_file import rows_named
 from fiat.validate.kinds import KINDS
 from fiat.validate.model import Anomaly, Example
@@ -62,7 +62,7 @@ def anomaly_row(item: Anomaly, link: str = "") -> AnomalyRow:
         tone=tone,
         kind=cut(item.kind),
         title=known.title if known else "",
-        column=cut(item.column, LONGEST_NAME),
+        column=name_words(item.column) if item.column else "",
         link=link,
         split=cut(item.split),
         message=cut(item.message, LONGEST_SENTENCE),

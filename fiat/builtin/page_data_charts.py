@@ -3,18 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
-from fiat.builtin.page_data_words import measured, moment_words, value_words
+from fiat.builtin.page_data_words import axis_ends, measured, value_words
 from fiat.builtin.svg_bars import Axis, Shares, histogram_bars, share_bars
 from fiat.builtin.view_data import share_words
 from fiat.builtin.view_text import count, number
 from fiat.profile.distance import is_ordered
+from fiat.profile.distance_bins import REST
 from fiat.profile.histogram import Histogram, histograms
 from fiat.profile.model import ColumnProfile, Images, Kind
 
-BINS = 30
+BINS, FEW_BINS = 30, 20
 _WIDTHS = {1: 380.0, 2: 300.0}
 _NARROW = 210.0
 _BAR_WIDTHS = {1: 200.0, 2: 130.0}
@@ -76,8 +78,8 @@ def draw_column(places: Sequence[Place], *, small: bool) -> Drawn:
     if pictures and not any(place.now.numbers and place.now.numbers.n for place in places):
         return Drawn([], _picture_rows(places))
     columns = [place.now for place in places] + [place.before for place in places if place.before]
-    drawn = histograms(columns, bins=BINS)
-    if not any(any(counts) for counts in drawn.counts[: len(places)]):
+    drawn = histograms(columns, bins=_bins(columns, FEW_BINS if small else BINS))
+    if drawn.names == (REST,) or not any(any(counts) for counts in drawn.counts[: len(places)]):
         return Drawn([], [])
     if drawn.kind == "numbers" or (is_ordered(places[0].now) and len(drawn.names) > 2):
         return _histograms(places, drawn, small=small)
@@ -107,6 +109,20 @@ def value_rows(places: Sequence[Place], most: int) -> list[BarRow]:
         )
         for name in shown
     ]
+
+
+def _bins(columns: Sequence[ColumnProfile], usual: int) -> int:
+    """Intervals that each hold as many whole numbers as the next, where the columns hold whole numbers only.
+
+    Else 24 hours over 30 bars would have gaps between them.
+    """
+    known = [column.numbers for column in columns if column.numbers and column.numbers.n]
+    if not known or any(column.kind not in ("int", "empty") for column in columns):
+        return usual
+    n_whole = max(item.max for item in known) - min(item.min for item in known) + 1
+    if not 2 <= n_whole <= usual * usual:
+        return usual
+    return math.ceil(n_whole / math.ceil(n_whole / usual))
 
 
 def _json_text(value: object) -> str:
@@ -143,7 +159,7 @@ def _names(drawn: Histogram, kind: Kind) -> list[str]:
     if not drawn.edges:
         return [value_words(name) for name in drawn.names]
     ends = [measured(edge, kind) for edge in drawn.edges]
-    return [f"{low} to {high}" for low, high in zip(ends, ends[1:], strict=False)]
+    return [f"{low} to {high}" for low, high in pairwise(ends)]
 
 
 def _axis(drawn: Histogram, kind: Kind) -> Axis:
@@ -151,7 +167,7 @@ def _axis(drawn: Histogram, kind: Kind) -> Axis:
         return Axis(0.0, 1.0, names=drawn.names)
     low, high = drawn.edges[0], drawn.edges[-1]
     if kind == "time" or not math.isfinite(high - low):
-        return Axis(low, high, (moment_words(low), moment_words(high)) if kind == "time" else _ends(low, high))
+        return Axis(low, high, axis_ends(low, high) if kind == "time" else _ends(low, high))
     return Axis(low, high)
 
 
@@ -209,7 +225,9 @@ def _picture_rows(places: Sequence[Place]) -> list[BarRow]:
             cells = []
             for item, counts in zip(images, counted, strict=True):
                 share = counts.get(name, 0) / item.n if item.n else 0.0
-                cells.append((share_words(share), share_bars(share, None, 1.0, width), f"{counts.get(name, 0):,}"))
+                cells.append(
+                    (share_words(share), share_bars(share, None, 1.0, width), f"{counts.get(name, 0):,}")
+                )
             rows.append(BarRow(name.replace("x", " × ") if group == "sizes" else name, cells))
     return rows
 

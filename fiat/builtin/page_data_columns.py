@@ -54,6 +54,18 @@ class ColumnCard:
     asked: list[str] = field(default_factory=list)
     anomalies: list[AnomalyRow] = field(default_factory=list)
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether it moved by more than chance anywhere."""
+        return any(move.is_beyond or move.note for move in self.moves)
+
+    @property
+    def moves_told(self) -> str:
+        """How far it moved, in a line."""
+        beyond = sum(move.is_beyond for move in self.moves)
+        of = count(len(self.moves), "distance")
+        return f"{beyond} of {of} beyond noise" if beyond else f"{of}, none beyond noise"
+
 
 @dataclass(frozen=True)
 class Known:

@@ -34,7 +34,11 @@ def kind_of(columns: Sequence[ColumnProfile]) -> str:
     for column in columns:
         shape = f" {' × '.join(map(str, column.shape))}" if column.shape else ""
         kind = f"{column.kind}{shape}"
-        told = kind if column.dtype in (column.kind, "") or column.kind == "tensor" else f"{kind} ({column.dtype})"
+        told = (
+            kind
+            if column.dtype in (column.kind, "") or column.kind == "tensor"
+            else f"{kind} ({column.dtype})"
+        )
         said.append(told)
     return ", ".join(dict.fromkeys(said))
 
@@ -111,7 +115,8 @@ def _of_numbers(columns: Sequence[ColumnProfile]) -> list[Fact]:
     if any(column.numbers and column.numbers.n for column in columns):
         for name, words in plain:
             values = tuple(
-                words(column.numbers, column) if column.numbers and column.numbers.n else "" for column in columns
+                words(column.numbers, column) if column.numbers and column.numbers.n else ""
+                for column in columns
             )
             facts.append(Fact(name, values))
     counted: list[tuple[str, Callable[[Numbers], int], str]] = [
@@ -150,7 +155,9 @@ def _of_lengths(columns: Sequence[ColumnProfile]) -> list[Fact]:
     ]
     if len(spans) == len(columns):
         facts.append(Fact(unit, tuple(spans)))
-        facts.append(Fact(f"mean {unit}", tuple(number(column.lengths.mean) for column in columns if column.lengths)))
+        facts.append(
+            Fact(f"mean {unit}", tuple(number(column.lengths.mean) for column in columns if column.lengths))
+        )
     empty = [column.lengths.n_zero if column.lengths else 0 for column in columns]
     if any(empty):
         facts.append(Fact("empty", tuple(f"{rows:,}" for rows in empty)))
@@ -173,6 +180,8 @@ def _of_pictures(columns: Sequence[ColumnProfile]) -> list[Fact]:
 
 def _named(counts: object) -> str:
     """The most frequent two, and how many others."""
-    named = sorted(dict(counts).items(), key=lambda item: (-item[1], item[0])) if isinstance(counts, dict) else []
+    named = (
+        sorted(dict(counts).items(), key=lambda item: (-item[1], item[0])) if isinstance(counts, dict) else []
+    )
     shown = ", ".join(name.replace("x", " × ") for name, _ in named[:2])
     return f"{shown} and {len(named) - 2} more" if len(named) > 2 else shown

@@ -1,11 +1,10 @@
 """What moved, for the data report: each column against the data before, and the other splits against the first."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fiat.builtin.page_data_words import cut, name_words
-from fiat.builtin.view_data import share_words
+from fiat.builtin.page_data_words import cut, name_words, part
 from fiat.profile.distance import Distance, Metric, distance
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 from fiat.validate.model import Schema
@@ -21,14 +20,16 @@ class Pair:
 
     Attributes:
         words: such as `train, before → now`.
-        before: what is compared with.
-        after: what may have moved.
+        before: columns of what is compared with, by name.
+        after: columns of what may have moved.
+        split: which split may have moved.
         previous: whether it is the data before.
     """
 
     words: str
-    before: Profile
-    after: Profile
+    before: Mapping[str, ColumnProfile]
+    after: Mapping[str, ColumnProfile]
+    split: str
     previous: bool
 
 
@@ -72,7 +73,7 @@ class Move:
     def moved(self) -> str:
         """What moved most: values or intervals with their shares before and after."""
         return ", ".join(
-            f"{cut(item.name or '(empty)', _LONGEST_MOVED)} {share_words(item.before)} → {share_words(item.after)}"
+            f"{cut(item.name or '(empty)', _LONGEST_MOVED)} {part(item.before)} → {part(item.after)}"
             for item in (self.measured.moved if self.measured else ())
         )
 
@@ -87,8 +88,17 @@ def pairs_of(profile: DataProfile, previous: DataProfile | None) -> list[Pair]:
         before = same or next((other for other in theirs if other.split == "train"), theirs[0])
         name = item.split or "all rows"
         words = f"{name}, before → now" if same else f"{before.split or 'all rows'} before → {name}"
-        found.append(Pair(words, before, item, previous=True))
-    return found + [Pair(f"{mine[0].split} → {item.split}", mine[0], item, False) for item in mine[1:]]
+        found.append(Pair(words, columns_of(before), columns_of(item), item.split, previous=True))
+    first = columns_of(mine[0]) if mine else {}
+    return found + [
+        Pair(f"{mine[0].split} → {item.split}", first, columns_of(item), item.split, previous=False)
+        for item in mine[1:]
+    ]
+
+
+def columns_of(profile: Profile) -> Mapping[str, ColumnProfile]:
+    """Columns by their names."""
+    return {column.name: column for column in profile.columns}
 
 
 def moves_of(name: str, pairs: list[Pair], schema: Schema) -> list[Move]:
@@ -96,7 +106,7 @@ def moves_of(name: str, pairs: list[Pair], schema: Schema) -> list[Move]:
     asked = schema.column(name)
     found = []
     for pair in pairs:
-        before, after = pair.before.column(name), pair.after.column(name)
+        before, after = pair.before.get(name), pair.after.get(name)
         if before is None or after is None:
             continue
         metric = asked.drift.metric if asked and asked.drift and pair.previous else None

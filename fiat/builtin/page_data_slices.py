@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from fiat.builtin.page_data_facts import missing_share
-from fiat.builtin.page_data_moved import comparable
-from fiat.builtin.page_data_words import cut, name_words
+from fiat.builtin.page_data_moved import columns_of, comparable
+from fiat.builtin.page_data_words import cut, name_words, part
 from fiat.builtin.view_data import share_words
 from fiat.profile.distance import distance
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
@@ -75,7 +75,8 @@ def _row(item: Profile, split: Profile, links: dict[str, str], *, compared: bool
     if not compared or not item.n_rows:
         return row
     own = _own(item.slice, split)
-    pairs = [(split.column(column.name), column) for column in item.columns if column.name not in own]
+    whole = columns_of(split)
+    pairs = [(whole.get(column.name), column) for column in item.columns if column.name not in own]
     known = [(before, after) for before, after in pairs if before is not None and comparable(before, after)]
     column, how = _farthest(known)
     missing, words = _most_missing(known)
@@ -103,7 +104,7 @@ def _farthest(pairs: list[tuple[ColumnProfile, ColumnProfile]]) -> tuple[str, st
         weight = found.value**0.5 if found.metric == "js" else found.value
         if found.beyond_noise and weight > most and found.moved:
             moved = found.moved[0]
-            words = f"{cut(moved.name or '(empty)', 40)} {share_words(moved.after)} instead of {share_words(moved.before)}"
+            words = f"{cut(moved.name or '(empty)', 40)} {part(moved.after)} instead of {part(moved.before)}"
             most, column, how = weight, after.name, words
     return column, how
 
@@ -114,5 +115,5 @@ def _most_missing(pairs: list[tuple[ColumnProfile, ColumnProfile]]) -> tuple[str
         here, there = missing_share(after), missing_share(before)
         if abs(here - there) > most:
             most, column = abs(here - there), after.name
-            words = f"{share_words(here)} missing instead of {share_words(there)}"
+            words = f"{part(here)} missing instead of {part(there)}"
     return column, words

@@ -14,7 +14,7 @@ LONGEST_NAME = 120
 LONGEST_VALUE = 80
 MOST_VALUES = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FARTHEST_S = 250_000_000_000.0
+_EARLIEST_S, _LATEST_S = -62_000_000_000.0, 253_000_000_000.0
 _DAY_S = 86_400.0
 
 _TYPES = {
@@ -35,9 +35,26 @@ def cut(text: str, longest: int = LONGEST_VALUE) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def part(share: float) -> str:
+    """A share (0..1) within a sentence, where none is `0%`."""
+    return share_words(share) if share > 0 else "0%"
+
+
+def axis_ends(low: float, high: float) -> tuple[str, str]:
+    """Both ends of an axis of times, as short as their distance lets them be."""
+    form = "%Y-%m-%d" if high - low >= 2 * _DAY_S else "%m-%d %H:%M"
+    ends = []
+    for seconds in (low, high):
+        near = _EARLIEST_S < seconds < _LATEST_S
+        ends.append((_EPOCH + timedelta(seconds=seconds)).strftime(form) if near else moment_words(seconds))
+    return ends[0], ends[1]
+
+
 def name_words(name: str) -> str:
     """A column's name, not too long; one that nobody could see in words."""
-    return cut(name, LONGEST_NAME) if name.strip() else f"({count(len(name), 'blank')})"
+    if name.strip():
+        return cut(name, LONGEST_NAME)
+    return f"({count(len(name), 'blank')})" if name else "(no name)"
 
 
 def value_words(text: str) -> str:
@@ -59,18 +76,17 @@ def spread(value: float, kind: Kind) -> str:
 
 def moment_words(seconds: float) -> str:
     """Seconds since 1970 as date and time, the date alone at midnight."""
-    if not abs(seconds) < _FARTHEST_S:
+    if not _EARLIEST_S < seconds < _LATEST_S:
         return f"{number(seconds)} s"
-    try:
-        when = _EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
-        return f"{number(seconds)} s"
+    when = _EPOCH + timedelta(seconds=seconds)
     return when.strftime("%Y-%m-%d") if seconds % _DAY_S == 0 else when.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def asked_of_data(schema: Schema) -> list[str]:
     """What a schema asks of the rows as a whole."""
-    said = [f"{_between(schema.min_rows, schema.max_rows)} rows in each split"] if _limits_rows(schema) else []
+    said = (
+        [f"{_between(schema.min_rows, schema.max_rows)} rows in each split"] if _limits_rows(schema) else []
+    )
     said += [f"the label is {name_words(schema.label)}"] if schema.label else []
     return said
 
@@ -100,7 +116,11 @@ def _presence(column: ColumnSchema) -> Iterator[str]:
         yield f"may be absent in {_listed(column.not_in_environments)}"
     if column.min_present is not None and column.min_present > 0:
         whole = column.min_present >= 1
-        yield "a value in every row" if whole else f"a value in at least {_percent(column.min_present)} of the rows"
+        yield (
+            "a value in every row"
+            if whole
+            else f"a value in at least {_percent(column.min_present)} of the rows"
+        )
     if column.min_count is not None and column.min_count > 0:
         yield f"a value in at least {count(column.min_count, 'row')}"
 
@@ -153,15 +173,20 @@ def _shape(column: ColumnSchema) -> Iterator[str]:
 def _movement(column: ColumnSchema) -> Iterator[str]:
     for limit, against in ((column.drift, "the data before"), (column.skew, "what is served")):
         if limit is not None:
-            yield f"{METRICS[limit.metric]} to {against} of at most {number(limit.max)}"
+            yield f"{METRICS[limit.metric]} to {against} of at most {_plain(limit.max)}"
 
 
 def _between(
-    low: float | None, high: float | None, words: Callable[[float | None], str] = number
+    low: float | None, high: float | None, words: Callable[[float | None], str] | None = None
 ) -> str:
+    words = words or _plain
     if low is not None and high is not None:
         return f"exactly {words(low)}" if low == high else f"{words(low)} to {words(high)}"
     return f"at least {words(low)}" if low is not None else f"at most {words(high)}"
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:,.10g}"
 
 
 def _moment(value: float | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from fiat.builtin.svg_draw import clipped, drawing, element, label, line, path
+from fiat.builtin.svg_draw import clipped, drawing, element, label, line
 from fiat.builtin.svg_scale import Scale, tick_texts
 
 HEIGHT = 84.0
@@ -14,6 +14,8 @@ BAR_HEIGHT = 12.0
 _TOP, _AXIS, _SIDE = 14.0, 16.0, 1.0
 _LEAST = 1.5
 _NAME_PX = 7.0
+_MOST_TICKS = 6
+_GAP = 10.0
 _CHAR_PX = 6.4
 
 
@@ -63,11 +65,12 @@ def histogram_bars(title: str, shares: Shares, axis: Axis, most: float, width: f
     y_scale = Scale(0.0, most or 1.0, floor, _TOP)
     step = (width - 2 * _SIDE) / max(1, len(shares.now))
     parts = [line(0, _TOP, width, _TOP, "grid")]
-    if any(shares.before):
-        parts.append(path(_outline(shares.before, y_scale, step, floor), "before ground"))
+    before = _outline(shares.before, y_scale, step, floor) if any(shares.before) else ""
+    if before:
+        parts.append(element("path", d=before, class_="before ground"))
     parts += _upright(shares, y_scale, step, floor)
-    if any(shares.before):
-        parts.append(path(_outline(shares.before, y_scale, step, floor), "before edge"))
+    if before and shares.told:
+        parts.append(element("path", d=before, class_="before edge"))
     parts.append(line(0, floor, width, floor, "axis"))
     parts += _names(axis, width, step, floor) if axis.names else _ticks(axis, width, floor)
     if most:
@@ -87,7 +90,9 @@ def share_bars(share: float, before: float | None, most: float, width: float) ->
     scale = Scale(0.0, most or 1.0, 0.0, width)
     parts = []
     if before is not None:
-        parts.append(element("rect", x=0, y=0, width=scale(before), height=BAR_HEIGHT, class_="before ground"))
+        parts.append(
+            element("rect", x=0, y=0, width=scale(before), height=BAR_HEIGHT, class_="before ground")
+        )
     if share > 0:
         parts.append(
             element(
@@ -106,30 +111,25 @@ def share_bars(share: float, before: float | None, most: float, width: float) ->
 
 
 def _upright(shares: Shares, y_scale: Scale, step: float, floor: float) -> Iterator[Markup]:
-    """A rectangle a bar with its words, or without words all of them as one path."""
-    if shares.told:
-        for place, (share, told) in enumerate(zip(shares.now, shares.told, strict=True)):
-            if share > 0:
-                top = min(y_scale(share), floor - _LEAST)
-                x, width = _SIDE + place * step, max(1.0, step - 1)
-                words = element("title", told)
-                yield element("rect", words, x=x, y=top, width=width, height=floor - top, class_="bar tone1")
+    """A rectangle a bar with its words, or without words all of them as one shape."""
+    if not shares.told:
+        yield element("path", d=_outline(shares.now, y_scale, step, floor), class_="bar tone1")
         return
-    drawn = " ".join(
-        f"M{_SIDE + place * step:.1f} {floor:.0f}V{min(y_scale(share), floor - _LEAST):.1f}h{step - 1:.1f}V{floor:.0f}"
-        for place, share in enumerate(shares.now)
-        if share > 0
-    )
-    if drawn:
-        yield element("path", d=drawn, class_="bar tone1")
+    for place, (share, told) in enumerate(zip(shares.now, shares.told, strict=True)):
+        if share > 0:
+            top = min(y_scale(share), floor - _LEAST)
+            x, width = _SIDE + place * step, max(1.0, step - 1)
+            words = element("title", told)
+            yield element("rect", words, x=x, y=top, width=width, height=floor - top, class_="bar tone1")
 
 
-def _outline(shares: Sequence[float], y_scale: Scale, step: float, floor: float) -> Iterator[tuple[float, float]]:
-    yield _SIDE, floor
+def _outline(shares: Sequence[float], y_scale: Scale, step: float, floor: float) -> str:
+    """The upper edge of bars that touch, down to the floor at both ends."""
+    steps = []
     for place, share in enumerate(shares):
-        yield _SIDE + place * step, y_scale(share)
-        yield _SIDE + (place + 1) * step, y_scale(share)
-    yield _SIDE + len(shares) * step, floor
+        top = min(y_scale(share), floor - _LEAST) if share > 0 else floor
+        steps.append(f"V{top:.1f}H{_SIDE + (place + 1) * step:.1f}")
+    return f"M{_SIDE:.0f} {floor:.0f}{''.join(steps)}V{floor:.0f}"
 
 
 def _ticks(axis: Axis, width: float, floor: float) -> Iterator[Markup]:
@@ -141,11 +141,21 @@ def _ticks(axis: Axis, width: float, floor: float) -> Iterator[Markup]:
     scale = Scale(axis.low, axis.high, _SIDE, width - _SIDE)
     if not 0 < scale.high - scale.low < math.inf:
         return
-    ticks = scale.ticks(4)
-    for tick, text in zip(ticks, tick_texts(ticks), strict=True):
+    for tick, text in _fitting(scale, width):
         half = len(text) * _CHAR_PX / 2
         yield line(scale(tick), floor, scale(tick), floor + 3, "axis")
         yield label(min(max(scale(tick), half), width - half), y, text, "tick", "middle")
+
+
+def _fitting(scale: Scale, width: float) -> list[tuple[float, str]]:
+    """Round values, as many as stand beside each other."""
+    found: list[tuple[float, str]] = []
+    for most in range(_MOST_TICKS, 2, -1):
+        ticks = scale.ticks(most)
+        found = list(zip(ticks, tick_texts(ticks), strict=True))
+        if sum(len(text) * _CHAR_PX + _GAP for _, text in found) <= width:
+            return found
+    return found[:1]
 
 
 def _names(axis: Axis, width: float, step: float, floor: float) -> Iterator[Markup]:
