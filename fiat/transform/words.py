@@ -30,6 +30,9 @@ def split_words(graph: Graph, text: str, pattern: str, *, pad: str = "") -> str:
     found = graph.add(
         "Tokenizer", text, domain=CONTRIB, mark=0, mincharnum=1, pad_value=pad, tokenexp=pattern
     )
+    # Says of what type it is to those who don't know the operator: ONNX's own shape inference dies at a LabelEncoder whose
+    # input has none. The runtime drops the cast.
+    found = graph.cast(found, "string")
     # For no rows at all the runtime gives (0,), not (0, 0).
     rows = graph.add("Shape", text)
     most = graph.add("Div", graph.add("Size", found), graph.add("Max", rows, graph.constant([1], "int64")))

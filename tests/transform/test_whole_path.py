@@ -5,6 +5,7 @@
 import datetime as dt
 import math
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,7 @@ FREE = {
         "tf_idf",
         "date_parts",
     ],
+    "parts": ["one_hot", "ordinal", "hash", "embed_index", "scale"],
     "tokens": ["hash", "embed_index", "tf_idf"],
     "tensor": ["resize", "scale", "normalize"],
 }
@@ -150,7 +152,9 @@ def becomes(kind: str, word: str) -> str | None:
     """What there is after an operation; None where the chain ends."""
     if word in ("lower", "strip") or (word == "impute" and kind == "text"):
         return "text"
-    if word in ("one_hot", "embed_index", "tf_idf", "date_parts") or (kind == "tokens" and word == "hash"):
+    if word == "date_parts":
+        return "parts"
+    if word in ("one_hot", "embed_index", "tf_idf") or (kind == "tokens" and word == "hash"):
         return None
     if word in WHOLE_NUMBERS:
         return "whole"
@@ -217,8 +221,8 @@ def test_any_transforms_of_any_rows_serve_what_was_trained_on(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_hundred_other_transforms_serve_what_was_trained_on(tmp_path: Path) -> None:
-    serve_what_was_trained_on(tmp_path, 100)
+def test_sixty_other_transforms_serve_what_was_trained_on(tmp_path: Path) -> None:
+    serve_what_was_trained_on(tmp_path, 60)
 
 
 EACH: dict[str, tuple[str, ...]] = {
@@ -307,13 +311,35 @@ def test_a_transform_that_looks_at_other_rows_is_found(tmp_path: Path) -> None:
         path.check()
 
 
-def test_no_rows_at_all_can_be_served(tmp_path: Path) -> None:
-    columns = {name: values * 2 for name, values in FIRST.items()}
-    entries = [
+@pytest.fixture
+def many() -> list[Entry]:
+    """Most chains of EACH together: those that are no output under the name of a column."""
+    return [
         Entry((chain[0],), tuple((item, SETTINGS[item][0]) for item in chain[1:]), key=f"transform[{at}]")
         for at, chain in enumerate(EACH.values())
         if chain[0] in KINDS and chain[-1] not in ("lower", "strip", "embed_index", "scale", "normalize")
     ]
-    path = WholePath(tmp_path, table(columns), table({name: [] for name in columns}), entries)
+
+
+def test_no_rows_at_all_can_be_served(tmp_path: Path, many: list[Entry]) -> None:
+    train = table({name: values * 2 for name, values in FIRST.items()})
+    path = WholePath(tmp_path, train, train.slice(0, 0), many)
     path.check()
     assert path.n_rows == 0
+
+
+def test_onnxs_own_tools_read_the_merged_graph(tmp_path: Path, many: list[Entry]) -> None:
+    """In a process of its own: they are known to crash."""
+    train = table({name: values * 2 for name, values in FIRST.items()})
+    words = Entry(("city",), tuple((item, SETTINGS[item][0]) for item in ("lower", "strip", "embed_index")))
+    WholePath(tmp_path, train, train, [*many, words])
+    code = (
+        "import onnx, sys\n"
+        "model = onnx.load(sys.argv[1])\n"
+        "onnx.checker.check_model(model)\n"
+        "print(len(onnx.shape_inference.infer_shapes(model).graph.value_info))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "merged.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
