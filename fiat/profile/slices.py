@@ -15,7 +15,7 @@ from fiat.profile.shown import text_of
 from fiat.profile.sketch import coarsen
 
 MOST_SLICES = 50
-_MOST_WAITING_ROWS = 1 << 20
+_MOST_WAITING_BYTES = 256 * 1024 * 1024
 _MISSING = "missing"
 _ROWS, _PLACE = "fiat: rows", "fiat: place"
 
@@ -105,7 +105,6 @@ class _Slice:
     columns: list[Column]
     n_rows: int = 0
     waiting: list[pa.RecordBatch] = field(default_factory=list)
-    waiting_rows: int = 0
 
 
 class SliceTallies:
@@ -122,14 +121,14 @@ class SliceTallies:
         self._cuts = [
             (cut, [_Slice(name, [Column(item) for item in schema]) for name in cut.names()]) for cut in cuts
         ]
-        self._waiting_rows = 0
+        self._waiting_bytes = 0
 
     def follow(self, batches: Iterable[pa.RecordBatch], pool: ThreadPoolExecutor) -> Iterator[pa.RecordBatch]:
         """Hand on the batches and take each one's rows to their parts."""
         for batch in batches:
             for cut, parts in self._cuts:
                 self._share_out(batch, cut.places(batch), parts)
-            if self._waiting_rows >= _MOST_WAITING_ROWS:
+            if self._waiting_bytes >= _MOST_WAITING_BYTES:
                 self._measure(pool)
             yield batch
 
@@ -147,11 +146,10 @@ class SliceTallies:
         order = np.argsort(places, kind="stable")
         starts = np.searchsorted(places[order], np.arange(len(parts) + 1))
         taken = batch.take(pa.array(order[starts[0] :]))
+        self._waiting_bytes += taken.nbytes
         for part, start, stop in zip(parts, starts[:-1] - starts[0], starts[1:] - starts[0], strict=True):
             if stop > start:
                 part.waiting.append(taken.slice(int(start), int(stop - start)))
-                part.waiting_rows += int(stop - start)
-                self._waiting_rows += int(stop - start)
 
     def _measure(self, pool: ThreadPoolExecutor) -> None:
         for _, parts in self._cuts:
@@ -160,8 +158,8 @@ class SliceTallies:
                     rows = pa.concat_batches(part.waiting)
                     list(pool.map(Column.add, part.columns, rows.columns))
                     part.n_rows += rows.num_rows
-                    part.waiting, part.waiting_rows = [], 0
-        self._waiting_rows = 0
+                    part.waiting = []
+        self._waiting_bytes = 0
 
 
 def _finish_coarse(column: Column) -> ColumnProfile:
