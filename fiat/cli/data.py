@@ -35,6 +35,9 @@ Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to pre
 SchemaFile = Annotated[
     Path | None, typer.Option("--schema", metavar="FILE", help="Schema of files; left out: inferred.")
 ]
+Environment = Annotated[
+    str, typer.Option(metavar="NAME", help="Which columns of the schema are expected: training or serving.")
+]
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write the data report there, one HTML page.")
 ]
@@ -72,6 +75,7 @@ def check(
     html: Html = None,
     data: Name = None,
     schema: SchemaFile = None,
+    environment: Environment = "training",
     format: Format = None,  # noqa: A002 - the option's name
     no_header: NoHeader = False,
     delimiter: Delimiter = None,
@@ -82,7 +86,7 @@ def check(
     Without a schema one is inferred from the train split; without checks, rows that are in two splits and columns
     that give the label away are looked for.
     """
-    words = FileWords(format, not no_header, delimiter, label, schema)
+    words = FileWords(format, not no_header, delimiter, label, schema, environment)
     with open_target(target, overrides or [], read_settings(os.environ), words, data) as opened:
         findings = opened.findings()
         if html is not None:

@@ -26,7 +26,7 @@ COMMANDS = {
     "validate": Entry(SPEC, "Check a spec without running anything."),
     "plan": Entry(SPEC, "Show what a run would do: what runs, what is reused."),
     "explain": Entry(SPEC, "Say why each step runs or is reused."),
-    "data": Entry(SPEC, "Describe, check and compare data, of a spec or of files."),
+    "data": Entry(SPEC, "Describe data, check and compare them, of a spec or of files."),
     "run": Entry(SPEC, "Run what changed, judge the model, package and deploy it."),
     "runs": Entry(RUNS, "List runs."),
     "show": Entry(RUNS, "Show a run or a released model."),

@@ -39,10 +39,7 @@ USUAL_CHECKS: tuple[Mapping[str, Any], ...] = (
     {"duplicates": {"across": "error", "within": "warn", "max_share": 0.0}},
 )
 """What `fiat data check` looks for beside the schema when nobody says."""
-_LABEL_CHECKS: tuple[Mapping[str, Any], ...] = (
-    {"leak": {"max_score": 0.99}, "severity": "warn"},
-    {"label": {"against": "train", "max": 0.1}, "severity": "warn"},
-)
+_LEAKS: Mapping[str, Any] = {"leak": {"max_score": 0.99}, "severity": "warn"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,7 @@ class FileWords:
         delimiter: between the fields of a CSV; None for a comma, or a tab in `.tsv`.
         label: column to predict; None for none.
         schema: schema file; None for an inferred one.
+        environment: which columns of the schema are expected.
     """
 
     format: str | None = None
@@ -62,6 +60,7 @@ class FileWords:
     delimiter: str | None = None
     label: str | None = None
     schema: Path | None = None
+    environment: str = "training"
 
 
 @dataclass
@@ -86,6 +85,7 @@ class Target:
     step: Step | None = None
     digest: str = ""
     label: str | None = None
+    environment: str = "training"
     _profile: DataProfile | None = field(default=None, repr=False)
 
     @property
@@ -114,8 +114,10 @@ class Target:
         """Hold the data against the spec's checks, or the usual ones where it has none."""
         check = self._check_step()
         if check is None:
-            rules = rules_of([*USUAL_CHECKS, *(_LABEL_CHECKS if self.label else ())])
-            return find_anomalies(self.folder, self.profile(), self.schema(), rules, {})
+            rules = rules_of([*USUAL_CHECKS, *([_LEAKS] if self.label else [])])
+            return find_anomalies(
+                self.folder, self.profile(), self.schema(), rules, {}, environment=self.environment
+            )
         assert self.desk is not None  # noqa: S101 - a check step is a spec's
         output = self.work_dir / "checked"
         shutil.rmtree(output, ignore_errors=True)
@@ -260,7 +262,9 @@ def _of_files(path: Path, words: FileWords, place: Path) -> Target:
     choice = ColumnChoice(label=label if label in reading.schema.names else None)
     folder = place / "dataset"
     write_dataset(folder, reading, AllTrain(), choice, "")
-    return Target(str(path), folder, place, declared=declared, label=choice.label)
+    return Target(
+        str(path), folder, place, declared=declared, label=choice.label, environment=words.environment
+    )
 
 
 def _listed(value: object) -> list[list[str]]:

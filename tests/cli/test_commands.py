@@ -144,7 +144,7 @@ def test_gc_says_how_much_and_keeps_what_runs_need(ran: Path) -> None:
 def test_the_schema_of_specs_is_one_document(project: Path) -> None:
     schema = json.loads(fiat(project, "schema", "spec").stdout)
     assert "steps" in schema["properties"]
-    assert "no schema" in fiat(project, "schema", "nothing", code=2).stderr
+    assert "No such command" in fiat(project, "schema", "nothing", code=2).stderr
 
 
 def test_doctor_looks_at_each_link(project: Path) -> None:
