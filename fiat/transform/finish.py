@@ -80,7 +80,7 @@ def _output(value: Value) -> Output:
     if value.kind == "tensor":
         return Output(value.names[0], value.dtype, value.shape, value.names)
     if value.kind == "whole":
-        column = value.names[0].rpartition("[")[0] if len(value.names) > 1 else value.names[0]
+        column = _stem(value.names[0]) if len(value.names) > 1 else value.names[0]
         return Output(column, "int64", (len(value.names),), value.names, value.n_categories)
     if value.kind == "tokens":
         raise SpecError(
@@ -88,6 +88,11 @@ def _output(value: Value) -> Output:
             hint="put `tf_idf`, `hash` or `embed_index` behind `tokenize`",
         )
     return Output(value.names[0], "string", (1,), value.names)
+
+
+def _stem(name: str) -> str:
+    """`about` of `about[0]`, which is a place among words, and of `about.year`, which is a part of a time."""
+    return name.rpartition("[" if name.endswith("]") else ".")[0] or name
 
 
 def _end(tensor: str, output: Output) -> End:

@@ -142,7 +142,7 @@ FREE = {
         "tf_idf",
         "date_parts",
     ],
-    "parts": ["one_hot", "ordinal", "hash", "embed_index", "scale"],
+    "parts": ["one_hot", "ordinal", "hash", "embed_index"],
     "tokens": ["hash", "embed_index", "tf_idf"],
     "tensor": ["resize", "scale", "normalize"],
 }
@@ -293,6 +293,13 @@ def test_a_graph_of_the_users_own_goes_the_same_way(tmp_path: Path) -> None:
     path = WholePath(tmp_path, train, table({name: ODD[name] for name in columns}), entries)
     path.check()
     assert path.fitted.outputs[0].names[0] == "ratio"
+
+
+def test_indices_of_the_parts_of_a_time_are_one_output_called_like_their_column(tmp_path: Path) -> None:
+    entry = Entry(("at",), (("date_parts", PARTS), ("embed_index", EMBED)), key="transform[0]")
+    path = WholePath(tmp_path, table({"at": FIRST["at"]}), table({"at": ODD["at"]}), [entry])
+    path.check()
+    assert [(output.name, output.shape) for output in path.fitted.outputs] == [("at", (8,))]
 
 
 class LessTheBatchsMean(Scale):
