@@ -17,8 +17,9 @@ from fiat.builtin.page_data_moved import (
     moves_of,
     pairs_of,
 )
+from fiat.builtin.page_data_names import cut, name_words
 from fiat.builtin.page_data_slices import slice_tables
-from fiat.builtin.page_data_words import asked_of_column, asked_of_data, cut, name_words
+from fiat.builtin.page_data_words import asked_of_column, asked_of_data
 from fiat.builtin.page_frame import page_style, page_template
 from fiat.builtin.view_data import share_words
 from fiat.builtin.view_text import count, moment, number, short
@@ -76,7 +77,7 @@ def render_data(page: DataPage) -> str:
     )
     sign, word, tone = _standing(page.findings)
     return page_template("data.html").render(
-        style=page_style("run.css", "data.css"),
+        style=page_style("run.css", "anomalies.css", "data.css"),
         title=cut(page.title, 200),
         sign=sign,
         word=word,

@@ -1,16 +1,18 @@
 """Anomalies as pages show them: kind, column, sentence, and the rows that show it with what they hold."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fiat.builtin.page_data_words import LONGEST_NAME, cut, name_words
+from fiat.builtin.page_data_names import LONGEST_NAME, cut, name_words, value_words
+from fiat.builtin.page_json import items, mapping, text, whole
 from fiat.validate.findings_file import rows_named
 from fiat.validate.kinds import KINDS
 from fiat.validate.model import Anomaly, Example
 
 LONGEST_SENTENCE = 600
 LONGEST_EXAMPLE = 200
+CHECK = "check."
 _SIGNS = {"error": ("✗", "error", "bad"), "warn": ("!", "warning", "doubt")}
 
 
@@ -72,6 +74,43 @@ def anomaly_row(item: Anomaly, link: str = "") -> AnomalyRow:
     )
 
 
+def anomalies_of(facts: Mapping[str, object]) -> list[Anomaly]:
+    """The anomalies that a check step told in its facts, errors first; what has not their shape is left out."""
+    found = []
+    for item in map(mapping, items(facts.get("anomalies"))):
+        examples = tuple(
+            Example(text(example.get("split")), whole(example.get("row")), example.get("value"))
+            for example in map(mapping, items(item.get("examples")))
+        )
+        if item:
+            anomaly = Anomaly(
+                text(item.get("kind")),
+                text(item.get("column")),
+                text(item.get("message")),
+                n_rows=whole(item.get("n_rows")),
+                examples=examples,
+                severity="warn" if item.get("severity") == "warn" else "error",
+                split=text(item.get("split")),
+                key=text(item.get("key")),
+            )
+            found.append(anomaly)
+    return errors_first(found)
+
+
+def checks_of(data: Mapping[str, Mapping[str, object]]) -> dict[str, tuple[list[Anomaly], int]]:
+    """Dataset (as `data.<name>`) to the anomalies that its check told, and how many there are in all.
+
+    Args:
+        data: facts of the steps `data.<name>` and `check.<name>`.
+    """
+    found = {}
+    for name, facts in data.items():
+        if name.startswith(CHECK):
+            told = anomalies_of(facts)
+            found[f"data.{name.removeprefix(CHECK)}"] = told, max(len(told), whole(facts.get("n_anomalies")))
+    return found
+
+
 def errors_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
     """Errors, then warnings, each in the order of the rules."""
     return sorted(anomalies, key=lambda item: item.severity != "error")
@@ -79,8 +118,8 @@ def errors_first(anomalies: Sequence[Anomaly]) -> list[Anomaly]:
 
 def value_text(value: object) -> str:
     """What a row holds, as people read it: texts bare, everything else as JSON, not too long."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return cut(text, LONGEST_EXAMPLE) if text.strip() else "(empty)" if not text else f"({len(text)} blanks)"
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return cut(said, LONGEST_EXAMPLE) if said.strip() else value_words(said)
 
 
 def _example(example: Example) -> tuple[str, str, str]:

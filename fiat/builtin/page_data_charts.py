@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from fiat.builtin.page_data_words import axis_ends, measured, value_words
+from fiat.builtin.page_data_names import value_words
+from fiat.builtin.page_data_words import axis_ends, measured
 from fiat.builtin.svg_bars import Axis, Shares, histogram_bars, share_bars
 from fiat.builtin.view_data import share_words
 from fiat.builtin.view_text import count, number
@@ -204,6 +205,8 @@ def _rows(places: Sequence[Place], drawn: Histogram, most_bars: int) -> list[Bar
     befores = [drawn.shares[next(indexes)] if place.before else None for place in places]
     rows = []
     for bar, name in enumerate(drawn.names[:most_bars]):
+        if name == REST and places[0].now.kind == "list":
+            continue  # a row has several values or none, so that the rest of the rows is no rest of the values
         cells = []
         for place, before in enumerate(befores):
             share, rows_here = drawn.shares[place][bar], drawn.counts[place][bar]

@@ -7,7 +7,7 @@ from fiat.builtin.page_data_anomalies import AnomalyRow
 from fiat.builtin.page_data_charts import BarRow, Drawn, Place, draw_column, value_rows
 from fiat.builtin.page_data_facts import Fact, brief_of, facts_of, kind_of, missing_share, quantiles_of
 from fiat.builtin.page_data_moved import Move
-from fiat.builtin.page_data_words import name_words
+from fiat.builtin.page_data_names import name_words
 from fiat.builtin.view_data import share_words
 from fiat.builtin.view_text import count
 

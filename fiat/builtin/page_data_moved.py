@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fiat.builtin.page_data_words import cut, name_words, part
+from fiat.builtin.page_data_names import cut, name_words
+from fiat.builtin.page_data_words import part
 from fiat.profile.distance import Distance, Metric, distance
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 from fiat.validate.model import Schema

@@ -4,14 +4,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from fiat.builtin.page_data_names import LONGEST_NAME, cut, name_words, value_words
 from fiat.builtin.view_data import share_words
 from fiat.builtin.view_text import count, number, size
 from fiat.profile.model import Kind
 from fiat.validate.model import ColumnSchema, Domain, ImageDomain, Schema
 from fiat.validate.movement_words import METRICS
 
-LONGEST_NAME = 120
-LONGEST_VALUE = 80
 MOST_VALUES = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_S, _LATEST_S = -62_000_000_000.0, 253_000_000_000.0
@@ -30,11 +29,6 @@ _TYPES = {
 }
 
 
-def cut(text: str, longest: int = LONGEST_VALUE) -> str:
-    """The text, or its beginning and an ellipsis."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
 def part(share: float) -> str:
     """A share (0..1) within a sentence, where none is `0%`."""
     return share_words(share) if share > 0 else "0%"
@@ -48,18 +42,6 @@ def axis_ends(low: float, high: float) -> tuple[str, str]:
         near = _EARLIEST_S < seconds < _LATEST_S
         ends.append((_EPOCH + timedelta(seconds=seconds)).strftime(form) if near else moment_words(seconds))
     return ends[0], ends[1]
-
-
-def name_words(name: str) -> str:
-    """A column's name, not too long; one that nobody could see in words."""
-    if name.strip():
-        return cut(name, LONGEST_NAME)
-    return f"({count(len(name), 'blank')})" if name else "(no name)"
-
-
-def value_words(text: str) -> str:
-    """A value as a row of a table names it."""
-    return cut(text) if text.strip() else ("(empty)" if not text else f"({count(len(text), 'blank')})")
 
 
 def measured(value: float, kind: Kind) -> str:

@@ -18,7 +18,8 @@ class RunPage:
         evaluation: `evaluation.json`: `task`, `split`, `n_rows`, `scores`, `parity`, `model_size_bytes`.
         baseline: which model the run was compared with, such as `run 2026..., released from branch main`.
         baseline_metrics: that model's metrics on the same rows; None when there is none.
-        data: data step to its facts: `rows` by split, `columns`, `class_rows` by split, `source_digest`, `format`, ...
+        data: data step to its facts: `rows` by split, `columns`, `class_rows` by split, `source_digest`, `format`, ...;
+            check step to its `anomalies` and `n_anomalies`.
         manifest: `manifest.json` of the package, its `files` with sizes and digests.
         signature: `signature.json` of the package.
         logs: step that failed to its last lines of output.

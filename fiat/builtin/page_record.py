@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from markupsafe import Markup
 
+from fiat.builtin.page_data_anomalies import CHECK, AnomalyRow, anomaly_row, checks_of
 from fiat.builtin.page_json import items, leaves, mapping, text, whole
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.svg_graph import SIGNS
@@ -14,8 +15,10 @@ from fiat.builtin.svg_timeline import share_bar, time_bar
 from fiat.builtin.view_run import run_seconds
 from fiat.builtin.view_text import count, moment, number, seconds, short, size
 from fiat.run.model import StepResult
+from fiat.validate.model import Anomaly
 
 MOST_CLASSES = 20
+MOST_ANOMALIES = 20
 _SPLITS = ("train", "eval", "test")
 _LONGEST = 400
 _MOST_NAMES = 12
@@ -66,6 +69,9 @@ class DataCard:
         class_splits: splits that the classes' counts are for.
         more_classes: how many are not shown.
         facts: digest, format, columns.
+        checked: what its check found, in words and with their tone; empty when nothing was checked.
+        anomalies: that the check found, errors first, the first MOST_ANOMALIES.
+        more_anomalies: how many are not shown.
     """
 
     name: str
@@ -74,6 +80,9 @@ class DataCard:
     class_splits: tuple[str, ...]
     more_classes: int
     facts: Pairs
+    checked: tuple[str, str, str] | None = None
+    anomalies: tuple[AnomalyRow, ...] = ()
+    more_anomalies: int = 0
 
 
 def head_facts(page: RunPage) -> Pairs:
@@ -117,8 +126,29 @@ def _step_row(step: StepResult, start: datetime, total_s: float, inputs: Sequenc
 
 
 def data_cards(page: RunPage) -> list[DataCard]:
-    """One card a data step."""
-    return [_data_card(name, facts) for name, facts in page.data.items()]
+    """One card a data step; what its check found stands first."""
+    found = checks_of(page.data)
+    return [
+        _checked(_data_card(name, facts), *found.get(name, (None, 0)))
+        for name, facts in page.data.items()
+        if not name.startswith(CHECK)
+    ]
+
+
+def _checked(card: DataCard, anomalies: Sequence[Anomaly] | None, n_anomalies: int) -> DataCard:
+    if anomalies is None:
+        return card
+    if not n_anomalies:
+        return replace(card, checked=("✓", "no anomalies", "good"))
+    has_errors = any(item.severity == "error" for item in anomalies)
+    shown = tuple(anomaly_row(item) for item in anomalies[:MOST_ANOMALIES])
+    words = count(n_anomalies, "anomaly", "anomalies")
+    return replace(
+        card,
+        checked=("✗", words, "bad") if has_errors else ("!", words, "doubt"),
+        anomalies=shown,
+        more_anomalies=n_anomalies - len(shown),
+    )
 
 
 def _data_card(name: str, facts: Mapping[str, object]) -> DataCard:

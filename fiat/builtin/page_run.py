@@ -50,7 +50,7 @@ def render_run(page: RunPage) -> str:
     sign, word, tone = _standing(run)
     metrics = metric_rows(page)
     return page_template("run.html").render(
-        style=page_style("run.css"),
+        style=page_style("run.css", "anomalies.css"),
         run=run,
         sign=sign,
         word=word,

@@ -17,8 +17,10 @@ from fiat.builtin.report_comment_metrics import (
 from fiat.builtin.report_comment_plan import plan_part
 from fiat.builtin.report_comment_plots import curves_part, plots_part
 from fiat.builtin.report_comment_record import (
+    anomalies_part,
     changed_part,
     data_part,
+    dataset_count,
     deploys_part,
     logs_part,
     refused_part,
@@ -125,6 +127,7 @@ def result_body(topic: Topic, told: Told) -> str:
         Part(_facts(topic, run)),
         Part(refused_part([reason for reason in topic.refused if reason not in run.reason])),
         Part(logs_part(topic.logs), "the logs", 5),
+        Part(anomalies_part(told.data), "anomalies", 8),
         Part(metrics_part(page), "metrics", 9),
         Part(gates, "gates", 8),
         Part(warnings_part(told.warnings), "warnings", 7),
@@ -149,7 +152,7 @@ def _folded(page: RunPage, told: Told) -> list[Part]:
     found = (
         ("slices", 4, f"Slices: {n_slices:,}, the worst first", slices),
         ("plots", 2, "Plots", drawn),
-        ("data", 1, f"Data: {count(len(told.data), 'dataset')}", data),
+        ("data", 1, f"Data: {count(dataset_count(told.data), 'dataset')}", data),
         ("steps", 3, steps_summary(told.run.steps), steps_part(told.run.steps)),
     )
     return [Part(details(title, body), name, weight) for name, weight, title, body in found if body]

@@ -3,21 +3,26 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from fiat.builtin.page_data_anomalies import CHECK, checks_of
 from fiat.builtin.page_json import mapping, text, whole
 from fiat.builtin.report_comment_metrics import numbers_of
 from fiat.builtin.report_markdown import block, code, prose, steps_set_off, table
 from fiat.builtin.svg_graph import SIGNS
 from fiat.builtin.view_text import count, seconds
 from fiat.run.model import Run, StepResult
+from fiat.validate.findings_file import rows_named
+from fiat.validate.model import Anomaly
 
 MOST_STEPS = 60
 MOST_WARNINGS = 15
 MOST_DATASETS = 15
+MOST_ANOMALIES = 12
 MOST_CHANGES = 30
 MOST_TARGETS = 20
 LOG_LINES = 20
 _LONGEST_VALUE = 120
 _LONGEST_REASON = 200
+_LONGEST_ANOMALY = 300
 _WORKED = frozenset({"ran", "failed", "cancelled"})
 
 
@@ -50,14 +55,57 @@ def steps_summary(steps: Sequence[StepResult]) -> str:
     return "Steps: " + ", ".join([*told, *([f"{seconds(work_s)} of work"] if work_s else [])])
 
 
+def anomalies_part(data: Mapping[str, Mapping[str, object]]) -> str:
+    """What checks found in the data, errors first, each with its rows; nothing where they found nothing.
+
+    Args:
+        data: facts of the steps `data.<name>` and `check.<name>`.
+    """
+    parts = []
+    for name, (anomalies, n_anomalies) in list(checks_of(data).items())[:MOST_DATASETS]:
+        if not n_anomalies:
+            continue
+        lines = [_anomaly(item) for item in anomalies[:MOST_ANOMALIES]]
+        more = n_anomalies - len(lines)
+        lines += [f"- {count(more, 'more anomaly', 'more anomalies')} in the report"] if more else []
+        head = f"Anomalies in {code(name)}: {_found(anomalies, n_anomalies)}"
+        parts.append("\n".join((head, "", *lines)))
+    return "\n\n".join(parts)
+
+
+def _anomaly(item: Anomaly) -> str:
+    """Sign, column, split, sentence, and the rows: these are not cut with the sentence."""
+    sign = "❌" if item.severity == "error" else "⚠️"
+    about = code(item.column) if item.column else "the data"
+    split = f" ({prose(item.split, 20)})" if item.split else ""
+    rows = prose(rows_named(item), _LONGEST_REASON)
+    return f"- {sign} {about}{split}: {prose(item.message, _LONGEST_ANOMALY)}{f' ({rows})' if rows else ''}"
+
+
+def _found(anomalies: Sequence[Anomaly], n_anomalies: int) -> str:
+    """Of which kind they are, as far as they are told."""
+    n_errors = sum(item.severity == "error" for item in anomalies)
+    if len(anomalies) < n_anomalies:
+        return f"{n_anomalies:,}, the first {len(anomalies)} with {count(n_errors, 'error')}"
+    told = [count(n_errors, "error")] if n_errors else []
+    n_warnings = n_anomalies - n_errors
+    return " and ".join(told + ([count(n_warnings, "warning")] if n_warnings else []))
+
+
+def dataset_count(data: Mapping[str, Mapping[str, object]]) -> int:
+    """How many datasets there are."""
+    return sum(not name.startswith(CHECK) for name in data)
+
+
 def data_part(data: Mapping[str, Mapping[str, object]]) -> str:
     """Rows of each dataset by split."""
     lines = []
-    for name, facts in list(data.items())[:MOST_DATASETS]:
+    datasets = [(name, facts) for name, facts in data.items() if not name.startswith(CHECK)]
+    for name, facts in datasets[:MOST_DATASETS]:
         rows = {split: whole(n_rows) for split, n_rows in list(mapping(facts.get("rows")).items())[:5]}
         lines.append(f"- {code(name)}: {numbers_of(rows)} rows" if rows else f"- {code(name)}")
-    if len(data) > len(lines):
-        lines.append(f"- {count(len(data) - len(lines), 'more dataset')}")
+    if len(datasets) > len(lines):
+        lines.append(f"- {count(len(datasets) - len(lines), 'more dataset')}")
     return "\n".join(lines)
 
 

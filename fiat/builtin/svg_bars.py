@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -15,7 +16,7 @@ _TOP, _AXIS, _SIDE = 14.0, 16.0, 1.0
 _LEAST = 1.5
 _NAME_PX = 7.0
 _MOST_TICKS = 6
-_GAP = 10.0
+_GAP = 8.0
 _CHAR_PX = 6.4
 
 
@@ -141,21 +142,32 @@ def _ticks(axis: Axis, width: float, floor: float) -> Iterator[Markup]:
     scale = Scale(axis.low, axis.high, _SIDE, width - _SIDE)
     if not 0 < scale.high - scale.low < math.inf:
         return
-    for tick, text in _fitting(scale, width):
-        half = len(text) * _CHAR_PX / 2
+    for tick, x, text in _fitting(scale, width):
         yield line(scale(tick), floor, scale(tick), floor + 3, "axis")
-        yield label(min(max(scale(tick), half), width - half), y, text, "tick", "middle")
+        yield label(x, y, text, "tick", "middle")
 
 
-def _fitting(scale: Scale, width: float) -> list[tuple[float, str]]:
-    """Round values, as many as stand beside each other."""
-    found: list[tuple[float, str]] = []
+def _fitting(scale: Scale, width: float) -> list[tuple[float, float, str]]:
+    """Round values with the middle and text of each, as many as stand beside each other."""
+    found: list[tuple[float, float, str]] = []
     for most in range(_MOST_TICKS, 2, -1):
         ticks = scale.ticks(most)
-        found = list(zip(ticks, tick_texts(ticks), strict=True))
-        if sum(len(text) * _CHAR_PX + _GAP for _, text in found) <= width:
+        texts = tick_texts(ticks)
+        found = [
+            (tick, _inside(scale(tick), text, width), text) for tick, text in zip(ticks, texts, strict=True)
+        ]
+        if all(after[1] - before[1] >= _room(before[2], after[2]) for before, after in pairwise(found)):
             return found
     return found[:1]
+
+
+def _room(one: str, other: str) -> float:
+    return (len(one) + len(other)) * _CHAR_PX / 2 + _GAP
+
+
+def _inside(x: float, text: str, width: float) -> float:
+    half = len(text) * _CHAR_PX / 2
+    return min(max(x, half), width - half)
 
 
 def _names(axis: Axis, width: float, step: float, floor: float) -> Iterator[Markup]:
@@ -165,6 +177,5 @@ def _names(axis: Axis, width: float, step: float, floor: float) -> Iterator[Mark
     for place, name in enumerate(axis.names):
         if place % every == 0:
             text = clipped(name, 12)
-            half = len(text) * _CHAR_PX / 2
-            x = _SIDE + (place + 0.5) * step
-            yield label(min(max(x, half), width - half), floor + 12, text, "tick", "middle")
+            x = _inside(_SIDE + (place + 0.5) * step, text, width)
+            yield label(x, floor + 12, text, "tick", "middle")

@@ -61,7 +61,7 @@ def gather(store: Store, state_dir: Path, run: Run) -> RunPage:
         evaluation=_read(store, steps.get("evaluate"), "evaluation", "evaluation.json"),
         baseline=_baseline(store, baseline, results.get("evaluate.baseline")),
         baseline_metrics=_finals(results.get("evaluate.baseline")),
-        data={name: result.facts for name, result in results.items() if name.startswith("data.")},
+        data={name: result.facts for name, result in results.items() if name.startswith(("data.", "check."))},
         manifest=_read(store, steps.get("package"), "package", "manifest.json"),
         signature=_read(store, steps.get("package"), "package", "signature.json"),
         logs=_failed_logs(store, state_dir, run),
