@@ -3,15 +3,18 @@
 import importlib.util
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from typer import Typer
 
 import fiat.errors
 from fiat.cli.main import COMMANDS
 from fiat.spec.load import load_spec
 from fiat.spec.support import unsupported
+from fiat.wiring.documents import SCHEMAS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -130,7 +133,12 @@ def test_what_is_not_built_is_named_at_the_top_of_the_reference(tmp_path: Path) 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_has_its_section(command: str) -> None:
     assert f"\n## {command}\n" in CLI_TEXT
-    assert f"<!-- help: {command} -->" in CLI_TEXT
+    module = import_module(f"fiat.cli.{command}")
+    words = [
+        each.name or each.callback.__name__ for each in getattr(module, "group", Typer()).registered_commands
+    ]
+    for name in (command, *(f"{command} {word}" for word in words if word not in SCHEMAS)):
+        assert f"<!-- help: {name} -->" in CLI_TEXT, name
     assert re.search(rf"^ +{command} ", README_TEXT, re.MULTILINE), f"{command} is not in the README"
 
 
