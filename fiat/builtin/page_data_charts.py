@@ -23,6 +23,7 @@ _NARROW = 210.0
 _BAR_WIDTHS = {1: 200.0, 2: 130.0}
 _NARROW_BAR = 90.0
 MOST_BARS = 10
+_LEAST_LONG = 1e6
 
 
 @dataclass(frozen=True)
@@ -167,13 +168,12 @@ def _axis(drawn: Histogram, kind: Kind) -> Axis:
     if not drawn.edges:
         return Axis(0.0, 1.0, names=drawn.names)
     low, high = drawn.edges[0], drawn.edges[-1]
-    if kind == "time" or not math.isfinite(high - low):
-        return Axis(low, high, axis_ends(low, high) if kind == "time" else _ends(low, high))
-    return Axis(low, high)
-
-
-def _ends(low: float, high: float) -> tuple[str, str]:
-    return number(low), number(high)
+    if kind == "time":
+        return Axis(low, high, axis_ends(low, high))
+    if kind == "int" and max(abs(low), abs(high)) >= _LEAST_LONG:
+        # Long numbers, such as codes of places, that differ in their last digits only.
+        return Axis(low, high, (measured(round(low), kind), measured(round(high), kind)))
+    return Axis(low, high) if math.isfinite(high - low) else Axis(low, high, (number(low), number(high)))
 
 
 def _told(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from fiat.builtin.page_data_anomalies import AnomalyRow
 from fiat.builtin.page_data_charts import BarRow, Drawn, Place, draw_column, value_rows
-from fiat.builtin.page_data_facts import Fact, brief_of, facts_of, kind_of, missing_share, quantiles_of
+from fiat.builtin.page_data_facts import Fact, brief_of, facts_of, kind_of, quantiles_of
 from fiat.builtin.page_data_moved import Move
 from fiat.builtin.page_data_names import name_words
 from fiat.builtin.view_data import share_words
@@ -134,7 +134,7 @@ def _tags(known: Known, places: Sequence[Place]) -> list[tuple[str, str]]:
         tags.append(("not in the data any more" if known.note == "gone" else "not in the data", "quiet"))
         return tags
     tags += [("new", "quiet")] if known.note == "new" else []
-    missing = max(missing_share(place.now) for place in places)
+    missing = sum(place.now.n_missing for place in places) / max(1, sum(place.now.n_rows for place in places))
     if missing >= MANY_MISSING:
         tags.append((f"{share_words(missing)} missing" if missing < 1 else "all missing", "quiet"))
     if any(move.previous and move.is_beyond for move in known.moves):

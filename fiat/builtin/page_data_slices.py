@@ -105,7 +105,9 @@ def _farthest(pairs: list[tuple[ColumnProfile, ColumnProfile]]) -> tuple[str, st
         weight = found.value**0.5 if found.metric == "js" else found.value
         if found.beyond_noise and weight > most and found.moved:
             moved = found.moved[0]
-            words = f"{cut(moved.name or '(empty)', 40)} {part(moved.after)} instead of {part(moved.before)}"
+            words = (
+                f"{cut(moved.name or '(empty)', 40)} in {part(moved.after)} instead of {part(moved.before)}"
+            )
             most, column, how = weight, after.name, words
     return column, how
 

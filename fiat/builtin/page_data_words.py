@@ -15,6 +15,7 @@ MOST_VALUES = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_S, _LATEST_S = -62_000_000_000.0, 253_000_000_000.0
 _DAY_S = 86_400.0
+_MOST_WHOLE = 1e15
 
 _TYPES = {
     "int": "whole numbers",
@@ -46,6 +47,8 @@ def axis_ends(low: float, high: float) -> tuple[str, str]:
 
 def measured(value: float, kind: Kind) -> str:
     """A number of a column; of times the moment."""
+    if kind == "int" and abs(value) < _MOST_WHOLE and value == int(value):
+        return f"{int(value):,}"
     return moment_words(value) if kind == "time" else number(value)
 
 

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "web"))
 
+from browser import browser
 from data_samples import measured, rows, sample_findings, sample_profile, sample_schema
 from page_reader import HOSTILE, Reader
 
@@ -321,3 +323,23 @@ def test_a_thousand_columns_stay_a_page_that_can_be_sent() -> None:
     assert len(html.encode()) < MOST_BYTES
     assert html.count('<details class="field"') == 1000
     assert html.count('<details class="field" open>') == MOST_OPEN
+
+
+def test_a_browser_opens_the_folded_column_that_a_link_leads_to_and_complains_of_nothing(
+    tmp_path: Path,
+) -> None:
+    table = pa.table({f"c{n}": [n, 1, None] for n in range(MOST_OPEN + 20)})
+    page = tmp_path / "page.html"
+    page.write_text(render_data(page_of(table)), "utf-8")
+    narrow = tmp_path / "narrow.html"
+    narrow.write_text(render_data(replace(sample_page(), previous=sample_profile(9))), "utf-8")
+    with browser(tmp_path) as seen:
+        seen.open(f"{page.as_uri()}#column-70")
+        opened = "[...document.querySelectorAll('details.field[open] h3')].map(title => title.textContent)"
+        assert seen.run(opened) == ["c69"]
+        assert 0 <= seen.run("document.querySelector('#column-70').getBoundingClientRect().top") < 900
+        seen.open(narrow.as_uri())
+        for width in (1200, 400):
+            seen.look(width)
+            assert seen.run("document.documentElement.scrollWidth") <= width
+        assert seen.complaints() == []
