@@ -48,8 +48,9 @@ def measure(folder: Path, *, rows: int, repeats: int) -> list[Line]:
     for _ in range(repeats):
         for what in ("parquet", "summarize", "duckdb", "polars"):
             takes.setdefault(what, []).append(_take(room, what, parquet))
-        takes.setdefault("csv", []).append(_take(room, "csv", csv))
-        takes.setdefault("memory", []).append(_take(room, "memory", taxi, str(few), one_core=True))
+        for what, source, peer_source in (("csv", csv, csv), ("memory", taxi, arrow)):
+            takes.setdefault(what, []).append(_take(room, what, source, str(few), one_core=what == "memory"))
+            takes.setdefault(f"tfdv {what}", []).append(_tfdv(room, what, peer_source))
     shown = f"{rows:,} rows x 20 columns of Parquet"
     ours = _median(takes["parquet"], "seconds")
     lines = [
@@ -67,7 +68,8 @@ def measure(folder: Path, *, rows: int, repeats: int) -> list[Line]:
         Line("  memory of it", _median(takes["parquet"], "peak_mib"), most=MOST_MIB, unit="MiB"),
     ]
     for what, share, most in (("csv", 1 / 20, 1 / 0.38), ("memory", 1 / 1.5, 1 / 0.7)):
-        peer, name = _tfdv(room, what, csv if what == "csv" else arrow, repeats)
+        peer = _per_million(takes[f"tfdv {what}"])
+        name = "TFDV" if "FIAT_BENCH_TFDV" in os.environ else "TFDV 1.16, seen before"
         where = "a million rows x 18 from CSV" if what == "csv" else "a million rows x 18 in memory, one core"
         lines.append(Line(f"statistics of {where}", _per_million(takes[what]), peer, name, share, most))
     return lines
@@ -129,19 +131,16 @@ def _take(room: Room, what: str, path: Path, *more: str, one_core: bool = False)
     return taken
 
 
-def _tfdv(room: Room, what: str, path: Path, repeats: int) -> tuple[float, str]:
-    """Its seconds for a million rows, and what to call it."""
+def _tfdv(room: Room, what: str, path: Path) -> Taken:
     python = os.environ.get("FIAT_BENCH_TFDV")
     if not python:
-        return 1e6 / SEEN_TFDV[what], "TFDV 1.16, seen before"
+        return {"seconds": 1e6 / SEEN_TFDV[what], "rows": 1e6}
     out = room.folder / "tfdv.json"
     pinned = "taskset -c 0 " if what == "memory" else ""
-    takes: list[Taken] = []
-    for _ in range(min(2, repeats)):
-        child = f'exec {pinned}"$0" "$@" > \'{out}\''
-        room.run(room.folder, "sh", "-c", child, python, str(_HERE / "statistics_tfdv.py"), what, str(path))
-        takes.append(json.loads(out.read_text()))
-    return _per_million(takes), "TFDV"
+    child = f'exec {pinned}"$0" "$@" > \'{out}\''
+    room.run(room.folder, "sh", "-c", child, python, str(_HERE / "statistics_tfdv.py"), what, str(path))
+    taken: Taken = json.loads(out.read_text())
+    return taken
 
 
 def _median(takes: list[Taken], key: str) -> float:
