@@ -19,6 +19,7 @@ from fiat.ports.exporter import ExportRequest
 from fiat.transform.merge import merge_graphs
 
 SAMPLE_ROWS = 4
+COMPARED_ROWS = 64
 BATCH_ROWS = 1024
 
 
@@ -48,7 +49,7 @@ def work(request: Mapping[str, Any]) -> None:
     clean_graph(path)
     precheck_model(path)
     if isinstance(feeds, TransformedFeeds):
-        merge_graphs(feeds.graph, path, path)
+        merge_graphs(feeds.graph, path, path, sample=feeds.served(_filled(dataset), slice(0, COMPARED_ROWS)))
         precheck_model(path)
     signature = read_signature(
         path,

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from fiat.builtin.check_rules import rules_of
-from fiat.data.confined import named_path
+from fiat.builtin.step_data_schema import schema_of
 from fiat.data.dataset import Dataset, open_dataset
-from fiat.errors import SpecError, Where
 from fiat.ports.confinement import Confinement
 from fiat.ports.step import StepContext, StepOutcome
 from fiat.profile.document import FILE as PROFILE
@@ -20,11 +19,9 @@ from fiat.validate.check import find_anomalies
 from fiat.validate.findings_file import sentence, write_findings
 from fiat.validate.infer import infer_schema
 from fiat.validate.model import Anomaly, ColumnSchema, Findings, Schema
-from fiat.validate.schema_file import read_schema
 from fiat.validate.schema_write import write_schema
 
 SCHEMA = "schema.yaml"
-MOST_SCHEMA_BYTES = 4 << 20
 _SHOWN = 50
 _MOST_NAMED = 8
 _LABEL_WORD = "label"
@@ -63,11 +60,12 @@ class CheckStep:
             for role, path in context.inputs.items()
             if role == "previous" or role.startswith("data.")
         }
-        schema = with_derived(_schema(params, context, profile), params.get("derived") or ())
+        declared = schema_of(params, context.root, Confinement.of(context.facts))
+        schema = with_derived(declared or infer_schema(profile), params.get("derived") or ())
         findings = find_anomalies(
             folder,
             profile,
-            schema if params.get("schema") else as_guessed(schema),
+            schema if declared else as_guessed(schema),
             rules_of(params.get("checks") or ()),
             others,
             environment=str(params.get("environment") or "training"),
@@ -100,14 +98,6 @@ def _read_other(path: Path, dataset: Dataset) -> DataProfile:
     return read_profile(path) if (path / PROFILE).exists() else profile_dataset(path)
 
 
-def _schema(params: Mapping[str, Any], context: StepContext, profile: DataProfile) -> Schema:
-    name = params.get("schema")
-    if not name:
-        return infer_schema(profile)
-    policy = Confinement.of(context.facts)
-    return read_schema_file(str(name), context.root, policy)
-
-
 def as_guessed(schema: Schema) -> Schema:
     """An inferred schema as what it is: nobody has said that the other splits must be like train, so it only warns."""
     return replace(schema, columns=tuple(replace(column, severity="warn") for column in schema.columns))
@@ -118,25 +108,6 @@ def with_derived(schema: Schema, derived: Sequence[str]) -> Schema:
     known = {column.name for column in schema.columns}
     more = tuple(ColumnSchema(str(name), required=False) for name in derived if name not in known)
     return replace(schema, columns=schema.columns + more)
-
-
-def read_schema_file(name: str, root: Path, policy: Confinement) -> Schema:
-    """The schema file of a spec.
-
-    Raises:
-        SpecError: it is not there, not granted, or wrong.
-    """
-    path = named_path(name, root, policy, "schema")
-    try:
-        if not path.is_file() or path.stat().st_size > MOST_SCHEMA_BYTES:
-            raise SpecError(
-                f"the schema {name} is no file of up to {MOST_SCHEMA_BYTES >> 20} MiB",
-                hint="`fiat schema freeze` writes it",
-                where=Where("spec", key="schema"),
-            )
-        return read_schema(path.read_text("utf-8"), name)
-    except UnicodeDecodeError:
-        raise SpecError(f"the schema {name} is no UTF-8 text", where=Where("spec", key="schema")) from None
 
 
 def _facts(name: str, profile: DataProfile, findings: Findings) -> dict[str, object]:

@@ -57,7 +57,7 @@ class DataStep:
     """
 
     name = "data"
-    version = "1"
+    version = "2"
     packages = ("duckdb", "pyarrow", "pillow")
 
     def __init__(self, sources: Mapping[str, Source] | None = None) -> None:

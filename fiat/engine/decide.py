@@ -10,6 +10,7 @@ from fiat.data.confined import folder_files, matching_files, named_path
 from fiat.engine.checkout import Checkout
 from fiat.engine.code import Reach, reach
 from fiat.engine.packages import Packages, interpreter
+from fiat.engine.span_sources import span_files
 from fiat.errors import SpecError
 from fiat.plan.explain import changes
 from fiat.plan.fingerprint import Surroundings, digest_json, fingerprint, fingerprint_parts
@@ -240,6 +241,8 @@ class Decider:
             SpecError: there is none, or it is not granted.
         """
         policy, root = Confinement.of(step.facts), self.checkout.root
+        if step.params.get("span") and name == step.sources[0]:
+            return span_files(step, name, root, policy)
         if any(letter in name for letter in "*?[") and not (root / name).exists():
             files = matching_files(name, root, policy, step.key)
             if files:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -12,9 +12,11 @@ from cronsim import CronSim
 
 from fiat.errors import SpecError
 from fiat.plan.fingerprint import digest_json
+from fiat.plan.prepared import source_secrets
+from fiat.plan.work import source_paths
 from fiat.ports.confinement import Confinement
 from fiat.ports.source import Source, SourceRequest
-from fiat.spec import data_section
+from fiat.spec.data_section import DataSet
 from fiat.spec.model import Spec
 from fiat.spec.trigger_section import Schedule
 
@@ -69,7 +71,7 @@ class Probing:
         confinement: what the operator grants.
         allow_private_hosts: as in SourceRequest; so are max_bytes and env.
         max_bytes: most bytes.
-        env: proxy settings.
+        env: secrets that are granted; a source is given those that its kind or its spec names.
     """
 
     folder: Path
@@ -100,17 +102,32 @@ def probe_data(
     said: dict[str, object] = {}
     by_commit = spec.triggers is not None and spec.triggers.push is None
     for name, data in spec.data.items():
-        if data.source is None:
+        settings = _settings(data)
+        kind = _kind(data)
+        if kind is None:
             continue
-        found = _probe(data.source, make_source(data.source.kind), probing)
-        ids = _ids(data.source, files) if by_commit else {}
+        env = {key: probing.env[key] for key in source_secrets(spec, data) if key in probing.env}
+        found = _probe(settings, make_source(kind), replace(probing, env=env))
+        ids = _ids(data, files) if by_commit else {}
         if found or ids:
             said[name] = [found, ids]
     return digest_json(said) if said else ""
 
 
-def _probe(source: data_section.Source, plugin: Source, probing: Probing) -> str:
-    settings = source.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+def _kind(data: DataSet) -> str | None:
+    """The plugin that is asked; None for what a function of the user's makes, which changes with its code only."""
+    if data.span is not None and (data.source is None or data.source.path):
+        return "span"
+    return None if data.source is None or data.source.call else data.source.kind
+
+
+def _settings(data: DataSet) -> dict[str, object]:
+    said = data.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    settings = dict(said.get("source") or {})
+    return {**settings, "span": said["span"]} if _kind(data) == "span" else settings
+
+
+def _probe(settings: Mapping[str, object], plugin: Source, probing: Probing) -> str:
     with TemporaryDirectory(dir=probing.folder) as scratch:
         folder = Path(scratch)
         return plugin.probe(
@@ -126,8 +143,14 @@ def _probe(source: data_section.Source, plugin: Source, probing: Probing) -> str
         )
 
 
-def _ids(source: data_section.Source, files: Mapping[str, str]) -> dict[str, str]:
+def _ids(data: DataSet, files: Mapping[str, str]) -> dict[str, str]:
     """Files of the commit that say what the source has; for a pattern, all below its first wildcard."""
+    paths, _ = source_paths(data)
+    source = data.source
+    if data.span is not None and paths:
+        return _below(paths[0], files)
+    if source is None:
+        return {}
     if source.dvc and not source.repo:
         folders = [str(folder) for folder in PurePosixPath(source.dvc).parents]
         return {
@@ -143,7 +166,14 @@ def _ids(source: data_section.Source, files: Mapping[str, str]) -> dict[str, str
     named = source.path or source.glob
     if not named:
         return {}
-    fixed = PurePosixPath(_WILDCARD.split(named)[0] + "x").parent if source.glob else PurePosixPath(named)
+    if source.glob:
+        return _below(named, files)
+    return {path: name for path, name in files.items() if PurePosixPath(path).is_relative_to(named)}
+
+
+def _below(pattern: str, files: Mapping[str, str]) -> dict[str, str]:
+    """Files below the first wildcard of a pattern."""
+    fixed = PurePosixPath(_WILDCARD.split(pattern)[0] + "x").parent
     return {path: name for path, name in files.items() if PurePosixPath(path).is_relative_to(fixed)}
 
 

@@ -141,14 +141,14 @@ def _data_step(spec: Spec, name: str, data: DataSet) -> Step:
         inputs=inputs,
         outputs=("dataset",),
         sources=(*sources, *((data.schema_,) if data.schema_ else ())),
-        secrets=_secrets(spec, data),
+        secrets=source_secrets(spec, data),
         volatile=volatile,
         facts={"max_bytes": None, "name": name},
         key=f"data.{name}",
     )
 
 
-def _secrets(spec: Spec, data: DataSet) -> tuple[str, ...]:
+def source_secrets(spec: Spec, data: DataSet) -> tuple[str, ...]:
     """What a source may use of the declared secrets: the one that it names, or those that its kind goes by."""
     source = data.source
     if source is None:

@@ -182,6 +182,8 @@ class SpanUse(Section):
     def _short_form(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"latest": True} if value == "latest" else {"span": value}
+        if isinstance(value, int) and not isinstance(value, bool):
+            return {"span": str(value)}
         return value
 
     @model_validator(mode="after")

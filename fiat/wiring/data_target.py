@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fiat.builtin.check_rules import rules_of
-from fiat.builtin.step_check import CheckStep, read_schema_file
+from fiat.builtin.step_check import CheckStep
 from fiat.builtin.step_data import DataStep
+from fiat.builtin.step_data_schema import schema_of
 from fiat.data.columns import ColumnChoice
 from fiat.data.formats import data_files, format_of
 from fiat.data.read import read_files
@@ -187,13 +188,12 @@ def _of_spec(desk: Desk, wanted: str | None, place: Path) -> Target:
     data = desk.loaded.spec.data[wanted]
     check = next((step for step in desk.plan.steps if step.name == f"check.{wanted}"), None)
     slices = tuple(tuple(by) for by in _listed(check.params.get("slices"))) if check else ()
-    policy = Confinement()
     return Target(
         title=f"{desk.loaded.spec.name}: data.{wanted}",
         folder=folder,
         work_dir=place,
         slices=slices,
-        declared=read_schema_file(data.schema_, desk.root, policy) if data.schema_ else None,
+        declared=schema_of({"schema": data.schema_}, desk.root, Confinement()),
         desk=desk,
         step=desk.plan.step(f"data.{wanted}"),
         digest=digest,

@@ -51,7 +51,7 @@ def _look(parts: Parts, watched: Watched, spec: Spec, files: dict[str, str], bud
             confinement=confinement(watched.policy),
             allow_private_hosts=watched.policy.allow_private_hosts,
             max_bytes=DEFAULT_DOWNLOAD_BYTES,
-            env={},
+            env={name: parts.settings.secrets[name] for name in watched.policy.secrets},
         )
         return probe_data(spec, files, partial(_source, budget), probing)
 
