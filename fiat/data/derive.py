@@ -50,6 +50,8 @@ def derive_columns(reading: Reading, derived: Mapping[str, str]) -> Reading:
     if not derived:
         return reading
     connection = duckdb.connect(":memory:", config=_CONFIG)
+    # DuckDB takes the machine's zone otherwise, and the same spec would give other rows elsewhere.
+    connection.execute("SET TimeZone = 'UTC'")
     for name, expression in derived.items():
         if name in reading.schema.names:
             raise SpecError(f"derive: the data have a column {name!r} already", hint="choose another name")

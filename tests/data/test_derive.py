@@ -1,5 +1,9 @@
 """Columns reckoned from others."""
 
+import os
+import subprocess
+import sys
+
 import pyarrow as pa
 import pytest
 
@@ -84,3 +88,23 @@ def test_a_derived_column_is_no_feature_and_moves_no_row_to_another_split() -> N
     assert choose_features(made.schema, ColumnChoice(label="big")) == ("tips", "fare", "n", "text")
     before = [hash_rows(piece.batch).tolist() for piece in reading().pieces()]
     assert [hash_rows(piece.batch).tolist() for piece in made.pieces()] == before
+
+
+def test_times_are_the_same_on_a_machine_of_another_zone() -> None:
+    program = (
+        "import pyarrow as pa\n"
+        "from fiat.data.derive import derive_columns\n"
+        "from fiat.data.stream import Piece, Reading\n"
+        "rows = pa.record_batch({'at': pa.array([0], pa.timestamp('us', 'UTC'))})\n"
+        "said = {'hour': 'hour(at)', 'written': 'at::text', 'day': \"date_trunc('day', at)\"}\n"
+        "made = derive_columns(Reading(rows.schema, lambda: iter([Piece(rows, ('f',), 1)])), said)\n"
+        "print(made.schema.field('day').type, [next(iter(made.pieces())).batch.to_pylist()[0][name] for name in said][:2])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TZ": "Asia/Tokyo"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "timestamp[us, tz=UTC] [0, '1970-01-01 00:00:00+00']"
