@@ -12,6 +12,7 @@ from fiat.data.stream import Piece, Reading, SourceFile, file_fault
 from fiat.errors import EnvironmentFault
 
 _ROWS = 16_384
+_BUFFER_BYTES = 1 << 20
 _IPC_MAGIC = b"ARROW1"
 _PARQUET_MAGICS = (b"PAR1", b"PARE")
 _CONTINUATION = b"\xff\xff\xff\xff"
@@ -70,7 +71,10 @@ def _pieces(
 
 def _batches(file: SourceFile, *, parquet: bool) -> Iterator[pa.RecordBatch]:
     if parquet:
-        with pq.ParquetFile(file.path, page_checksum_verification=True) as source:
+        # Read ahead, Arrow would hold all of the file that it has come by.
+        with pq.ParquetFile(
+            file.path, page_checksum_verification=True, pre_buffer=False, buffer_size=_BUFFER_BYTES
+        ) as source:
             yield from source.iter_batches(batch_size=_ROWS)
         return
     with pa.memory_map(str(file.path)) as mapped:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat.builtin.check_rules import rules_of
-from fiat.builtin.step_check import CheckStep
+from fiat.builtin.step_check import CheckStep, with_derived
 from fiat.builtin.step_data import DataStep
 from fiat.builtin.step_data_schema import schema_of
 from fiat.data.columns import ColumnChoice
@@ -102,7 +102,10 @@ class Target:
 
     def schema(self) -> Schema:
         """The user's schema, or one inferred from the train split."""
-        return self.declared if self.declared is not None else infer_schema(self.profile())
+        if self.declared is None:
+            return infer_schema(self.profile())
+        check = self._check_step()
+        return with_derived(self.declared, _texts(check.params.get("derived")) if check else ())
 
     def previous(self) -> Path | None:
         """Folder of the profile of the accepted data before these; None when there is none, or for files."""
@@ -269,3 +272,7 @@ def _of_files(path: Path, words: FileWords, place: Path) -> Target:
 
 def _listed(value: object) -> list[list[str]]:
     return [[str(name) for name in by] for by in value] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []

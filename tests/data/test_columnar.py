@@ -1,5 +1,7 @@
 """Parquet and Arrow files in: plain types out, damage told."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +85,31 @@ def test_a_file_of_another_format_and_one_without_rows_are_told(tmp_path: Path) 
         read(SourceFile(path, "f.parquet"))
     with pytest.raises(SpecError, match="no rows"):
         read(write(tmp_path / "e.arrow", table(0)))
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
+    piece = pa.table({f"c{index}": np.random.default_rng(index).random(250_000) for index in range(10)})
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from fiat.data.read import read_files\n"
+        "from fiat.data.stream import ReadOptions, SourceFile\n"
+        "files = [SourceFile(Path(sys.argv[1]), 'x.parquet')]\n"
+        "rows = sum(piece.batch.num_rows for piece in read_files(files, ReadOptions('parquet')).pieces())\n"
+        "print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)\n"
+    )
+    peaks = []
+    for n_groups in (1, 25):
+        path = tmp_path / f"{n_groups}.parquet"
+        with pq.ParquetWriter(path, piece.schema, compression="none") as writer:
+            for _ in range(n_groups):
+                writer.write_table(piece)
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+        )
+        rows, peak_mib = map(int, done.stdout.split())
+        assert rows == 250_000 * n_groups
+        peaks.append(peak_mib)
+    assert path.stat().st_size > 450 << 20
+    assert peaks[1] - peaks[0] < 100
