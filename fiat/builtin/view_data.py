@@ -1,7 +1,8 @@
 """What `fiat data` and `fiat schema` show: descriptions of data, anomalies, differences."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from fiat.builtin.view_sheet import Cell, Sheet, Table
 from fiat.builtin.view_text import number
@@ -14,7 +15,10 @@ from fiat.validate.schema_diff import Change
 _BARS = " ▁▂▃▄▅▆▇█"
 _BINS = 12
 _LONGEST = 24
-_NUMERIC = ("int", "float", "bool", "time")
+_NUMERIC = ("int", "float", "bool", "time", "tensor", "list")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST_S, _LATEST_S = -62_000_000_000.0, 253_000_000_000.0
+_DAY_S = 86_400.0
 
 
 def description_sheet(title: str, data: DataProfile) -> Sheet:
@@ -58,9 +62,11 @@ def changes_sheet(against: str, changes: Sequence[Change]) -> Sheet:
 
 
 def bars(counts: Sequence[float]) -> str:
-    """Heights as a line of blocks, empty without any count."""
+    """Heights as a line of blocks, empty without any count; what is not zero can be seen."""
     most = max(counts, default=0)
-    return "".join(_BARS[round(count / most * 8)] if count else " " for count in counts) if most else ""
+    return (
+        "".join(_BARS[max(1, round(count / most * 8))] if count else " " for count in counts) if most else ""
+    )
 
 
 def shown(value: object) -> str:
@@ -97,11 +103,33 @@ def _column(column: ColumnProfile, label: str | None, n_rows: int) -> tuple[Cell
     numbers = column.numbers
     if numbers is not None and numbers.n and column.kind in _NUMERIC:
         values = (numbers.min, numbers.mean, numbers.quantiles[5], numbers.max)
-        cells += [Cell(number(value)) for value in values]
+        days = numbers.max - numbers.min >= _DAY_S
+        cells += [Cell(_moment(value, days) if column.kind == "time" else number(value)) for value in values]
         cells.append(Cell(bars(histograms((column,), bins=_BINS).counts[0])))
         return tuple(cells)
-    top = ", ".join(f"{shown(value)} {count / n_rows:.0%}" for value, count in column.top[:3])
-    return (*cells, *(Cell(""),) * 4, Cell(top, "quiet"))
+    return (*cells, *(Cell(""),) * 4, Cell(_most_frequent(column, n_rows), "quiet"))
+
+
+def _most_frequent(column: ColumnProfile, n_rows: int) -> str:
+    """Values and their shares: of all values where a row has several; of pictures their formats and sizes."""
+    images, lengths = column.images, column.lengths
+    if images is not None:
+        kinds = (*list(images.formats.items())[:3], *list(images.sizes.items())[:3])
+        return _shares(kinds, images.n)
+    several = column.kind == "list" and lengths is not None
+    return _shares(column.top[:3], round(lengths.mean * lengths.n) if several and lengths else n_rows)
+
+
+def _shares(counts: Iterable[tuple[object, int]], whole: int) -> str:
+    parts = ((shown(value), count / max(1, whole)) for value, count in counts)
+    return ", ".join(f"{value} {'<1%' if share < 0.005 else f'{share:.0%}'}" for value, share in parts)
+
+
+def _moment(seconds: float, days: bool) -> str:
+    """Seconds since 1970 as a date (UTC), with hours and minutes where days don't tell the column's values apart."""
+    if not _EARLIEST_S < seconds < _LATEST_S:
+        return f"{number(seconds)} s"
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%d" if days else "%Y-%m-%d %H:%M")
 
 
 def _slices(slices: Sequence[Profile]) -> Table:

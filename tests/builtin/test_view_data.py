@@ -37,6 +37,22 @@ def test_a_description_has_a_table_a_split_and_a_line_a_column() -> None:
     assert "train city=Oslo 300" in told
 
 
+def test_times_are_dates_and_lists_and_pictures_say_shares_of_what_they_hold() -> None:
+    told = lines(plain_text(description_sheet("trips", sample_profile())))
+    assert any(line.startswith("when time - 50 2023-11-14 2023-12-09 2023-12-08 2024-01-02") for line in told)
+    assert any(line.startswith("tags list - 2") and line.endswith("a 67%, b 33%") for line in told)
+    hours = pa.table({"at": pa.array([0, 60, 3600], pa.timestamp("s"))})
+    close = lines(plain_text(description_sheet("x", DataProfile((measured(hours),)))))
+    assert any("1970-01-01 00:00" in line and "1970-01-01 01:00" in line for line in close)
+
+
+def test_what_is_rare_is_not_said_to_be_none() -> None:
+    table = pa.table({"id": [f"n{number}" for number in range(1000)], "x": [1.0] * 999 + [2.0]})
+    told = lines(plain_text(description_sheet("x", DataProfile((measured(table),)))))
+    assert any(line.startswith("id text - 1,000") and line.endswith("<1%") for line in told)
+    assert any(line.startswith("x float") and line.endswith("▁") for line in told)
+
+
 def test_a_column_hardly_ever_missing_does_not_look_complete() -> None:
     table = pa.table({"a": pa.array([None] + [1] * 9999, pa.int64())})
     told = lines(plain_text(description_sheet("x", DataProfile((measured(table),)))))
