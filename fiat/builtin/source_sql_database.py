@@ -6,6 +6,7 @@ host is no one's to refuse. Where the operator lists hosts or folders for data, 
 
 import contextlib
 import importlib
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,15 @@ from fiat.redaction import Redactor
 
 _KEY = "source.sql"
 _LOOKED_AT = 1000
+_SQLITE_READS = frozenset(
+    {
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+        sqlite3.SQLITE_TRANSACTION,
+    }
+)
 _READ_ONLY = {
     "postgresql": "SET TRANSACTION READ ONLY",
     "sqlite": "PRAGMA query_only = ON",
@@ -94,6 +104,9 @@ class Database:
                 try:
                     if read_only:
                         connection.exec_driver_sql(read_only)
+                    if engine.dialect.name == "sqlite":
+                        # `query_only` lets ATTACH make files, anywhere.
+                        connection.connection.driver_connection.set_authorizer(_only_reads)
                     options = {"stream_results": True, "max_row_buffer": BATCH_ROWS}
                     yield connection.execution_options(**options).exec_driver_sql(sql)
                 except errors.DBAPIError as error:
@@ -163,6 +176,11 @@ class Database:
     def _said(self, error: BaseException) -> str:
         said = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
         return self.redactor.text(said.splitlines()[0])[:500]
+
+
+def _only_reads(action: int, *_: object) -> int:
+    """What SQLite may do for a query. Source: https://www.sqlite.org/c3ref/c_alter_table.html"""
+    return sqlite3.SQLITE_OK if action in _SQLITE_READS else sqlite3.SQLITE_DENY
 
 
 def open_database(name: str, request: SourceRequest) -> Database:

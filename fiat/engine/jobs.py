@@ -211,12 +211,7 @@ def _environment(bench: Bench, step: Step, work: Path) -> dict[str, str]:
         "FIAT_STEP": step.name,
         **step.env,
     }
-    for name in step.secrets:
-        value = bench.secret(name)
-        if value is None:
-            raise _missing(bench, step, name)
-        env[name] = value
-    return env
+    return {**env, **_secrets(bench, step)}
 
 
 def source_environment(bench: Bench, step: Step) -> dict[str, str]:
@@ -224,12 +219,22 @@ def source_environment(bench: Bench, step: Step) -> dict[str, str]:
     env: dict[str, str] = {}
     if bench.secrets is None:
         env = {key: value for key, value in bench.environment.items() if _CLOUD.fullmatch(key)}
+    return {**env, **_secrets(bench, step)}
+
+
+def _secrets(bench: Bench, step: Step) -> dict[str, str]:
+    """The secrets that the step names.
+
+    Raises:
+        FiatError: one is not there, or not granted.
+    """
+    found: dict[str, str] = {}
     for name in step.secrets:
         value = bench.secret(name)
         if value is None:
             raise _missing(bench, step, name)
-        env[name] = value
-    return env
+        found[name] = value
+    return found
 
 
 def _missing(bench: Bench, step: Step, name: str) -> FiatError:

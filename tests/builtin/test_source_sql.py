@@ -357,10 +357,16 @@ def test_a_connection_that_the_server_ends_is_no_fault_of_the_spec(root: Path, s
 def test_rows_of_sqlite_come_and_the_database_is_only_read(root: Path) -> None:
     url = sqlite(root, "create table t (a, b)", "insert into t values (1, 'x'), (2.5, null)")
     assert table(fetch(root, "select * from t", url=url)).to_pydict() == {"a": [1.0, 2.5], "b": ["x", None]}
-    for statement in ("insert into t values (3, 'y')", "delete from t returning a", "attach 'other.db' as o"):
+    for statement in (
+        "insert into t values (3, 'y')",
+        "delete from t returning a",
+        f"attach '{root}/other.db' as o",
+    ):
         assert isinstance(refusal(root, statement, url=url), SpecError)
     assert len(table(fetch(root, "select * from t", url=url))) == 2
     assert not (root / "other.db").exists()
+    recursive = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 3) select max(x) as m from n"
+    assert table(fetch(root, recursive, url=url)).to_pydict() == {"m": [3]}
 
 
 def test_types_that_do_not_go_together_are_refused_with_their_rows(root: Path) -> None:
