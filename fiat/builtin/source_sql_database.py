@@ -179,7 +179,10 @@ class Database:
 
 
 def _only_reads(action: int, *_: object) -> int:
-    """What SQLite may do for a query. Source: https://www.sqlite.org/c3ref/c_alter_table.html"""
+    """What SQLite may do for a query.
+
+    Source: https://www.sqlite.org/c3ref/c_alter_table.html
+    """
     return sqlite3.SQLITE_OK if action in _SQLITE_READS else sqlite3.SQLITE_DENY
 
 
