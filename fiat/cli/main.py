@@ -60,7 +60,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     for name, entry in COMMANDS.items():
         module = import_module(f"fiat.cli.{name}") if name == chosen else None
-        if hasattr(module, "group"):
+        if module is not None and hasattr(module, "group"):
             app.add_typer(module.group, name=name, short_help=entry.line, rich_help_panel=entry.panel)
             continue
         function = module.command if module is not None else _listed
