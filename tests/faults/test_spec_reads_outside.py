@@ -12,6 +12,7 @@ import pytest
 
 from fiat.builtin.http_client import HttpClient
 from fiat.builtin.source_url import UrlSource
+from fiat.builtin.step_check import CheckStep
 from fiat.builtin.step_data import DataStep
 from fiat.builtin.step_package import PackageStep
 from fiat.engine.checkout import Checkout
@@ -73,13 +74,17 @@ class Machine:
         PackageStep().run(context)
         return (target / "MODEL.md").read_text()
 
-    def decide(self, source: Mapping[str, object], card: str | None = None) -> dict[str, object]:
+    def decide(
+        self, source: Mapping[str, object], card: str | None = None, schema: str | None = None
+    ) -> dict[str, object]:
         """What the plan's first data step would be digested as."""
         document = {
             "fiat": 1,
             "name": "t",
             "data": {"d": {"source": source, "label": "y", "split": {"train": 8, "test": 2}}},
         }
+        if schema:
+            document["data"] = {"d": {"source": source, "schema": schema}}
         if card:
             document |= {"train": {"call": "m:train"}, "evaluate": {}, "model": {"card": card}}
             (self.root / "m.py").write_text("def train(): ...\n")
@@ -152,6 +157,55 @@ def test_no_source_reads_what_is_not_granted(machine: Machine, number: int) -> N
     with pytest.raises(SpecError, match=r"grant|is a link|is no path"):
         machine.decide({kind: said})
     assert not list((machine.base / "work").glob("dataset*"))
+
+
+SCHEMAS = (
+    "../secret/users.csv",
+    "/etc/passwd",
+    "link.csv",
+    "bridge/users.csv",
+    "data/../../secret/users.csv",
+)
+
+
+@pytest.mark.parametrize("named", SCHEMAS)
+def test_no_schema_is_read_that_is_not_granted(machine: Machine, named: str) -> None:
+    """By the step that reads rows, by the one that checks them, and by what digests it before both."""
+    plant_links(machine)
+    made = machine.base / "work" / "made"
+    facts, work = machine.policy.facts(), machine.base / "work"
+    params: dict[str, object] = {"source": {"path": "data/a.csv"}}
+    DataStep().run(StepContext("data", params, {}, {"dataset": made}, machine.root, work, facts))
+    reading = StepContext(
+        "data", {**params, "schema": named}, {}, {"dataset": work / "other"}, machine.root, work, facts
+    )
+    checked = {"profile": work / "profile"}
+    checking = StepContext(
+        "check", {"name": "d", "schema": named}, {"dataset": made}, checked, machine.root, work, facts
+    )
+    for run in (
+        lambda: DataStep().run(reading),
+        lambda: CheckStep().run(checking),
+        lambda: machine.decide({"path": "data/a.csv"}, schema=named),
+    ):
+        with pytest.raises(SpecError, match=r"grant|is a link") as caught:
+            run()
+        assert "toor" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pattern", ["../secret/users-{SPAN}.csv", "/etc/{SPAN}", "spans/{SPAN}.csv"])
+def test_no_span_is_read_that_is_not_granted(machine: Machine, pattern: str) -> None:
+    (machine.secret / "users-7.csv").write_text(SECRET)
+    (machine.root / "spans").mkdir()
+    (machine.root / "spans" / "7.csv").symlink_to(machine.secret / "users-7.csv")
+    work = machine.base / "work"
+    params: dict[str, object] = {"span": {"pattern": pattern, "use": "latest"}}
+    context = StepContext(
+        "data", params, {}, {"dataset": work / "o"}, machine.root, work, machine.policy.facts()
+    )
+    with pytest.raises(SpecError, match=r"grant|is a link") as caught:
+        DataStep().run(context)
+    assert "toor" not in str(caught.value)
 
 
 def test_a_refusal_does_not_tell_what_exists(machine: Machine) -> None:
