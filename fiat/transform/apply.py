@@ -15,6 +15,9 @@ from fiat.transform.finish import FEATURES
 from fiat.transform.model import Fitted, Output
 from fiat.transform.runtime import BATCH_ROWS
 
+MOST_VALUES = 1 << 26
+"""Of all outputs of the rows that are computed together: 256 MiB as float32."""
+
 
 def transform_dataset(source: Path, fitted: Fitted, target: Path, *, threads: int = 1) -> None:
     """Write the transformed dataset: same splits, same rows in the same order.
@@ -73,12 +76,18 @@ def feature_names(fitted: Fitted) -> list[str]:
     return [name for output in fitted.outputs if output.name == FEATURES for name in output.names]
 
 
+def rows_at_once(fitted: Fitted) -> int:
+    """How many rows go through the graph together: BATCH_ROWS, or fewer where they become very wide."""
+    width = sum(int(np.prod(output.shape, dtype=np.int64)) for output in fitted.outputs)
+    return min(BATCH_ROWS, max(1, MOST_VALUES // max(1, width)))
+
+
 def _write_split(
     table: pa.Table, schema: pa.Schema, fitted: Fitted, runner: DistinctRunner, path: Path
 ) -> int:
     copied = [field.name for field in schema][len(fitted.outputs) :]
     with pa.ipc.new_file(str(path), schema) as writer:
-        for batch in table.to_batches(max_chunksize=BATCH_ROWS):
+        for batch in table.to_batches(max_chunksize=rows_at_once(fitted)):
             found = runner.run(batch)
             arrays = [_column(found[output.name], output) for output in fitted.outputs]
             arrays += [batch.column(name) for name in copied]

@@ -14,10 +14,11 @@ from made_dataset import make_dataset
 from fiat.data.dataset import open_dataset
 from fiat.data.raw import raw_feed
 from fiat.errors import SpecError
-from fiat.transform.apply import transform_dataset
+from fiat.transform.apply import MOST_VALUES, rows_at_once, transform_dataset
 from fiat.transform.distinct import DistinctRunner
 from fiat.transform.fit import fit_transforms
-from fiat.transform.model import TO_MODEL, Entry, Fitted
+from fiat.transform.model import TO_MODEL, Entry, Fitted, Output
+from fiat.transform.runtime import BATCH_ROWS
 
 ALL = {"max": 100, "min_rows": 1, "unknown": "other"}
 ROWS = pa.table(
@@ -181,3 +182,11 @@ def test_columns_that_the_transforms_do_not_know_are_ignored() -> None:
     fitted = fit_transforms(ROWS, ("id",), [])
     batch = ROWS.combine_chunks().to_batches()[0]
     assert DistinctRunner(fitted).run(batch)["features"].reshape(-1).tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("width", "n_rows"), [(1, BATCH_ROWS), (1024, BATCH_ROWS), (65_536, 1024), (MOST_VALUES + 1, 1)]
+)
+def test_few_rows_are_computed_together_where_they_become_wide(width: int, n_rows: int) -> None:
+    outputs = (Output("features", "float32", (width - 1,)), Output("code", "int64", (1,)))
+    assert rows_at_once(Fitted(b"", (), outputs)) == n_rows
