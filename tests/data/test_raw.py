@@ -7,7 +7,7 @@ import pytest
 from fiat.data.raw import RawColumn, raw_columns, raw_feed
 from fiat.errors import SpecError
 
-MOMENT = datetime(2024, 2, 29, 13, 5, 7, 250_000)
+MOMENT = datetime(2024, 2, 29, 13, 5, 7, 250_000)  # noqa: DTZ001 - columns without a zone are what is tested
 
 
 def fed(values: pa.Array) -> list[object]:
@@ -38,7 +38,9 @@ def test_a_missing_text_is_the_empty_text_and_dictionaries_are_their_texts() -> 
         (pa.array([MOMENT], pa.timestamp("s"), safe=False), "2024-02-29T13:05:07"),
         (pa.array([MOMENT], pa.timestamp("us")), "2024-02-29T13:05:07.250000"),
         (
-            pa.array([MOMENT.replace(tzinfo=timezone(timedelta(hours=2)))], pa.timestamp("ms", "Europe/Berlin")),
+            pa.array(
+                [MOMENT.replace(tzinfo=timezone(timedelta(hours=2)))], pa.timestamp("ms", "Europe/Berlin")
+            ),
             "2024-02-29T11:05:07.250Z",
         ),
         (pa.array([MOMENT.replace(tzinfo=UTC)], pa.timestamp("ms", "UTC")), "2024-02-29T13:05:07.250Z"),

@@ -199,7 +199,9 @@ def test_the_rule_and_the_column_say_how_bad_a_missing_one_is(
 def test_the_rule_says_how_bad_a_new_column_is(say: Say, tmp_path: Path) -> None:
     folder = dataset(tmp_path / "d", {"id": pa.array([1]), "y": pa.array(["a"])})
     found = judge(folder, [ID], [ColumnsRule(unexpected=say, key="checks[0]")]).anomalies
-    assert [(item.severity, item.key) for item in found] == ([] if say == "ignore" else [(say, "checks[0].columns.unexpected")])
+    assert [(item.severity, item.key) for item in found] == (
+        [] if say == "ignore" else [(say, "checks[0].columns.unexpected")]
+    )
 
 
 @pytest.mark.parametrize(
