@@ -9,6 +9,9 @@ from fiat.spec.section import Call, Flag, Free, Number, Section, Text, Whole, fa
 DATE_PARTS = ("year", "month", "day", "weekday", "hour", "minute", "second", "day_of_year")
 Parts = tuple[Literal["year", "month", "day", "weekday", "hour", "minute", "second", "day_of_year"], ...]
 
+MOST_BUCKETS, MOST_WORDS = 10_000, 65_536
+"""More would ask for more memory than machines have."""
+
 
 class Impute(Section):
     """What missing values become."""
@@ -47,7 +50,7 @@ class EmbedIndex(Section):
 
     max: Whole = Field(default=10000, description="Most categories; the rarest beyond it are unknown.")
     min_rows: Whole = Field(default=1, description="Fewest rows that make a category.")
-    length: Whole = Field(default=32, description="Numbers a row when the column is tokens.")
+    length: Whole = Field(default=32, le=MOST_WORDS, description="Numbers a row when the column is tokens.")
 
 
 class Clip(Section):
@@ -68,7 +71,9 @@ class Clip(Section):
 class Bucketize(Section):
     """Numbers become the number of their bucket, from 0."""
 
-    buckets: Whole | None = Field(default=None, description="So many buckets of as many rows each.")
+    buckets: Whole | None = Field(
+        default=None, le=MOST_BUCKETS, description="So many buckets of as many rows each."
+    )
     edges: tuple[Number, ...] | None = Field(
         default=None, min_length=1, description="Where buckets end, ascending; an edge belongs to the next."
     )

@@ -20,6 +20,7 @@ MISSING = -(1 << 62)
 """Stands for NaN among whole numbers."""
 _NO_CATEGORY = MISSING + 1
 _LARGEST = 2.0**53
+_MOST_COLUMNS = 100_000
 _CATEGORIES: tuple[Kind, ...] = ("text", "whole", "number")
 
 
@@ -111,7 +112,16 @@ class Hash:
     joins = False
 
     def fit(self, values: tuple[Value, ...], seen: tuple[Seen, ...], setting: Any, column: str) -> State:
-        """Nothing is learned; numbers must be whole."""
+        """Nothing is learned; numbers must be whole, and words become a column a bucket.
+
+        Raises:
+            SpecError: numbers that are not whole, or more columns than there is memory for.
+        """
+        if values[0].kind == "tokens" and setting > _MOST_COLUMNS:
+            raise SpecError(
+                f"`hash` would make {setting:,} columns of the words of {column!r}, more than {_MOST_COLUMNS:,}",
+                hint="hash into fewer buckets, or use `embed_index`",
+            )
         if values[0].kind == "number":
             as_whole(seen[0].rows, column)
         return {}

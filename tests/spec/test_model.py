@@ -232,6 +232,8 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         ({"tune": {"search": {"a": {"log": [0, 1]}}, "objective": {"maximize": "m"}}}, "numbers above 0"),
         ({"tune": {"search": {"a": []}, "objective": {"maximize": "m"}}}, "at least one value"),
         ({"transform": [{"columns": ["a", "a"], "apply": ["log1p"]}]}, "a column is named twice"),
+        ({"transform": [{"columns": ["a"], "apply": [{"bucketize": 10**9}]}]}, "less than or equal to 10000"),
+        ({"transform": [{"columns": ["a"], "apply": [{"embed_index": {"length": 2**31}}]}]}, "equal to 65536"),
     ],
 )  # fmt: skip
 def test_a_section_that_contradicts_itself_is_refused(section: dict[str, object], message: str) -> None:

@@ -217,3 +217,9 @@ def test_parts_of_the_rows_give_together_what_all_give() -> None:
     assert len(parts) > 2
     assert all(part.size <= MOST_LETTERS for part in parts)
     assert rows(run_all(session, ["y"], feed)[0]) == [text.split() for text in texts * 3]
+
+
+def test_words_are_not_hashed_into_more_columns_than_there_is_memory_for() -> None:
+    with pytest.raises(SpecError, match=r"would make 2,000,000,000 columns of the words of 'x'") as caught:
+        Ran([(Tokenize(), {}), (Hash(), 2_000_000_000)], "text")(column(["a b"]))
+    assert "fewer buckets" in caught.value.hint
