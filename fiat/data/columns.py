@@ -31,7 +31,8 @@ def choose_features(schema: pa.Schema, choice: ColumnChoice) -> tuple[str, ...]:
     """The feature columns, in their order in the spec or in the data.
 
     Raises:
-        SpecError: a name that is no column, a label among the features, a feature that no model can take, none left.
+        SpecError: a name that is no column or stands twice, a label among the features, a feature that no model can take,
+            none left.
     """
     named = [("label", choice.label)] if choice.label else []
     named += [("features", name) for name in choice.features or ()]
@@ -50,6 +51,9 @@ def choose_features(schema: pa.Schema, choice: ColumnChoice) -> tuple[str, ...]:
         features = tuple(name for name in schema.names if name not in claimed | about)
     else:
         features = choice.features
+    twice = next((name for place, name in enumerate(features) if name in features[:place]), None)
+    if twice is not None:
+        raise SpecError(f"features names column {twice!r} twice", hint="take one of them out")
     if choice.label in features:
         raise SpecError(
             f"{choice.label!r} is the label and can't be a feature", hint="take it out of `features`"

@@ -190,6 +190,7 @@ def test_rows_without_a_label_are_all_told_at_once(tmp_path: Path) -> None:
         (ColumnChoice("kind", drop=("zzz",)), "drop names column 'zzz'"),
         (ColumnChoice("kind", others=("nokey",)), "split names column 'nokey'"),
         (ColumnChoice("kind", features=("age", "kind")), "can't be a feature"),
+        (ColumnChoice("kind", features=("age", "score", "age")), "names column 'age' twice"),
         (ColumnChoice("kind", drop=("id", "age", "score", "member")), "no feature column is left"),
     ],
 )
