@@ -32,6 +32,8 @@ except ModuleNotFoundError:  # PGM and PPM are read without it
     HAS_PILLOW = False
 
 MOST_PIXELS = 64 * 1024 * 1024
+_READ = ("PNG", "JPEG", "PPM")
+"""What Pillow may take a file for. It goes by the content, and starts Ghostscript for a PostScript that is named `.png`."""
 _GREY_MODES = ("1", "L", "LA")
 
 
@@ -99,12 +101,16 @@ def _size(file: SourceFile) -> tuple[int, int, int]:
             size = netpbm_size(start)
         else:
             _need_pillow(file)
-            with Image.open(file.path) as image:
+            with Image.open(file.path, formats=_READ) as image:
                 turned = image.getexif().get(0x0112, 1) >= 5
                 wide, high = image.size[::-1] if turned else image.size
                 size = (high, wide, 1 if image.mode in _GREY_MODES else 3)
     except (ValueError, OSError, SyntaxError) as error:
         raise _damaged(file, error) from error
+    except Exception as error:
+        if HAS_PILLOW and isinstance(error, Image.DecompressionBombError):
+            raise file_fault(file.name, f"more pixels than the {MOST_PIXELS} allowed") from error
+        raise
     if not 0 < size[0] * size[1] <= MOST_PIXELS:
         raise file_fault(file.name, f"the image has {size[0] * size[1]} pixels, expected 1 to {MOST_PIXELS}")
     return size
@@ -117,7 +123,7 @@ def _decode(file: SourceFile, shape: tuple[int, ...]) -> np.ndarray:
         if data:
             pixels = decode_netpbm(data)
         else:
-            with Image.open(file.path) as image:
+            with Image.open(file.path, formats=_READ) as image:
                 upright = ImageOps.exif_transpose(image)
                 pixels = np.asarray(upright.convert("RGB" if len(shape) == 3 else "L"))
     except (ValueError, OSError, SyntaxError) as error:

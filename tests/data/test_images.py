@@ -1,8 +1,10 @@
 """Folders of images in: one size, labels by folder, damage told by file."""
 
+import struct
 import subprocess
 import sys
 import textwrap
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,12 @@ def pgm(values: np.ndarray, highest: int = 255) -> bytes:
     kind = b"P6" if values.ndim == 3 else b"P5"
     size = b"%d %d" % (values.shape[1], values.shape[0])
     return kind + b"\n# a comment\n" + size + b"\n%d\n" % highest + values.tobytes()
+
+
+def png_start(wide: int, high: int) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", wide, high, 8, 0, 0, 0, 0)
+    pixels = b"\0\0\0\4IDAT" + bytes(8)
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + pixels
 
 
 def reading(folder: Path) -> Reading:
@@ -87,6 +95,8 @@ def test_an_orientation_tag_is_obeyed(tmp_path: Path) -> None:
         (b"P5 garbage", "not a binary PGM or PPM"),
         (b"", "no image that can be read"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "image"),
+        (png_start(40_000, 40_000), "more pixels than the 67108864 allowed"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "no image that can be read"),
     ],
 )
 def test_a_bad_image_is_told_with_its_file(tmp_path: Path, data: bytes, says: str) -> None:
