@@ -161,7 +161,7 @@ class Collector:
 
 def _said(job: JobResult, root: Path) -> str:
     error = job.result.get("error")
-    if isinstance(error, Mapping) and error.get("message"):
+    if isinstance(error, Mapping) and error.get("message") and "class" not in error:  # a child's own words
         place = f" ({_within(str(error['file']), root)}:{error.get('line')})" if error.get("file") else ""
         kind = "" if error.get("type") in _OURS else f"{error.get('type', 'Error')}: "
         return f"{kind}{error['message']}{place}"

@@ -9,6 +9,8 @@ from fiat.spec.data_section import DataSet, Source
 from fiat.spec.model import Spec
 
 PREVIOUS = Ref("@previous", "profile")
+COMPARED_WITH = "previous"
+"""Role of the input of a check of data that it compares them with."""
 TRANSFORM = "transform"
 _CLOUD_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_HOST")
 
@@ -183,7 +185,7 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
     for against in named:
         other = against.removeprefix("data.")
         if against == "previous":
-            inputs["previous"] = PREVIOUS
+            inputs[COMPARED_WITH] = PREVIOUS
         elif against.startswith("data.") and other in spec.data and other != name:
             checked = bool(spec.data[other].checks or spec.data[other].schema_)
             ref = Ref(f"check.{other}", "profile") if checked else Ref(against, "dataset")
@@ -193,7 +195,7 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
         kind="check",
         params=params,
         inputs=inputs,
-        optional=("previous",),
+        optional=(COMPARED_WITH,),
         outputs=("profile",),
         sources=(data.schema_,) if data.schema_ else (),
         key=f"data.{name}",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from fiat.spec.check_section import CHECKS
+from fiat.spec.data_section import DataSet
 from fiat.spec.graph import Contradiction, find_misfits, meant, outputs_of, works_of
 from fiat.spec.metric_names import CLASSIFICATION, METRICS, REGRESSION
 from fiat.spec.model import Spec
@@ -31,6 +32,7 @@ def find_contradictions(spec: Spec) -> list[Contradiction]:
         *find_misfits(spec),
         *_datasets(spec),
         *_checks(spec),
+        *_columns(spec),
         *_metrics(spec),
         *_gates(spec),
     ]
@@ -114,9 +116,49 @@ def _checks(spec: Spec) -> Iterator[Contradiction]:
                 hint = meant(check.against, known) or f"one of: {', '.join(known)}"
                 path: KeyPath = ("data", name, "checks", index, kind)
                 yield Contradiction(path, f"there is no `{check.against}` to compare with", hint)
+            if kind == "columns" and any(other.columns for other in data.checks[:index]):
+                message = "`columns` is checked twice, and only the first would count"
+                yield Contradiction(("data", name, "checks", index), message, "make one of the two")
             if data.label is None and kind in ("leak", "label"):
                 message = f"`{kind}` is about the label, and data.{name} has none"
                 yield Contradiction(("data", name, "checks", index), message, "set `label`")
+
+
+def _columns(spec: Spec) -> Iterator[Contradiction]:
+    """Columns that can't be what they are named for."""
+    for name, data in spec.data.items():
+        for key, names in (("features", data.features or ()), ("drop", data.drop)):
+            if data.label is not None and data.label in names:
+                message = f"`{data.label}` is the label of data.{name}"
+                yield Contradiction(("data", name, key, names.index(data.label)), message, "take it out")
+    if not spec.transform or spec.train is None:
+        return
+    named = (spec.train.data or next(iter(spec.data), "")).removeprefix("data.")
+    trained = spec.data.get(named) if spec.train.data or len(spec.data) == 1 else None
+    if trained is None:
+        return
+    no_features = _no_features(trained)
+    for index, entry in enumerate(spec.transform):
+        for place, column in enumerate(entry.columns):
+            path: KeyPath = ("transform", index, "columns", place)
+            if column in no_features:
+                message = f"`{column}` is no feature of data.{named}: {no_features[column]}"
+                yield Contradiction(path, message, "only what the model is given can be transformed")
+            elif trained.features is not None and column not in trained.features:
+                hint = meant(column, trained.features) or f"there is: {', '.join(trained.features)}"
+                yield Contradiction(path, f"`{column}` is not among data.{named}.features", hint)
+
+
+def _no_features(data: DataSet) -> dict[str, str]:
+    """Columns that the model is not given, each with the reason."""
+    found = dict.fromkeys(data.derive, "it is derived, so a served model is not given it")
+    found |= dict.fromkeys(data.drop, "it is dropped")
+    split = data.split
+    duties = [split.key, split.column, split.time.column if split.time else None] if split else []
+    found |= {column: "the split goes by it" for column in duties if column}
+    if data.label is not None:
+        found[data.label] = "it is the label"
+    return {column: why for column, why in found.items() if column not in (data.features or ())}
 
 
 def _metrics(spec: Spec) -> Iterator[Contradiction]:

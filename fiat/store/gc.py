@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault
+from fiat.plan.prepared import COMPARED_WITH
 from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database, Row, Transaction
 from fiat.store.faults import damaged_rows
@@ -240,8 +241,11 @@ def _needed(read: Callable[[str], list[Row]]) -> tuple[set[str], frozenset[str]]
     """Artifacts and runs of which something is kept."""
     needed = {str(row[0]) for row in read("SELECT digest FROM releases")}
     needed.update(str(row[0]) for row in read("SELECT model_digest FROM runs"))
-    for (body,) in read("SELECT body FROM results"):
-        needed.update(one.digest for one in unpack_outputs(unpack(str(body))["outputs"]).values())
+    for (text,) in read("SELECT body FROM results"):
+        body = unpack(str(text))
+        needed.update(one.digest for one in unpack_outputs(body["outputs"]).values())
+        # What data were compared with is what the next data are compared with, should these be refused.
+        needed.add(str((body["parts"].get("inputs") or {}).get(COMPARED_WITH, "")))
     for (outputs,) in read("SELECT DISTINCT outputs FROM steps"):
         needed.update(one.digest for one in unpack_outputs(unpack(str(outputs))).values())
     runs = read("SELECT id FROM runs UNION SELECT id FROM queue WHERE state <> 'done'")

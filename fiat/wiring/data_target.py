@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat.builtin.check_rules import rules_of
-from fiat.builtin.step_check import CheckStep, with_derived
+from fiat.builtin.step_check import CheckStep, as_guessed, with_derived
 from fiat.builtin.step_data import DataStep
 from fiat.builtin.step_data_schema import schema_of
 from fiat.data.columns import ColumnChoice
@@ -119,8 +119,9 @@ class Target:
         check = self._check_step()
         if check is None:
             rules = rules_of([*USUAL_CHECKS, *([_LEAKS] if self.label else [])])
+            schema = self.schema() if self.declared is not None else as_guessed(self.schema())
             return find_anomalies(
-                self.folder, self.profile(), self.schema(), rules, {}, environment=self.environment
+                self.folder, self.profile(), schema, rules, {}, environment=self.environment
             )
         assert self.desk is not None  # noqa: S101 - a check step is a spec's
         output = self.work_dir / "checked"
@@ -201,6 +202,7 @@ def _of_spec(desk: Desk, wanted: str | None, place: Path) -> Target:
         step=desk.plan.step(f"data.{wanted}"),
         digest=digest,
         label=data.label,
+        environment=data.environment,
     )
 
 

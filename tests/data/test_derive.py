@@ -63,6 +63,8 @@ def test_an_expression_is_reckoned_for_each_row(
         ("date_diff('day', DATE '2020-01-01', current_date)", "no expression of one row"),
         ("read_text('/etc/passwd')", "call of read_text"),
         ("current_setting('threads')", "call of current_setting"),
+        ("len(range(1000000000))", "call of range"),
+        ("len(repeat('x', 1000000000))", "call of repeat"),
         ("tipz > 1", "tipz"),
         ("n +", "syntax error"),
     ],

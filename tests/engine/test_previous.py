@@ -12,11 +12,12 @@ from fiat.run.model import Result, Run, StepResult
 from fiat.store.store import Store, open_store
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+LONG_AFTER = START + timedelta(days=400)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / ".fiat", url=None, now=lambda: START, checkout=tmp_path) as store:
+    with open_store(tmp_path / ".fiat", url=None, now=lambda: LONG_AFTER, checkout=tmp_path) as store:
         yield store
 
 
@@ -107,6 +108,25 @@ def test_refused_data_are_not_what_later_ones_are_measured_by(store: Store, hist
     first = history.run("A")
     history.run("B", against=first, refused=True)
     assert find_previous(store, "t", "check.d", "C") == first
+
+
+def test_old_runs_may_go_and_refused_data_are_still_refused(store: Store, history: History) -> None:
+    first = history.run("A")
+    for number in range(25):
+        history.run(f"B{number}", against=first, refused=True)
+    store.gc(keep_runs=1, grace_s=0)
+    assert len(store.runs.newest(limit=100)) == 1
+    assert store.artifacts.check(first)
+    assert find_previous(store, "t", "check.d", "B24") == first
+    assert find_previous(store, "t", "check.d", "C") == first
+
+
+def test_data_that_nobody_asked_about_at_first_have_their_previous_too(
+    store: Store, history: History
+) -> None:
+    first = history.run("A")
+    history.run("B")
+    assert find_previous(store, "t", "check.d", "B") == first
 
 
 def test_other_specs_and_checks_have_histories_of_their_own(store: Store, history: History) -> None:

@@ -11,6 +11,8 @@ Complain = Callable[..., list[str]]
 
 HEAD = "fiat: 1\nname: x\ndata: {raw: {source: {path: x}}}\n"
 TRAIN = HEAD + "train: {call: 'm:f', metrics: [loss]}\n"
+DATA = "fiat: 1\nname: x\ntrain: {{call: 'm:f'}}\ndata: {{d: {{source: {{path: x}}, {}}}}}\n"
+TRANSFORM = "transform: [{{columns: [{}], apply: [standardize]}}]\n"
 SLICED = TRAIN + "evaluate: {metrics: [accuracy, {call: 'm:cost'}], slices: [label, [sex, age]]}\n"
 
 
@@ -56,6 +58,23 @@ SLICED = TRAIN + "evaluate: {metrics: [accuracy, {call: 'm:cost'}], slices: [lab
         (SLICED + "gates: [{metric: accuracy, min: 1, slice: sx}]\n",
          ("spec.yaml:6:43: gates[0].slice: `sx` is not in `evaluate.slices` "
           "(add it to `evaluate.slices`, which has: ")),
+        (DATA.format("label: y, drop: [y]"), "spec.yaml:4:48: data.d.drop[0]: `y` is the label of data.d (take it out)"),
+        (DATA.format("checks: [{drift: {against: yesterday, max: 1}}]"),
+         "spec.yaml:4:41: data.d.checks[0].drift: there is no `yesterday` to compare with (one of: previous, train"),
+        (DATA.format("checks: [{leak: {}}]"),
+         "spec.yaml:4:40: data.d.checks[0]: `leak` is about the label, and data.d has none (set `label`)"),
+        (DATA.format("checks: [{columns: {missing: warn}}, {columns: {unexpected: warn}}]"),
+         "spec.yaml:4:68: data.d.checks[1]: `columns` is checked twice, and only the first would count"),
+        (DATA.format("label: y") + TRANSFORM.format("y"),
+         "spec.yaml:5:24: transform[0].columns[0]: `y` is no feature of data.d: it is the label"),
+        (DATA.format("drop: [z]") + TRANSFORM.format("z"),
+         "spec.yaml:5:24: transform[0].columns[0]: `z` is no feature of data.d: it is dropped"),
+        (DATA.format("derive: {big: a > 1}") + TRANSFORM.format("big"),
+         "spec.yaml:5:24: transform[0].columns[0]: `big` is no feature of data.d: it is derived"),
+        (DATA.format("split: {train: 1, key: id}") + TRANSFORM.format("id"),
+         "spec.yaml:5:24: transform[0].columns[0]: `id` is no feature of data.d: the split goes by it"),
+        (DATA.format("features: [area]") + TRANSFORM.format("aera"),
+         "spec.yaml:5:24: transform[0].columns[0]: `aera` is not among data.d.features (did you mean `area`?)"),
     ],
 )  # fmt: skip
 def test_sections_that_contradict_each_other_are_told_at_their_place(
