@@ -23,7 +23,7 @@ from fiat.data.derive import derive_columns
 from fiat.data.formats import data_files, format_of
 from fiat.data.read import read_files
 from fiat.data.sample import sample_rows
-from fiat.data.stream import ReadOptions, SourceFile
+from fiat.data.stream import ReadOptions, SourceFile, bounded
 from fiat.data.write import write_dataset
 from fiat.errors import SpecError
 from fiat.ports.confinement import Confinement
@@ -94,7 +94,7 @@ class DataStep:
         options = _options(params, format_name, choice, types, tolerant)
         output = context.outputs["dataset"]
         try:
-            made = _make(output, chosen, options, params, choice, found, spans)
+            made = _make(output, chosen, options, params, choice, found, spans, _most_bytes(context))
         except SpecError as error:
             raise (spans.blame(error) if spans else error) from error
         shutil.rmtree(download_dir)
@@ -137,6 +137,14 @@ class DataStep:
         return kind
 
 
+def _most_bytes(context: StepContext) -> int | None:
+    """How much a stranger's rows may take; None on a desk, whose disk is its user's."""
+    if not Confinement.of(context.facts).confined:
+        return None
+    max_bytes = context.facts.get("max_bytes")
+    return max_bytes if isinstance(max_bytes, int) else _MAX_BYTES
+
+
 def _make(
     output: Path,
     files: Sequence[SourceFile],
@@ -145,10 +153,12 @@ def _make(
     choice: ColumnChoice,
     found: _Found,
     spans: SpanChoice | None,
+    most_bytes: int | None,
 ) -> Made:
     """Read, sample, split and write."""
     expressions = {name: str(text) for name, text in _mapping(params.get("derive")).items()}
-    reading = derive_columns(read_files(files, options), expressions)
+    found_rows = read_files(files, options)
+    reading = derive_columns(bounded(found_rows, most_bytes) if most_bytes else found_rows, expressions)
     if choice.label is None and options.format in _LABELLED and "label" in reading.schema.names:
         choice = ColumnChoice("label", choice.features, choice.drop, choice.others)
     counted = spans.counted(reading) if spans else reading

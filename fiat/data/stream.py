@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -107,6 +107,26 @@ class Reading:
     notes: tuple[str, ...] = field(default=())
     cells: tuple[BadCell, ...] = ()
     n_bad: Mapping[str, int] = field(default_factory=dict)
+
+
+def bounded(reading: Reading, max_bytes: int) -> Reading:
+    """The reading, which ends with a fault when its rows take more bytes than that: a small file can unpack to anything.
+
+    Raises:
+        SpecError: while the pieces are read.
+    """
+
+    def pieces() -> Iterator[Piece]:
+        size_bytes = 0
+        for piece in reading.pieces():
+            size_bytes += piece.batch.nbytes
+            if size_bytes > max_bytes:
+                raise file_fault(
+                    piece.files[0], f"its rows unpack to more than the {max_bytes:,} bytes allowed"
+                )
+            yield piece
+
+    return replace(reading, pieces=pieces)
 
 
 def file_fault(name: str, message: str, *, line: int = 0, hint: str = "") -> SpecError:

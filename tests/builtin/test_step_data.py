@@ -17,6 +17,7 @@ from fiat.builtin.step_data import DataStep
 from fiat.builtin.versions import STEP_VERSIONS
 from fiat.data.dataset import Dataset, open_dataset
 from fiat.errors import SpecError
+from fiat.ports.confinement import Confinement
 from fiat.ports.step import StepContext, StepOutcome
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -229,3 +230,23 @@ def test_memory_stays_bounded_from_file_to_dataset(tmp_path: Path) -> None:
     data = open_dataset(tmp_path / "dataset")
     assert len(data.train) + len(data.eval) + len(data.test) == 2_500_000
     assert int(done.stdout) < 250
+
+
+def test_a_strangers_small_file_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "root" / "t.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.table({"x": np.zeros(2_000_000)}), path)
+    assert path.stat().st_size < 100_000
+    params = {"source": {"path": "t.parquet"}}
+    for confined in (True, False):
+        work = tmp_path / f"work-{confined}"
+        work.mkdir()
+        facts = {**Confinement(confined=confined).facts(), "max_bytes": 1 << 20}
+        context = StepContext(
+            "data", params, {}, {"dataset": tmp_path / f"dataset-{confined}"}, path.parent, work, facts
+        )
+        if confined:
+            with pytest.raises(SpecError, match="unpack to more than the 1,048,576 bytes allowed"):
+                DataStep().run(context)
+        else:
+            assert DataStep().run(context).facts["rows"] == {"train": 2_000_000, "eval": 0, "test": 0}
