@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,10 @@ import typer
 
 from fiat.cli.options import Json, Overrides
 from fiat.cli.output import print_json
-from fiat.errors import EXIT_DONE, EXIT_REFUSED, EnvironmentFault
+from fiat.errors import EXIT_DONE, EXIT_REFUSED, EnvironmentFault, SpecError
 from fiat.wiring.data_diff import compare_targets
 from fiat.wiring.data_page import data_page
-from fiat.wiring.data_target import FileWords, open_target
+from fiat.wiring.data_target import FileWords, Target, is_spec, open_target
 from fiat.wiring.data_words import inferred_text, show_description, show_difference, show_findings
 from fiat.wiring.settings import read_settings
 
@@ -36,7 +37,10 @@ SchemaFile = Annotated[
     Path | None, typer.Option("--schema", metavar="FILE", help="Schema of files; left out: inferred.")
 ]
 Environment = Annotated[
-    str, typer.Option(metavar="NAME", help="Which columns of the schema are expected: training or serving.")
+    str,
+    typer.Option(
+        metavar="NAME", help="Which columns of the schema of files are expected: training or serving."
+    ),
 ]
 Html = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write the data report there, one HTML page.")
@@ -57,7 +61,9 @@ def describe(
 ) -> int:
     """Count, measure and show every column, for each split and slice."""
     words = FileWords(format, not no_header, delimiter, label)
+    _check_words(target, overrides or [], words, data)
     with open_target(target, overrides or [], read_settings(os.environ), words, data) as opened:
+        _check_label(opened, label)
         if html is not None:
             _write(html, data_page(opened))
         if json:
@@ -81,13 +87,18 @@ def check(
     delimiter: Delimiter = None,
     label: Label = None,
 ) -> int:
-    """Hold data against the spec's schema and checks; exit code 1 when there are errors.
+    """Hold data against their schema and checks.
 
-    Without a schema one is inferred from the train split; without checks, rows that are in two splits and columns
-    that give the label away are looked for.
+    Exit code 1 when there are errors. Without a schema one is inferred from the train split; without checks, rows
+    that repeat or are in two splits, and columns that give the label away, are looked for.
     """
     words = FileWords(format, not no_header, delimiter, label, schema, environment)
+    _check_words(target, overrides or [], words, data)
     with open_target(target, overrides or [], read_settings(os.environ), words, data) as opened:
+        _check_label(opened, label)
+        if opened.desk is None and opened.declared and environment not in opened.declared.environments:
+            known = ", ".join(opened.declared.environments)
+            raise SpecError(f"the schema has no environment {environment}", hint=f"it has {known}")
         findings = opened.findings()
         if html is not None:
             _write(html, data_page(opened, findings))
@@ -114,7 +125,10 @@ def diff(
     no_header: NoHeader = False,
     delimiter: Delimiter = None,
 ) -> int:
-    """Compare data row by row and column by column: what was added, removed and changed, and what drifted."""
+    """Compare data row by row and column by column.
+
+    Says what was added, removed and changed, and which columns drifted.
+    """
     words = FileWords(format, not no_header, delimiter)
     settings = read_settings(os.environ)
     with (
@@ -142,12 +156,47 @@ def schema(
 ) -> int:
     """Print the schema that is inferred from data, as YAML to review."""
     words = FileWords(format, not no_header, delimiter, label)
+    _check_words(target, overrides or [], words, data)
     with open_target(target, overrides or [], read_settings(os.environ), words, data) as opened:
+        _check_label(opened, label)
         if json:
             print_json(opened.schema())
         else:
             sys.stdout.write(inferred_text(opened))
         return EXIT_DONE
+
+
+def _check_words(target: str, overrides: Sequence[str], words: FileWords, data: str | None) -> None:
+    """Refuse options that nothing would look at, rather than pass them over."""
+    if is_spec(Path(target)):
+        given = {
+            "--format": words.format is not None,
+            "--no-header": not words.header,
+            "--delimiter": words.delimiter is not None,
+            "--label": words.label is not None,
+            "--schema": words.schema is not None,
+            "--environment": words.environment != FileWords.environment,
+        }
+        if idle := [name for name, there in given.items() if there]:
+            raise SpecError(
+                f"{', '.join(idle)}: for files only, and {target} is a spec",
+                hint="an override says it for this time, such as data.NAME.schema=FILE",
+            )
+    elif data is not None or overrides:
+        idle = ["--data"] if data is not None else []
+        raise SpecError(
+            f"{', '.join([*idle, *overrides])}: for specs only, and {target} is none",
+            hint="name a spec, or leave it out",
+        )
+
+
+def _check_label(opened: Target, label: str | None) -> None:
+    if label is None:
+        return
+    names = [column.name for profile in opened.profile().profiles[:1] for column in profile.columns]
+    if label not in names:
+        hint = f"it has {', '.join(names[:20])}"
+        raise SpecError(f"{opened.title} has no column {label!r} to predict", hint=hint)
 
 
 def _plain(findings: object) -> dict[str, object]:

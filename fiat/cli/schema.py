@@ -60,7 +60,10 @@ def freeze(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a schema that is there.")] = False,
 ) -> int:
-    """Write the schema that is inferred from the train split, as YAML to review and commit."""
+    """Write the schema inferred from train, to review and commit.
+
+    As YAML, beside the spec. It holds on the data that it was made from; what is too narrow there is yours to widen.
+    """
     with open_target(spec, overrides or [], read_settings(os.environ), FileWords(), data) as target:
         path, line = freeze_schema(target, output, ranges=ranges, force=force)
         typer.echo(f"wrote {path}")
@@ -71,7 +74,10 @@ def freeze(
 
 @group.command()
 def diff(spec: SpecName, overrides: Overrides = None, data: Name = None, json: Json = False) -> int:
-    """Say what changed in the data's schema: against the spec's schema file, else against the data before."""
+    """Say what changed in the schema of data.
+
+    Against the spec's schema file; where it names none, against the data that were accepted before.
+    """
     with open_target(spec, overrides or [], read_settings(os.environ), FileWords(), data) as target:
         title, changes = compare_schema(target)
         if json:

@@ -86,6 +86,27 @@ def test_a_file_that_breaks_its_schema_is_exit_code_1_and_names_the_rows(project
     assert anomaly["examples"] == [{"split": "train", "row": 8, "value": "Atlantis"}]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "spec.yaml", "--schema", "s.yaml"), "--schema: for files only, and spec.yaml is a spec"),
+        (("describe", "spec.yaml", "--label", "city", "--no-header"), "--no-header, --label: for files only"),
+        (("check", "people.csv", "--data", "people"), "--data: for specs only, and people.csv is none"),
+        (("schema", "people.csv", "a.b=3"), "a.b=3: for specs only"),
+        (("describe", "people.csv", "--label", "wealth"), "people.csv has no column 'wealth' to predict"),
+        (
+            ("check", "people.csv", "--schema", "s.yaml", "--environment", "moon"),
+            "the schema has no environment moon",
+        ),
+    ],
+)
+def test_an_option_that_nothing_would_look_at_is_refused(
+    project: Path, words: tuple[str, ...], said: str
+) -> None:
+    (project / "s.yaml").write_text("fiat_schema: 1\ncolumns: {age: {type: int}}\n")
+    assert said in fiat(project, "data", *words, code=2)
+
+
 def test_a_checks_answer_on_a_spec_is_that_of_a_run(project: Path) -> None:
     (project / "spec.yaml").write_text(SPEC.replace("min: 100", "min: 1000"))
     text = fiat(project, "data", "check", "spec.yaml", code=1)
