@@ -1,6 +1,6 @@
 """What `data.<name>.checks` says, as rules of the validation craft."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fiat.validate.model import (
@@ -17,12 +17,12 @@ from fiat.validate.model import (
 )
 
 
-def rules_of(checks: Iterable[Mapping[str, Any]]) -> tuple[Rule, ...]:
+def rules_of(checks: Iterable[Mapping[str, Any]], unseen: Sequence[str] = ()) -> tuple[Rule, ...]:
     """The rules of a check step's parameters, each with its severity and key path."""
-    return tuple(rule for check in checks for rule in _rules(check))
+    return tuple(rule for check in checks for rule in _rules(check, tuple(unseen)))
 
 
-def _rules(check: Mapping[str, Any]) -> Iterator[Rule]:
+def _rules(check: Mapping[str, Any], unseen: tuple[str, ...]) -> Iterator[Rule]:
     severity, key = check.get("severity", "error"), str(check.get("key", ""))
     if rows := check.get("rows"):
         change = rows.get("change") or {}
@@ -39,7 +39,9 @@ def _rules(check: Mapping[str, Any]) -> Iterator[Rule]:
     for name in ("drift", "skew"):
         if said := check.get(name):
             limits = dict(said.get("columns") or {})
-            yield DistanceRule(name, said["against"], said["max"], said.get("metric"), limits, severity, key)
+            yield DistanceRule(
+                name, said["against"], said["max"], said.get("metric"), limits, severity, key, unseen
+            )
     if said := check.get("duplicates"):
         columns = tuple(said.get("columns") or ())
         across, within = _say(said["across"], severity), _say(said["within"], severity)

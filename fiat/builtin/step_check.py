@@ -66,7 +66,7 @@ class CheckStep:
             folder,
             profile,
             schema if declared else as_guessed(schema),
-            rules_of(params.get("checks") or ()),
+            rules_of(params.get("checks") or (), params.get("unseen") or ()),
             others,
             environment=str(params.get("environment") or "training"),
         )

@@ -70,6 +70,7 @@ def describe(
             print_json(opened.profile())
         else:
             show_description(opened)
+            _warn(opened)
         return EXIT_DONE
 
 
@@ -103,9 +104,12 @@ def check(
         if html is not None:
             _write(html, data_page(opened, findings))
         if json:
-            print_json({"errors": len(findings.errors), **_plain(findings)})
+            print_json(
+                {"errors": len(findings.errors), **_plain(findings), "warnings": list(opened.warnings)}
+            )
         else:
             show_findings(opened, findings)
+            _warn(opened)
         return EXIT_REFUSED if findings.errors else EXIT_DONE
 
 
@@ -201,6 +205,11 @@ def _check_label(opened: Target, label: str | None) -> None:
 
 def _plain(findings: object) -> dict[str, object]:
     return dict(vars(findings))
+
+
+def _warn(opened: Target) -> None:
+    for warning in opened.warnings:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -64,7 +64,8 @@ def freeze(
 
     As YAML, beside the spec. It holds on the data that it was made from; what is too narrow there is yours to widen.
     """
-    with open_target(spec, overrides or [], read_settings(os.environ), FileWords(), data) as target:
+    settings = read_settings(os.environ)
+    with open_target(spec, overrides or [], settings, FileWords(), data, freezing=True) as target:
         path, line = freeze_schema(target, output, ranges=ranges, force=force)
         typer.echo(f"wrote {path}")
         if line:

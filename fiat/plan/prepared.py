@@ -178,6 +178,7 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
         "environment": data.environment,
         "label": data.label,
         "derived": list(data.derive),
+        "unseen": _unseen(data),
         "slices": _slices(spec, name),
     }
     inputs = {"dataset": Ref(f"data.{name}", "dataset")}
@@ -200,6 +201,12 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
         sources=(data.schema_,) if data.schema_ else (),
         key=f"data.{name}",
     )
+
+
+def _unseen(data: DataSet) -> list[str]:
+    """Columns that no model learns from: that they move is no drift."""
+    key = data.split.key if data.split is not None else None
+    return [name for name in (*data.drop, *([key] if key else [])) if name not in (data.features or ())]
 
 
 def _slices(spec: Spec, name: str) -> list[list[str]]:

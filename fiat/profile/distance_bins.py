@@ -37,13 +37,16 @@ class Bins:
 
 
 def value_bins(first: ColumnProfile, second: ColumnProfile) -> Bins:
-    """A bin a value. Where not all values are known: those that are frequent in either, and one for the rest.
+    """A bin a value. Where not all values of both are known: those that are frequent in either, and one for the rest.
 
     A value that is frequent here and not known there is taken to be as frequent there as is possible, so that no
     movement is told that may not be.
     """
     known, others = value_counts(first), value_counts(second)
-    names = sorted(known.keys() | others.keys())
+    if has_all_values(first) and has_all_values(second):
+        names = sorted(known.keys() | others.keys())
+    else:  # one side's rare values can't be told among the other's rest, so they are in both rests
+        names = sorted({text_of(value) for column in (first, second) for value, _ in column.top})
     mine = np.array([_rows_of(name, known, first, others.get(name, 0), second) for name in names], float)
     theirs = np.array([_rows_of(name, others, second, known.get(name, 0), first) for name in names], float)
     parts = [

@@ -12,6 +12,8 @@ from fiat.transform.names import inputs_of, needed_nodes, renamed
 OPSET = 20
 """Of ONNX's own domain: the first with texts that can be split and joined."""
 ML_OPSET = 3
+IR_VERSION = 10
+"""Newest that a user's graph is taken with: what every onnxruntime of ours reads."""
 CONTRIB = "com.microsoft"
 """Operators that onnxruntime has beyond the standard."""
 

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from fiat.errors import SpecError
 from fiat.transform.feeds import raw_feed
-from fiat.transform.graph import CONTRIB, OPSET, Graph
+from fiat.transform.graph import CONTRIB, IR_VERSION, OPSET, Graph
 from fiat.transform.model import Entry, RawColumn, Value
 from fiat.transform.opsets import ONNX, raise_versions, versions_of, without_functions
 from fiat.transform.runtime import open_session, run_rows
@@ -56,6 +56,7 @@ def _read(entry: Entry) -> onnx.ModelProto:
         raise SpecError(
             "what the function returned is no ONNX model", hint="return model.SerializeToString()"
         ) from None
+    model.ir_version = min(model.ir_version, IR_VERSION)  # newer ones say nothing that operators do not
     model = without_functions(model)
     if not model.graph.output:
         raise SpecError("the ONNX model has no output")

@@ -225,6 +225,7 @@ class DistanceRule:
         columns: other limits for single columns.
         severity: of its anomalies.
         key: in the spec.
+        ignore: columns that are not compared unless `columns` names them.
     """
 
     name: Literal["drift", "skew"]
@@ -234,6 +235,7 @@ class DistanceRule:
     columns: Mapping[str, float] = field(default_factory=dict)
     severity: Severity = "error"
     key: str = ""
+    ignore: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def _distances(profile: DataProfile, others: Mapping[str, DataProfile], rule: Di
     _check_names(rule, pairs)
     for pair in pairs:
         for name in _names(pair):
+            if name in rule.ignore and name not in rule.columns:
+                continue
             limit = rule.columns.get(name, rule.max)
             key = f"{place}.columns.{name}" if name in rule.columns else place
             asked = _Asked(rule.name, name, rule.metric, limit, rule.severity, key, name in rule.columns)

@@ -33,11 +33,9 @@ def freeze_schema(target: Target, output: Path | None, *, ranges: bool, force: b
         raise SpecError(
             "only the schema of a spec's data is frozen", hint="`fiat data schema FILE` prints one"
         )
-    named = target.step.params.get("schema")
+    named = target.desk.loaded.spec.data[target.name].schema_
     place = (
-        target.desk.root / str(named)
-        if named
-        else target.desk.loaded.path.parent / f"schemas/{target.name}.yaml"
+        target.desk.root / named if named else target.desk.loaded.path.parent / f"schemas/{target.name}.yaml"
     )
     path = output or place
     if path.exists() and not force:

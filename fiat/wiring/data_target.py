@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,10 @@ class Target:
         declared: the schema that the user gave; None for none.
         desk: of the spec; None for files.
         step: the dataset's step in the plan; None for files.
+        digest: of the dataset in the store; empty when it is not there, and for files.
+        label: column to predict.
+        environment: which columns of the schema are expected.
+        warnings: what reading them warned of.
     """
 
     title: str
@@ -87,6 +91,7 @@ class Target:
     digest: str = ""
     label: str | None = None
     environment: str = "training"
+    warnings: tuple[str, ...] = ()
     _profile: DataProfile | None = field(default=None, repr=False)
 
     @property
@@ -111,8 +116,11 @@ class Target:
         """Folder of the profile of the accepted data before these; None when there is none, or for files."""
         if self.desk is None:
             return None
+        place = self.work_dir / "previous"
         digest = find_previous(self.desk.store, self.desk.plan.spec, f"check.{self.name}", self.digest)
-        return _laid(self.desk, digest, self.work_dir / "previous") if digest else None
+        if not digest or place.exists():
+            return place if digest else None
+        return _laid(self.desk, digest, place)
 
     def findings(self) -> Findings:
         """Hold the data against the spec's checks, or the usual ones where it has none."""
@@ -147,13 +155,19 @@ class Target:
         found = {}
         for role in check.inputs:
             if role.startswith("data."):
-                found[role] = _dataset(self.desk, role, self.work_dir / role)[0]
+                found[role] = _dataset(self.desk, self.desk.plan.step(role), self.work_dir / role).folder
         return found
 
 
 @contextmanager
 def open_target(
-    named: str, overrides: Sequence[str], settings: Settings, words: FileWords, wanted: str | None = None
+    named: str,
+    overrides: Sequence[str],
+    settings: Settings,
+    words: FileWords,
+    wanted: str | None = None,
+    *,
+    freezing: bool = False,
 ) -> Iterator[Target]:
     """Get the data ready: those of a spec through its data step (or what the store has of it), files by reading them.
 
@@ -163,6 +177,7 @@ def open_target(
         settings: of the machine.
         words: how files are read.
         wanted: which dataset of the spec; None for its only one.
+        freezing: the schema file that the spec names need not be there yet.
 
     Raises:
         SpecError: there is no such thing, the spec has several datasets, or the data are damaged.
@@ -171,7 +186,7 @@ def open_target(
     with tempfile.TemporaryDirectory(prefix="fiat-data-") as place:
         if is_spec(Path(named)):
             with open_desk(named, overrides, settings) as desk:
-                yield _of_spec(desk, wanted, Path(place))
+                yield _of_spec(desk, wanted, Path(place), freezing=freezing)
         else:
             yield _of_files(Path(named), words, Path(place))
 
@@ -181,34 +196,49 @@ def is_spec(path: Path) -> bool:
     return path.suffix in (".yaml", ".yml") or (path / "spec.yaml").is_file()
 
 
-def _of_spec(desk: Desk, wanted: str | None, place: Path) -> Target:
+def _of_spec(desk: Desk, wanted: str | None, place: Path, *, freezing: bool) -> Target:
     names = list(desk.loaded.spec.data)
     if wanted is None and len(names) == 1:
         wanted = names[0]
     if wanted not in names:
         said = "it has several datasets" if wanted is None else f"there is no dataset {wanted}"
         raise SpecError(f"{desk.named}: {said}", hint=f"--data with one of: {', '.join(names) or 'none'}")
-    folder, digest = _dataset(desk, f"data.{wanted}", place / "dataset")
     data = desk.loaded.spec.data[wanted]
+    step = desk.plan.step(f"data.{wanted}")
+    frozen = data.schema_
+    if freezing and frozen and not (desk.root / frozen).exists():
+        frozen = None  # it is what is about to be written
+        params = {key: value for key, value in step.params.items() if key != "schema"}
+        step = replace(step, params=params, sources=tuple(set(step.sources) - {str(data.schema_)}))
+    laid = _dataset(desk, step, place / "dataset")
     check = next((step for step in desk.plan.steps if step.name == f"check.{wanted}"), None)
     slices = tuple(tuple(by) for by in _listed(check.params.get("slices"))) if check else ()
     return Target(
         title=f"{desk.loaded.spec.name}: data.{wanted}",
-        folder=folder,
+        folder=laid.folder,
         work_dir=place,
         slices=slices,
-        declared=schema_of({"schema": data.schema_}, desk.root, Confinement()),
+        declared=schema_of({"schema": frozen}, desk.root, Confinement()),
         desk=desk,
-        step=desk.plan.step(f"data.{wanted}"),
-        digest=digest,
+        step=step,
+        digest=laid.digest,
+        warnings=laid.warnings,
         label=data.label,
         environment=data.environment,
     )
 
 
-def _dataset(desk: Desk, name: str, folder: Path) -> tuple[Path, str]:
-    """The dataset of a data step, and its digest: what the store has, else made here (then without a digest)."""
-    step = desk.plan.step(name)
+@dataclass(frozen=True)
+class _Laid:
+    """A dataset that lies ready: its digest (empty when it was made here), and what its step warned of."""
+
+    folder: Path
+    digest: str
+    warnings: tuple[str, ...]
+
+
+def _dataset(desk: Desk, step: Step, folder: Path) -> _Laid:
+    """The dataset of a data step: what the store has, else made here."""
     inputs: dict[str, Path] = {}
     digests: dict[str, str] = {}
     for role, ref in step.inputs.items():
@@ -217,13 +247,12 @@ def _dataset(desk: Desk, name: str, folder: Path) -> tuple[Path, str]:
     decided = desk.decider.decide(step, digests, {})
     if decided.result is not None:
         digest = decided.result.outputs["dataset"].digest
-        return _laid(desk, digest, folder), digest
+        return _Laid(_laid(desk, digest, folder), digest, decided.result.warnings)
     work = folder.with_name(f"{folder.name}-work")
     work.mkdir(parents=True)
     facts = {**step.facts, "env": source_environment(desk.bench(""), step)}
     context = StepContext(step.kind, step.params, inputs, {"dataset": folder}, desk.root, work, facts)
-    DataStep().run(context)
-    return folder, ""
+    return _Laid(folder, "", DataStep().run(context).warnings)
 
 
 def _made(desk: Desk, ref: Ref) -> str:

@@ -205,3 +205,42 @@ def test_one_value_of_a_penguin_is_found_and_is_no_drift(tmp_path: Path) -> None
     text = fiat(tmp_path, "data", "diff", str(labelled), "new.csv")
     assert "1 changed; no column drifted" in text
     assert "body_mass_g" in text
+
+
+def test_a_schema_that_the_spec_names_and_that_is_not_there_yet_is_frozen(project: Path) -> None:
+    (project / "spec.yaml").write_text(SPEC.replace("    label", "    schema: people.yaml\n    label"))
+    assert "people.yaml" in fiat(project, "data", "check", "spec.yaml", code=2)
+    told = fiat(project, "schema", "freeze", "spec.yaml")
+    assert (project / "people.yaml").is_file()
+    assert "add to" not in told
+    assert "no anomalies" in fiat(project, "data", "check", "spec.yaml")
+
+
+def test_a_report_with_earlier_data_shows_what_moved_and_an_id_is_none(project: Path) -> None:
+    drift = SPEC.replace(
+        "min: 100}}]", "min: 100}}, {drift: {against: previous, max: 0.3, columns: {age: 1}}}]"
+    )
+    (project / "spec.yaml").write_text(drift)
+    fiat(project, "run", "spec.yaml")
+    moved = "".join(
+        f"{int(line.split(',')[0]) + 5000},{line.split(',', 1)[1]}\n" for line in ROWS.splitlines()[1:]
+    )
+    (project / "people.csv").write_text("id,age,city,rich\n" + moved)
+    text = fiat(project, "data", "check", "spec.yaml", "--html", "report.html")
+    assert "no anomalies" in text
+    assert "Moved" in (project / "report.html").read_text("utf-8")
+    (project / "people.csv").write_text("id,age,city,rich\n" + moved.replace("Rome", "Oslo"))
+    assert "city" in fiat(project, "data", "check", "spec.yaml", code=1)
+
+
+def test_what_reading_warned_of_is_said_where_data_are_checked(project: Path) -> None:
+    (project / "in").mkdir()
+    for number in (1, 2):
+        (project / "in" / f"{number}.csv").write_text(ROWS)
+    spec = SPEC.replace("source: {path: people.csv}", "span: {pattern: 'in/{SPAN}.csv', use: {last: 3}}")
+    (project / "spec.yaml").write_text(spec)
+    document = json.loads(fiat(project, "data", "check", "spec.yaml", "--json"))
+    assert len(document["warnings"]) == 1
+    assert "2 of the last 3 spans" in document["warnings"][0]
+    fiat(project, "run", "spec.yaml")
+    assert json.loads(fiat(project, "data", "check", "spec.yaml", "--json")) == document

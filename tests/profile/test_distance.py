@@ -239,3 +239,14 @@ def test_names_of_intervals_tell_their_ends_apart() -> None:
     assert interval_name(1.0, 2.0) == "1 to 2"
     assert interval_name(5.0, 5.000000001) == "5"
     assert interval_name(17_031_081_500.0, 17_031_081_500.5) == "1.70310815e+10"
+
+
+def test_texts_that_are_another_in_nearly_each_row_have_not_moved() -> None:
+    rng = np.random.default_rng(5)
+    before = [f"note {number}" for number in rng.integers(0, 4000, 3000)]
+    after = [f"note {number}" for number in rng.integers(0, 4000, 700)]
+    one, other = column(before), column(after)
+    assert one.n_distinct > 1000 > other.n_distinct  # the values of the second alone are all known
+    for first, second in ((one, other), (other, one)):
+        assert linf(first, second) < 0.05
+        assert not distance(first, second, "js").beyond_noise
