@@ -15,6 +15,7 @@ from pathlib import Path
 import affected
 import chain
 import claims
+import drift
 import first_step
 import pages
 import resident
@@ -28,7 +29,7 @@ from stopwatch import Line, show
 
 SPEC_PARTS = ("start", "chain", "files", "training")
 RUNNER_PARTS = ("webhook", "affected", "claims", "pages", "first-step", "resident")
-DATA_PARTS = ("statistics", "memory", "transform")
+DATA_PARTS = ("statistics", "memory", "transform", "drift")
 PARTS = (*SPEC_PARTS, *RUNNER_PARTS, *DATA_PARTS)
 RESULTS = Path(__file__).parent.parent / "bench-results.json"
 
@@ -60,6 +61,8 @@ def measure(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]
         )
     if part == "transform":
         return transform.measure(folder, rows=1_000_000 if quick else 10_000_000, repeats=min(repeats, 3))
+    if part == "drift":
+        return drift.measure(folder, rows=10_000 if quick else 100_000, repeats=repeats)
     if part == "memory":
         return statistics_pass.measure_memory(folder, size_gb=0.3 if quick else 1.0)
     if part == "start":

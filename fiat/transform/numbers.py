@@ -177,6 +177,10 @@ def _number(value: Value, tensor: str) -> Value:
     return Value(tensor, "number", value.names)
 
 
+_NEAR, _MATTERS = 1e-30, 1e-8
+"""onnxruntime takes a number for 0 that is 0 in float32, and leaves its subtraction out: such ones are made larger."""
+
+
 def _affine(
     graph: Graph, value: Value, shift: np.ndarray, scale: np.ndarray, *, halved: bool = False
 ) -> Value:
@@ -195,6 +199,12 @@ def _affine(
         scale = scale if halved else scale / 2
     elif halved:
         scale = scale * 2
+    near = (np.abs(shift) < _NEAR) & (np.abs(shift) > _MATTERS * scale)
+    if np.any(near):
+        power = np.where(near, -np.floor(np.log2(np.where(near, np.abs(shift), 1.0))), 0.0)
+        away = 2.0 ** np.minimum(power, 1023)
+        number = graph.add("Mul", number, graph.constant(away))
+        shift, scale = shift * away, scale * away
     less = graph.add("Sub", number, graph.constant(shift.astype(np.float64)))
     return _number(value, graph.add("Div", less, graph.constant(scale.astype(np.float64))))
 
@@ -225,8 +235,9 @@ def mean_and_sd(known: np.ndarray) -> tuple[float, float]:
     if known.min() == known.max():
         return float(known[0]), 0.0
     size = float(np.abs(known).max())
-    scaled = known / size if size > 1e150 else known  # squares of larger ones are infinite
-    factor = size if size > 1e150 else 1.0
+    # Squares of larger ones are infinite, of smaller ones 0.
+    factor = size if size > 1e150 or size < 1e-150 else 1.0
+    scaled = known / factor
     return float(scaled.mean()) * factor, float(scaled.std()) * factor
 
 

@@ -16,7 +16,7 @@ RSS_MB = 100.0
 
 # Runs in the child: imports first, then measures what one load costs, and watches every import that it causes.
 CHILD = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from fiat.errors import SpecError
 from fiat.spec.load import load_spec, spec_file, find_root
@@ -30,7 +30,8 @@ class Watch:
         return None
 sys.meta_path.insert(0, Watch())
 cpu = time.process_time()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = lambda: int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+before = peak()
 errors, config = [], None
 try:
     path = spec_file(sys.argv[1])
@@ -38,7 +39,7 @@ try:
     config = loaded.config
 except SpecError as error:
     errors = [str(each) for each in getattr(error, "errors", [error])]
-used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+used = peak()
 print(json.dumps({"errors": errors, "config": config, "asked": asked, "cpu_s": time.process_time() - cpu,
                   "grown_mb": (used - before) / 1024}))
 """
