@@ -131,7 +131,8 @@ FAULTS = {
     "selec age from train": ("line 1, column 1", "tables are train, eval, test"),
     "select cont(*) from train": ("line 1, column 8", ""),
     f"select * from train where {' or '.join(['age = 1'] * 40)} or aeg = 2": ("line 1, column 467", '"age"'),
-    "select name::int from train": ("'n1'", ""),
+    # Which of the texts is met first is up to the threads.
+    "select name::int from train where name = 'n1'": ("'n1'", ""),
 }
 
 
