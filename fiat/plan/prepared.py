@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fiat.plan.datasets import named_dataset, role_of, training_data
 from fiat.plan.model import Ref, Step
-from fiat.plan.work import environment_of, source_paths
+from fiat.plan.work import source_paths
 from fiat.spec.data_section import DataSet, Source
 from fiat.spec.model import Spec
 
@@ -75,7 +75,7 @@ def transform_steps(spec: Spec) -> list[Step]:
                 inputs={role: dataset},
                 outputs=("graph",),
                 call=entry.call,
-                env=environment_of(spec),
+                env=dict(spec.env.vars),
                 key=key,
             )
         )
@@ -122,7 +122,7 @@ def _source_step(spec: Spec, name: str, source: Source) -> Step:
         params={"request": request},
         outputs=("data",),
         call=source.call or "",
-        env=environment_of(spec),
+        env=dict(spec.env.vars),
         key=f"data.{name}.source",
     )
 

@@ -80,11 +80,6 @@ def limits_of(work: Work) -> Limits:
     )
 
 
-def environment_of(spec: Spec) -> dict[str, str]:
-    """Declared variables of code that has no section of its own."""
-    return dict(spec.env.vars)
-
-
 def source_paths(data: DataSet) -> tuple[tuple[str, ...], bool]:
     """Paths of the checkout that a dataset is read from, and whether what it is made of can change unseen."""
     source = data.source
