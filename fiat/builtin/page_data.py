@@ -12,7 +12,6 @@ from fiat.builtin.page_data_moved import (
     Move,
     came_and_went,
     columns_of,
-    comparable,
     most_moved,
     moves_of,
     pairs_of,
@@ -23,6 +22,7 @@ from fiat.builtin.page_data_words import asked_of_column, asked_of_data
 from fiat.builtin.page_frame import page_style, page_template
 from fiat.builtin.view_data import share_words
 from fiat.builtin.view_text import count, moment, number, short
+from fiat.profile.distance import comparable
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 from fiat.validate.model import Findings, Schema
 from fiat.validate.movement_words import METRICS

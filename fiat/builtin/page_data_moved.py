@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from fiat.builtin.page_data_names import cut, name_words
 from fiat.builtin.page_data_words import part
-from fiat.profile.distance import Distance, Metric, distance
+from fiat.profile.distance import Distance, Metric, comparable, distance
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 from fiat.validate.model import Schema
 
 PREVIOUS = "before"
 _LONGEST_MOVED = 40
-_COMPARABLE = ({"int", "float"}, {"tensor", "image"})
 
 
 @dataclass(frozen=True)
@@ -121,13 +120,6 @@ def most_moved(moves: list[Move], most: int) -> list[Move]:
     for move in sorted((move for move in moves if move.is_beyond), key=lambda move: -move.weight):
         by_column.setdefault(move.column, move)
     return list(by_column.values())[:most]
-
-
-def comparable(before: ColumnProfile, after: ColumnProfile) -> bool:
-    """Whether a distance between two columns means something."""
-    if before.kind == after.kind or "empty" in (before.kind, after.kind):
-        return True
-    return any({before.kind, after.kind} <= group for group in _COMPARABLE)
 
 
 def _move(pair: Pair, before: ColumnProfile, after: ColumnProfile, metric: Metric | None) -> Move:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from fiat.builtin.page_data_facts import missing_share
-from fiat.builtin.page_data_moved import columns_of, comparable
+from fiat.builtin.page_data_moved import columns_of
 from fiat.builtin.page_data_names import cut, name_words
 from fiat.builtin.page_data_words import part
 from fiat.builtin.view_data import share_words
-from fiat.profile.distance import distance
+from fiat.profile.distance import comparable, distance
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 
 MOST_COMPARED = 4_000

@@ -36,6 +36,7 @@ from fiat.profile.sketch import Aligned, align
 Metric = Literal["js", "linf", "psi", "ks", "wasserstein"]
 NUMBERS: tuple[Kind, ...] = ("int", "float", "time")
 """Kinds whose values have an order and a distance."""
+_COMPARABLE = ({"int", "float"}, {"tensor", "image"})
 _MOVED = 3
 _LEAST_SHARE = 1e-4
 
@@ -75,6 +76,13 @@ class Distance:
     def beyond_noise(self) -> bool:
         """Whether chance alone hardly moves a column so far."""
         return self.value > self.noise
+
+
+def comparable(before: ColumnProfile, after: ColumnProfile) -> bool:
+    """Whether a distance between two columns means something."""
+    if before.kind == after.kind or "empty" in (before.kind, after.kind):
+        return True
+    return any({before.kind, after.kind} <= group for group in _COMPARABLE)
 
 
 def distance(first: ColumnProfile, second: ColumnProfile, metric: Metric | None = None) -> Distance:

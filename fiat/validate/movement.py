@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fiat.errors import SpecError
-from fiat.profile.distance import Distance, distance, is_ordered
+from fiat.profile.distance import Distance, comparable, distance, is_ordered
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 from fiat.validate.model import (
     Anomaly,
@@ -25,7 +25,6 @@ from fiat.validate.model import (
 from fiat.validate.movement_words import control_missing, moved_message, not_compared, treatment_missing
 
 PREVIOUS, TRAIN = "previous", "train"
-_COMPARABLE = ({"int", "float"}, {"tensor", "image"})
 _MOST_CLASSES = 1000
 
 
@@ -196,7 +195,7 @@ def _column(pair: _Pair, asked: _Asked, *, may_lack: bool = False) -> list[Anoma
         where = pair.against if before is None else pair.after.split or "the data"
         message = f"the column is not in {where}, so its {_what(asked)} can't be judged"
         return [not_compared(kind, asked.column, message, pair.after.split, asked.key)]
-    if not _comparable(before, after):
+    if not comparable(before, after):
         kinds = f"the column holds {after.kind}, but {before.kind} in {pair.against}"
         message = f"{kinds}, so its {_what(asked)} can't be judged"
         return [
@@ -228,12 +227,6 @@ def _label_metric(before: ColumnProfile | None, after: ColumnProfile | None) -> 
     both = [column for column in (before, after) if column is not None]
     classes = all(not is_ordered(column) or 0 < len(column.counts) <= _MOST_CLASSES for column in both)
     return "linf" if classes else "js"
-
-
-def _comparable(before: ColumnProfile, after: ColumnProfile) -> bool:
-    if before.kind == after.kind or "empty" in (before.kind, after.kind):
-        return True
-    return any({before.kind, after.kind} <= group for group in _COMPARABLE)
 
 
 def _what(asked: _Asked) -> str:

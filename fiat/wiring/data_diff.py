@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fiat.profile.distance import Distance, distance
+from fiat.profile.distance import Distance, comparable, distance
 from fiat.profile.model import DataProfile, Profile
 from fiat.validate.row_diff import RowDiff, dataset_rows, diff_rows
 from fiat.wiring.data_target import Target
@@ -64,7 +64,7 @@ def _moves(before: DataProfile, after: DataProfile) -> Iterator[ColumnMove]:
 def _moves_of(one: Profile, other: Profile) -> Iterator[ColumnMove]:
     for column in one.columns:
         same = other.column(column.name)
-        if same is None or same.kind != column.kind:
+        if same is None or not comparable(column, same):
             continue
         found = distance(column, same, None)
         yield ColumnMove(column.name, one.split, found, found.beyond_noise)
