@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from fiat.builtin.deploy_shelf import admit, flush, locked
 from fiat.builtin.source_dvc_file import folder_md5
 from fiat.errors import EnvironmentFault, SpecError
-from fiat.model.package import GRAPH, damaged_files
+from fiat.model.package import GRAPH, MANIFEST, damaged_files
 from fiat.model.precheck import precheck_model
-from fiat.ports.deploy import DeployRequest
+from fiat.ports.deploy import DeployRequest, TargetState
 
 _LOCK_WAIT_S = 60.0
 _UNFINISHED = "unfinished."
@@ -48,6 +48,23 @@ class DirectoryTarget:
         if current is None or damaged_files(current, deep=False):
             return None
         return current.name.partition("+")[0]
+
+    def state(self, request: DeployRequest) -> TargetState:
+        """What stands in the folder, every file compared with the manifest of its package."""
+        place = _place(request)
+        current = _current(place)
+        if current is None:
+            taken = place.link.is_symlink() or place.link.exists()
+            if place.link.is_symlink() or place.link.exists():
+                stranger = f"{place.link} is not what a deploy put there"
+                return TargetState("broken", sentence=stranger, faults=(stranger,))
+            return TargetState("absent", sentence="no model is here")
+        digest = current.name.partition("+")[0]
+        wrong = damaged_files(current)
+        if not wrong and folder_md5(current) != digest:
+            wrong = [MANIFEST]
+        faults = tuple(f"{name} is gone or was changed" for name in wrong)
+        return TargetState("broken" if wrong else "serving", digest, f"stands at {place.link}", faults=faults)
 
     def apply(self, request: DeployRequest) -> None:
         """Copy the package beside the others, then let the link lead to it.

@@ -19,6 +19,7 @@ from fiat.spec.section import (
     Severity,
     Size,
     Text,
+    Whole,
     chosen,
     fault,
     require_one,
@@ -121,19 +122,28 @@ class Parity(Section):
 class Probe(Section):
     """What the real server must reach when started and queried."""
 
+    p50_ms: Amount | None = Field(default=None, description="Median of the answer time, milliseconds.")
     p95_ms: Amount | None = Field(
         default=None, description="95th percentile of the answer time, milliseconds."
+    )
+    p99_ms: Amount | None = Field(
+        default=None, description="99th percentile of the answer time, milliseconds."
     )
     load_s: Amount | None = Field(default=None, description="Longest time to load, seconds.")
     memory: Size | None = Field(default=None, description="Most memory, such as `400MiB`.")
     size: Size | None = Field(default=None, description="Largest model file.")
-    duration: Duration | None = Field(default=None, description="How long it is queried.")
+    duration: Duration | None = Field(default=None, description="How long it is queried; left out: 5s.")
+    clients: Whole | None = Field(default=None, description="Requests at a time; left out: 1.")
+    rows: Whole | None = Field(default=None, description="Rows of a request; left out: 1.")
+    max_abs: Amount | None = Field(
+        default=None, description="Largest difference from the recorded predictions; left out: 1e-4."
+    )
 
     @model_validator(mode="after")
     def _some(self) -> "Probe":
-        limits = ("p95_ms", "load_s", "memory", "size")
+        limits = ("p50_ms", "p95_ms", "p99_ms", "load_s", "memory", "size", "max_abs")
         if not chosen(self, limits):
-            raise fault("a probe needs one or more of `p95_ms`, `load_s`, `memory`, `size`")
+            raise fault("a probe needs one or more of " + ", ".join(f"`{limit}`" for limit in limits))
         return self
 
 

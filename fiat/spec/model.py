@@ -8,8 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from fiat.spec.data_section import DataSet
-from fiat.spec.deploy_section import Export, Monitor, PackagedModel, Target
+from fiat.spec.deploy_section import Export, PackagedModel, Target
 from fiat.spec.gate_section import Baseline, Evaluate, Gate
+from fiat.spec.monitor_section import Monitor
 from fiat.spec.section import Flag, Free, Name, Section, Variable
 from fiat.spec.transform_section import Transform
 from fiat.spec.trigger_section import Concurrency, Triggers

@@ -122,8 +122,74 @@ _RELEASES = """CREATE TABLE releases (
     released_at TEXT NOT NULL
 )"""
 
+# The name `alias` of a model means the package of its newest move; an empty digest takes it away.
+_ALIAS_MOVES = """CREATE TABLE alias_moves (
+    sequence BIGINT NOT NULL PRIMARY KEY,
+    model TEXT NOT NULL,
+    alias TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    moved_at TEXT NOT NULL
+)"""
+
+# What people said of a package: `kind` is `tag` (name and value; the newest of a name counts, an empty value takes it away)
+# or `note` (all of them count).
+_MODEL_MARKS = """CREATE TABLE model_marks (
+    sequence BIGINT NOT NULL PRIMARY KEY,
+    model TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    who TEXT NOT NULL,
+    marked_at TEXT NOT NULL
+)"""
+
+# What was put on targets. `place` is the target with its repository and spec; the newest row of a place that is not refused
+# is its desired state. `state` is deploying, deployed, refused or failed.
+_DEPLOYMENTS = """CREATE TABLE deployments (
+    sequence BIGINT NOT NULL PRIMARY KEY,
+    place TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    model TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    run TEXT NOT NULL,
+    generation BIGINT NOT NULL,
+    cause TEXT NOT NULL,
+    approver TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    began_at TEXT NOT NULL,
+    ended_at TEXT
+)"""
+
+# What is not put on a place: one commit (its rollout failed), or anything when `commit_id` is empty (a person said
+# so).
+_HOLDS = """CREATE TABLE holds (
+    place TEXT NOT NULL,
+    commit_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    who TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    held_at TEXT NOT NULL,
+    PRIMARY KEY (place, commit_id)
+)"""
+
+_REGISTRY_TABLES = (
+    _ALIAS_MOVES,
+    "CREATE INDEX alias_moves_by_model ON alias_moves (model, alias, sequence)",
+    _MODEL_MARKS,
+    "CREATE INDEX model_marks_by_model ON model_marks (model, digest, sequence)",
+    _DEPLOYMENTS,
+    "CREATE INDEX deployments_by_place ON deployments (place, sequence)",
+    _HOLDS,
+)
+
 SCHEMA = Schema(
-    version=2,
+    version=3,
     tables=(
         _META,
         _DOCUMENTS,
@@ -139,7 +205,12 @@ SCHEMA = Schema(
         _RELEASES,
         "CREATE INDEX releases_by_model ON releases (model, sequence)",
         *QUEUE_TABLES,
+        *_REGISTRY_TABLES,
     ),
-    # Version 2 brought the runner's tables, and results that go while others use the store.
-    migrations={1: ("ALTER TABLE results ADD COLUMN retired_at TEXT", *QUEUE_TABLES)},
+    # Version 2 brought the runner's tables, and results that go while others use the store; version 3 what people say of
+    # models, and what stands on targets.
+    migrations={
+        1: ("ALTER TABLE results ADD COLUMN retired_at TEXT", *QUEUE_TABLES),
+        2: _REGISTRY_TABLES,
+    },
 )
