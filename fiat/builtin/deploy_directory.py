@@ -54,7 +54,6 @@ class DirectoryTarget:
         place = _place(request)
         current = _current(place)
         if current is None:
-            taken = place.link.is_symlink() or place.link.exists()
             if place.link.is_symlink() or place.link.exists():
                 stranger = f"{place.link} is not what a deploy put there"
                 return TargetState("broken", sentence=stranger, faults=(stranger,))
