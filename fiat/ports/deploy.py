@@ -1,7 +1,7 @@
 """Port `deploy`: a target that a released model can be put on. Plugins: `directory`, `service`, `batch`, `edge`, `image`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -29,6 +29,9 @@ class DeployRequest:
         commit: that the package is deployed for, for reports; empty outside git.
         monitor: what the spec says under `monitor`, JSON values; None when it says nothing.
         inputs: dataset name to its folder, for targets that read data; laid out only for `apply`.
+        env: proxy settings, and what names or is a credential; all that a target may know of the environment.
+        allow_private_hosts: addresses in `settings` may lead to private, loopback and link-local hosts.
+        hosts: the only hosts that `settings` may lead to; empty for any, and for none when confined.
     """
 
     target: str
@@ -42,6 +45,9 @@ class DeployRequest:
     commit: str = ""
     monitor: Mapping[str, object] | None = None
     inputs: Mapping[str, Path] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    allow_private_hosts: bool = False
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
