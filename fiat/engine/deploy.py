@@ -1,5 +1,6 @@
 """Bring one target to a package: looked at before, byte by byte, and at the target after."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,15 @@ from fiat.ports.deploy import DeployRequest, DeployTarget
 from fiat.store.store import Store
 
 
-def bring(store: Store, target: DeployTarget, request: DeployRequest, run: str) -> bool:
+def bring(
+    store: Store,
+    target: DeployTarget,
+    request: DeployRequest,
+    run: str,
+    inputs: Mapping[str, str] | None = None,
+    *,
+    mend: bool = False,
+) -> bool:
     """Make a target have a package of the store.
 
     A numbered deploy is told to the target even when it has the package: else an older one that stood still could still
@@ -19,6 +28,8 @@ def bring(store: Store, target: DeployTarget, request: DeployRequest, run: str) 
         target: the plugin.
         request: what is wanted; its `package` is filled in here.
         run: id of the run, for scratch folders.
+        inputs: dataset name to digest: what the target reads, laid out for it.
+        mend: tell the target even when it says that it has the package.
 
     Returns:
         Whether the target had it already.
@@ -28,12 +39,16 @@ def bring(store: Store, target: DeployTarget, request: DeployRequest, run: str) 
         FiatError: whatever the target says.
     """
     was_there = target.observe(request) == request.digest
-    if was_there and request.generation == 0:
+    if was_there and request.generation == 0 and not mend:
         return True
     step = f"deploy.{request.target}"
     try:
-        package = _checked(store, request.digest, store.work.make(run, step, 1) / "package")
-        wanted = replace(request, package=package)
+        folder = store.work.make(run, step, 1)
+        package = _checked(store, request.digest, folder / "package")
+        laid_out = {name: folder / f"data.{name}" for name in inputs or {}}
+        for name, digest in (inputs or {}).items():
+            store.artifacts.materialize(digest, laid_out[name])
+        wanted = replace(request, package=package, inputs=laid_out or None)
         target.apply(wanted)
         found = target.observe(wanted)
     finally:

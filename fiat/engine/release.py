@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from fiat.engine.deploy import bring
+from fiat.engine.placing import INPUTS, MONITOR, Ground, Placer
 from fiat.engine.verdict import fold
 from fiat.engine.walk import Walk
 from fiat.errors import Fenced, FiatError
 from fiat.plan.model import Plan, Step
-from fiat.ports.deploy import DeployRequest, DeployTarget
+from fiat.ports.deploy import DeployTarget
 from fiat.ports.report import Reporter
+from fiat.run.deployment import Deployment
 from fiat.run.model import GateResult, Metric, Release, Result, Run, StepResult, StepState
 from fiat.store.faults import disk_faults
 from fiat.store.store import Store
@@ -34,8 +35,8 @@ class Releaser:
         plan: the plan that was walked.
         model: name of the model, empty when the spec makes none.
         alias: alias that a release takes, empty for none.
-        root: the checkout.
         target: gives the deploy target of a `to:`.
+        ground: where a target stands, by its name.
         reporter: hears of deploys.
         now: the clock, aware UTC.
         dry: judge only: no release, no deploy (a pull request's run).
@@ -43,16 +44,19 @@ class Releaser:
         begin_deploy: called once before anything is released that has targets; raises to stop.
         generation: number of this run's deploy to a target, see `DeployRequest`; 0 is by hand.
         grant: why a deploy step's target is not granted, None when it is.
-        deploy_root: folder that a deploy step's paths are relative to; left out: the checkout.
-        confined: the spec is not to be trusted, see `DeployRequest`.
+        prefix: what stands before the names of places, `owner/name:` on a runner.
+        monitor: what the spec says under `monitor`, JSON values.
+        approver: who agreed to deploy; empty for nobody.
+        only: names of the targets that are deployed; None for all.
+        cause: one sentence: who or what wants it.
     """
 
     store: Store
     plan: Plan
     model: str
     alias: str
-    root: Path
     target: Callable[[str], DeployTarget]
+    ground: Callable[[str], Ground]
     reporter: Reporter
     now: Callable[[], datetime]
     dry: bool = False
@@ -60,8 +64,11 @@ class Releaser:
     begin_deploy: Callable[[], None] = lambda: None
     generation: Callable[[str], int] = lambda target: 0
     grant: Callable[[Step], str | None] = lambda step: None
-    deploy_root: Callable[[Step], Path] | None = None
-    confined: bool = False
+    prefix: str = ""
+    monitor: Mapping[str, object] | None = None
+    approver: str = ""
+    only: frozenset[str] | None = None
+    cause: str = ""
 
     def judge(self, run: Run, walk: Walk) -> Run:
         """Fold the steps and gates into the run's verdict; when it is good, release the model, then deploy it.
@@ -108,8 +115,20 @@ class Releaser:
         package = walk.output("package", "package")
         if package is None:
             return False
-        request = self._request(step, package.digest)
+        request = self.placer.request(self._deployment(None, step, walk, package.digest))
         return self.target(str(step.params["to"])).observe(request) == package.digest
+
+    def held_back(self, step: Step, walk: Walk, commit: str) -> str:
+        """Why the model would not be put on the step's target (for a plan); empty when it would be."""
+        package = walk.output("package", "package")
+        if package is None:
+            return ""
+        return self.placer.why_not(replace(self._deployment(None, step, walk, package.digest), commit=commit))
+
+    @property
+    def placer(self) -> Placer:
+        """What puts models on places."""
+        return Placer(self.store, self.target, lambda deployment: self.ground(deployment.target), self.now)
 
     def _open(self, walk: Walk) -> list[Step]:
         return [step for step in self.plan.steps if step.kind == "deploy" and step.name not in walk.settled]
@@ -134,7 +153,7 @@ class Releaser:
             elif reason:
                 outcome = StepResult(step.name, step.kind, "skipped", reason)
             else:
-                outcome = self._apply(run, step, digest)
+                outcome = self._apply(run, step, walk, digest)
             walk.settle(outcome, None)
             self.reporter.stepped(run, outcome)
 
@@ -172,17 +191,21 @@ class Releaser:
             )
         )
 
-    def _apply(self, run: Run, step: Step, digest: str) -> StepResult:
+    def _apply(self, run: Run, step: Step, walk: Walk, digest: str) -> StepResult:
+        if self.only is not None and _target_name(step) not in self.only:
+            return StepResult(step.name, step.kind, "skipped", "not among the targets that were asked for")
         started_at = self.now()
+        wanted = self._deployment(run, step, walk, digest)
         try:
-            generation = self.generation(_target_name(step))
-            request = self._request(step, digest, generation)
-            was_there = bring(self.store, self.target(str(step.params["to"])), request, run.id)
+            if reason := self.placer.why_not(wanted):
+                return StepResult(step.name, step.kind, "skipped", reason)
+            numbered = replace(wanted, generation=self.generation(_target_name(step)))
+            sight, was_there = self.placer.place(numbered)
         except Fenced:
             raise  # nothing may be written any more: the run belongs to another process
         except FiatError as error:
             return StepResult(step.name, step.kind, "failed", str(error), started_at=started_at)
-        if was_there:
+        if was_there and not sight.under_way:
             return StepResult(step.name, step.kind, "reused", "the target already has this model")
         ended_at = self.now()
         seconds = (ended_at - started_at).total_seconds()
@@ -190,22 +213,39 @@ class Releaser:
             step.name,
             step.kind,
             "ran",
-            "the target had another model or none",
+            sight.state.sentence if sight.under_way else "the target had another model or none",
             seconds=seconds,
             attempt=1,
             started_at=started_at,
             ended_at=ended_at,
         )
 
-    def _request(self, step: Step, digest: str, generation: int = 0) -> DeployRequest:
-        return DeployRequest(
-            target=_target_name(step),
-            settings={**step.params, "model": self.model},
-            package=self.store.root,  # a stand-in: `bring` lays the package out
+    def _deployment(self, run: Run | None, step: Step, walk: Walk, digest: str) -> Deployment:
+        target = _target_name(step)
+        inputs = {
+            role.removeprefix("data."): artifact.digest
+            for role, ref in step.inputs.items()
+            if role.startswith("data.") and (artifact := walk.output(ref.step, ref.output)) is not None
+        }
+        settings: dict[str, object] = {**step.params, "model": self.model}
+        if inputs:
+            settings[INPUTS] = inputs
+        if self.monitor:
+            settings[MONITOR] = self.monitor
+        return Deployment(
+            place=f"{self.prefix}{target}:{self.model}",
+            kind=str(step.params["to"]),
+            target=target,
+            spec=self.plan.spec,
+            model=self.release_name or self.model,
             digest=digest,
-            root=self.deploy_root(step) if self.deploy_root else self.root,
-            generation=generation,
-            confined=self.confined,
+            commit=run.commit if run else "",
+            run=run.id if run else "",
+            generation=0,
+            cause=self.cause,
+            began_at=self.now(),
+            approver=self.approver,
+            settings=settings,
         )
 
 

@@ -18,6 +18,7 @@ from fiat.plan.prepared import (
     TRANSFORM,
     after_checks,
     data_steps,
+    described_rows,
     through_transforms,
     transform_steps,
     transformed_data,
@@ -134,6 +135,7 @@ def _package_step(spec: Spec) -> Step:
     if spec.gates:
         inputs["gates"] = Ref("gates", "gates")
     inputs |= {f"data.{name}": Ref(f"data.{name}", "dataset") for name in spec.data}
+    inputs |= described_rows(spec)
     params = {
         "name": model_name(spec),
         "alias": model.alias if model and model.alias else None,
@@ -156,6 +158,12 @@ def _deploy_step(spec: Spec, name: str) -> Step:
     inputs = {"package": Ref("package", "package")}
     if spec.gates:
         inputs["gates"] = Ref("gates", "gates")
+    read = (target.input or "").removeprefix("data.")
+    if target.input == f"data.{read}":
+        inputs[f"data.{read}"] = Ref(f"data.{read}", "dataset")
+    if target.to == "edge" and target.quantize == "static":
+        dataset = training_data(spec)
+        inputs["data." + role_of(dataset).removeprefix("data.")] = dataset
     return Step(f"deploy.{name}", "deploy", params, inputs, key=f"deploy.{name}")
 
 

@@ -34,11 +34,6 @@ def _find(spec: Spec) -> Iterator[tuple[str, str]]:
     for index, gate in enumerate(spec.gates):
         if gate.probe is not None:
             yield f"gates[{index}].probe", "a `probe` gate"
-    for name, target in spec.deploy.items():
-        if target.to != "directory":
-            yield f"deploy.{name}.to", f"`to: {target.to}`"
-    if spec.monitor is not None:
-        yield "monitor", "`monitor`"
 
 
 def _work(key: str, work: Work) -> Iterator[tuple[str, str]]:

@@ -122,16 +122,23 @@ _RELEASES = """CREATE TABLE releases (
     released_at TEXT NOT NULL
 )"""
 
-# The name `alias` of a model means the package of its newest move; an empty digest takes it away.
+# The name `alias` of a model means the package of its newest move; an empty digest takes it away. `released` is the
+# sequence of the release that is meant, 0 when it is taken away.
 _ALIAS_MOVES = """CREATE TABLE alias_moves (
     sequence BIGINT NOT NULL PRIMARY KEY,
     model TEXT NOT NULL,
     alias TEXT NOT NULL,
     digest TEXT NOT NULL,
+    released BIGINT NOT NULL,
     who TEXT NOT NULL,
     reason TEXT NOT NULL,
     moved_at TEXT NOT NULL
 )"""
+
+# Releases of older stores moved their alias too.
+_EARLIER_MOVES = """INSERT INTO alias_moves (sequence, model, alias, digest, released, who, reason, moved_at)
+    SELECT sequence, model, alias, digest, sequence, '', 'released by run ' || run, released_at
+    FROM releases WHERE alias <> ''"""
 
 # What people said of a package: `kind` is `tag` (name and value; the newest of a name counts, an empty value takes it away)
 # or `note` (all of them count).
@@ -152,6 +159,8 @@ _DEPLOYMENTS = """CREATE TABLE deployments (
     sequence BIGINT NOT NULL PRIMARY KEY,
     place TEXT NOT NULL,
     kind TEXT NOT NULL,
+    target TEXT NOT NULL,
+    spec TEXT NOT NULL,
     model TEXT NOT NULL,
     digest TEXT NOT NULL,
     commit_id TEXT NOT NULL,
@@ -211,6 +220,6 @@ SCHEMA = Schema(
     # models, and what stands on targets.
     migrations={
         1: ("ALTER TABLE results ADD COLUMN retired_at TEXT", *QUEUE_TABLES),
-        2: _REGISTRY_TABLES,
+        2: (*_REGISTRY_TABLES, _EARLIER_MOVES),
     },
 )

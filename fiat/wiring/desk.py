@@ -4,16 +4,19 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from fiat.engine.apply import Apply
 from fiat.engine.baseline import Baseline, find_baseline
 from fiat.engine.checkout import Checkout
 from fiat.engine.decide import Decider
 from fiat.engine.jobs import Bench
+from fiat.engine.placing import Ground
 from fiat.engine.previous import find_previous
 from fiat.engine.release import Releaser
 from fiat.engine.silent import SilentReporter
@@ -49,6 +52,9 @@ class Desk(Opened):
         root: the checkout.
         loaded: the composed spec.
         checkout: the working tree.
+        approver: who agrees to what needs approval; empty for nobody.
+        only: names of the targets that are deployed; None for all.
+        cause: who or what wants a deploy, one sentence.
     """
 
     named: str
@@ -57,6 +63,9 @@ class Desk(Opened):
     root: Path
     loaded: LoadedSpec
     checkout: Checkout
+    approver: str = field(default="", kw_only=True)
+    only: frozenset[str] | None = field(default=None, kw_only=True)
+    cause: str = field(default="by hand", kw_only=True)
 
     @cached_property
     def store(self) -> Store:
@@ -131,7 +140,9 @@ class Desk(Opened):
         releaser = self.releaser(SilentReporter())
         deploys = {step.name: step for step in walk.ready_deploys()}
         return tuple(
-            _deploy_decision(releaser, deploys[item.step], walk) if item.step in deploys else item
+            _deploy_decision(releaser, deploys[item.step], walk, self.checkout.git.commit)
+            if item.step in deploys
+            else item
             for item in walk.decisions()
         )
 
@@ -143,12 +154,20 @@ class Desk(Opened):
             plan=self.plan,
             model=self.model_name,
             alias=(model.alias or "") if model else "",
-            root=self.root,
             target=lambda kind: load_plugin("deploy", kind)(),
+            ground=self.ground,
             reporter=reporter,
             now=utc_now,
             dry=dry,
+            monitor=_json(self.loaded.spec.monitor),
+            approver=self.approver,
+            only=self.only,
+            cause=self.cause,
         )
+
+    def ground(self, target: str) -> Ground:
+        """Where a target stands: at a desk its user is the operator."""
+        return Ground(self.root, self.settings.state_dir(self.root) / "services")
 
     def apply(
         self, run: Run, reporter: Reporter, *, compute: str, dry: bool = False, force: Sequence[str] = ()
@@ -206,7 +225,7 @@ class Desk(Opened):
 
     def _baseline(self, candidate: str) -> Baseline:
         section = self.loaded.spec.baseline
-        wanted = section.model_dump(mode="json", by_alias=True, exclude_none=True) if section else None
+        wanted = _json(section)
         return find_baseline(self.store, self.release_name, wanted, candidate)
 
     def _previous(self, step: str, dataset: str) -> str:
@@ -223,7 +242,12 @@ class Desk(Opened):
     def _data(self) -> tuple[str, ...]:
         """Places that hold data or deployed models: never code."""
         places = [name for step in self.plan.steps for name in step.sources if step.kind == "data"]
-        targets = [target.path for target in self.loaded.spec.deploy.values() if target.path]
+        targets = [
+            place
+            for target in self.loaded.spec.deploy.values()
+            for place in (target.path, target.output)
+            if place
+        ]
         return tuple(name.removeprefix("./") for name in (*places, *targets))
 
 
@@ -237,10 +261,16 @@ def may_live(pid: int, host: str) -> bool:
         return False
 
 
-def _deploy_decision(releaser: Releaser, step: Step, walk: Walk) -> Decision:
+def _json(section: BaseModel | None) -> dict[str, object] | None:
+    return section.model_dump(mode="json", by_alias=True, exclude_none=True) if section else None
+
+
+def _deploy_decision(releaser: Releaser, step: Step, walk: Walk, commit: str) -> Decision:
     gates = releaser.read_gates(walk)
     if any(gate.state == "fail" for gate in gates):
         return Decision(step.name, "skip", ("a gate refuses the model",))
+    if reason := releaser.held_back(step, walk, commit):
+        return Decision(step.name, "skip", (reason,))
     if releaser.deployed(step, walk):
         return Decision(step.name, "reuse", ("the target already has this model",))
     return Decision(step.name, "run", ("the target has another model or none",))

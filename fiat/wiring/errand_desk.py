@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from fiat.engine.checkout import GitState
 from fiat.engine.checkouts import LaidOut
 from fiat.engine.jobs import Bench
+from fiat.engine.placing import Ground
 from fiat.engine.policy import RepoPolicy, short_ref
 from fiat.engine.release import Releaser
 from fiat.engine.sandbox import SandboxPolicy
@@ -89,10 +89,15 @@ class ErrandDesk(Desk):
             begin_deploy=self.begin_deploy,
             generation=self._generation,
             grant=self._grant,
-            deploy_root=self._deploy_root,
-            confined=True,
             release_name=self.release_name,
+            prefix=f"{self.queued.repo}:",
+            cause=self.queued.cause,
         )
+
+    def ground(self, target: str) -> Ground:
+        """Below the folder that the operator gives to the target; what is not granted stands nowhere."""
+        root = self.policy.targets.get(target, self.runner.store / "deployed" / "nowhere")
+        return Ground(root, root / "services", confined=True)
 
     def bench(self, run_id: str) -> Bench:
         """Steps run in the operator's sandbox and see the secrets that are granted."""
@@ -115,9 +120,6 @@ class ErrandDesk(Desk):
         if name in self.policy.targets:
             return None
         return f"target {name} is not granted to {self.policy.name}: the operator lists it under `targets`"
-
-    def _deploy_root(self, step: Step) -> Path:
-        return self.policy.targets[step.name.removeprefix("deploy.")]
 
     def _generation(self, target: str) -> int:
         """Of the place that models of this name have at the target, whatever spec they come of."""

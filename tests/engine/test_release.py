@@ -10,6 +10,7 @@ import pytest
 
 from fiat.builtin.deploy_directory import DirectoryTarget
 from fiat.engine.decide import Decided
+from fiat.engine.placing import Ground
 from fiat.engine.release import Releaser
 from fiat.engine.silent import SilentReporter
 from fiat.engine.walk import Walk
@@ -84,12 +85,10 @@ class Shop:
             plan=plan,
             model="tiny",
             alias="champion",
-            root=self.base / "checkout",
             target=lambda kind: self.target,
+            ground=lambda target: Ground(self.root, confined=True),
             reporter=SilentReporter(),
             now=lambda: NOW,
-            deploy_root=lambda step: self.root,
-            confined=True,
         )
         if gates:
             (self.base / "gates").write_text(

@@ -1,0 +1,189 @@
+"""Put models on places, and know what stands there: holds and approvals before, the record and the target's word after.
+
+A place is a target with the model that goes to it. Its desired state is the newest deployment that was neither refused nor
+failed; what the target says of itself is compared with it, and mended by bringing the same model there again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from fiat.engine.deploy import bring
+from fiat.errors import Fenced, FiatError
+from fiat.ports.deploy import DeployRequest, DeployTarget, TargetState
+from fiat.run.deployment import Deployment, Hold
+from fiat.store.store import Store
+
+ROLLOUT = "rollout"
+"""Who holds a commit whose rollout failed."""
+INPUTS, MONITOR = "inputs", "monitor"
+_BY_HAND = "by-hand"
+_UNDER_WAY = frozenset({"rolling", "paused", "baking"})
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where a target stands: what the operator gives to it.
+
+    Attributes:
+        root: folder that paths of the spec are relative to.
+        state: folder for what the target keeps of its own; None: below `root`.
+        confined: the spec is not to be trusted, see `DeployRequest`.
+        settings: what is added to the spec's words, such as the key that signatures are checked with.
+    """
+
+    root: Path
+    state: Path | None = None
+    confined: bool = False
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a place is like now.
+
+    Attributes:
+        deployment: its desired state.
+        state: what the target says.
+        drift: how the two differ, sentences; empty when they don't.
+    """
+
+    deployment: Deployment
+    state: TargetState
+    drift: tuple[str, ...] = ()
+
+    @property
+    def under_way(self) -> bool:
+        """Whether traffic is still moved."""
+        return self.state.phase in _UNDER_WAY
+
+
+@dataclass
+class Placer:
+    """Puts models on places.
+
+    Attributes:
+        store: with packages, deployments and holds.
+        target: gives the deploy target of a `to:`.
+        ground: where the target of a deployment stands.
+        now: the clock, aware UTC.
+    """
+
+    store: Store
+    target: Callable[[str], DeployTarget]
+    ground: Callable[[Deployment], Ground]
+    now: Callable[[], datetime]
+
+    def why_not(self, deployment: Deployment) -> str:
+        """Why the model is not put there, one sentence; empty when it may be."""
+        for hold in self.store.deployments.holds(deployment.place):
+            if hold.stops(deployment.commit, deployment.digest):
+                who = "the rollout failed" if hold.who == ROLLOUT else f"held by {hold.who}"
+                return f"{who}: {hold.reason}; `fiat unhold` lifts it"
+        if deployment.settings.get("approval") and not deployment.approver:
+            return "waits for approval: `fiat deploy --approve`, or the comment /fiat deploy on the commit"
+        return ""
+
+    def place(self, deployment: Deployment) -> tuple[Sight, bool]:
+        """Put a model there and remember it.
+
+        Returns:
+            What the place is like afterwards, and whether it had the model already.
+
+        Raises:
+            FiatError: the target could not be brought to it; what stood there still does.
+        """
+        before = self.store.deployments.wanted(deployment.place)
+        known = before is not None and (before.digest, before.generation) == (deployment.digest, 0)
+        if known and before is not None and deployment.generation == 0 and self._has(before):
+            return self.look(before), True
+        numbered = replace(deployment, sequence=self.store.deployments.begin(deployment))
+        try:
+            was_there = self._bring(numbered)
+        except Fenced:
+            raise
+        except FiatError as error:
+            self.store.deployments.end(numbered.sequence, "failed", error.message, self.now())
+            raise
+        return self.look(numbered), was_there
+
+    def look(self, deployment: Deployment) -> Sight:
+        """Compare a place with its desired state, and note how a deployment ended."""
+        target, request = self.target(deployment.kind), self.request(deployment)
+        state = target.state(request)
+        settled = self._settle(deployment, state)
+        return Sight(settled, state, () if settled.state == "refused" else _drift(settled, state))
+
+    def quick_look(self, deployment: Deployment) -> bool:
+        """Whether the place has, as far as can be told in a moment, what it should."""
+        return deployment.state == "deployed" and self._has(deployment)
+
+    def mend(self, deployment: Deployment) -> Sight:
+        """Bring a place that differs back to its desired state.
+
+        Raises:
+            FiatError: it can't be.
+        """
+        self._bring(deployment, mend=True)
+        return self.look(deployment)
+
+    def request(self, deployment: Deployment) -> DeployRequest:
+        """What a target is asked with."""
+        ground = self.ground(deployment)
+        settings = {key: value for key, value in deployment.settings.items() if key != MONITOR}
+        monitor = deployment.settings.get(MONITOR)
+        return DeployRequest(
+            target=deployment.target,
+            settings={**settings, **ground.settings},
+            package=self.store.root,  # a stand-in: `bring` lays the package out
+            digest=deployment.digest,
+            root=ground.root,
+            generation=deployment.generation,
+            confined=ground.confined,
+            state=ground.state,
+            commit=deployment.commit,
+            monitor=monitor if isinstance(monitor, Mapping) else None,
+        )
+
+    def _has(self, deployment: Deployment) -> bool:
+        return self.target(deployment.kind).observe(self.request(deployment)) == deployment.digest
+
+    def _bring(self, deployment: Deployment, *, mend: bool = False) -> bool:
+        inputs = deployment.settings.get(INPUTS)
+        return bring(
+            self.store,
+            self.target(deployment.kind),
+            self.request(deployment),
+            deployment.run or _BY_HAND,
+            {str(name): str(digest) for name, digest in inputs.items()}
+            if isinstance(inputs, Mapping)
+            else {},
+            mend=mend,
+        )
+
+    def _settle(self, deployment: Deployment, state: TargetState) -> Deployment:
+        """A deployment that was on its way, as it ended; the commit of a refused one is held."""
+        if deployment.state != "deploying" or not deployment.sequence:
+            return deployment
+        refused = (state.refused, state.refused_generation) == (deployment.digest, deployment.generation)
+        if refused and state.digest != deployment.digest:
+            now, place = self.now(), deployment.place
+            # Held first: killed in between, the next look does the rest.
+            hold = Hold(place, deployment.commit, deployment.digest, ROLLOUT, state.reason, now)
+            self.store.deployments.hold(hold)
+            self.store.deployments.end(deployment.sequence, "refused", state.reason, now)
+            return replace(deployment, state="refused", reason=state.reason, ended_at=now)
+        if state.phase == "serving" and state.digest == deployment.digest:
+            self.store.deployments.end(deployment.sequence, "deployed", state.sentence, self.now())
+            return replace(deployment, state="deployed", reason=state.sentence, ended_at=self.now())
+        return deployment
+
+
+def _drift(deployment: Deployment, state: TargetState) -> tuple[str, ...]:
+    found = list(state.faults)
+    if state.phase == "absent":
+        found.append("nothing is there")
+    elif state.digest != deployment.digest:
+        found.append(f"it has {state.digest or 'no model'}, not {deployment.digest}")
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,81 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fiat.run.deployment import Deployment, Hold
+from fiat.store.store import Store, open_store
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    url = request.getfixturevalue("postgres").new_database() if request.param == "postgres" else None
+    with open_store(tmp_path, url=url, now=lambda: NOW) as opened:
+        yield opened
+
+
+def deployment(place: str = "production:fashion", digest: str = "a.dir", run: str = "r1") -> Deployment:
+    return Deployment(
+        place=place,
+        kind="directory",
+        target="production",
+        spec="fashion",
+        model="fashion",
+        digest=digest,
+        commit="c" * 40,
+        run=run,
+        generation=3,
+        cause="a push",
+        began_at=NOW,
+        approver="ada",
+        settings={"path": "models"},
+    )
+
+
+def test_the_newest_that_was_not_refused_is_what_a_place_wants(store: Store) -> None:
+    first = store.deployments.begin(deployment())
+    store.deployments.end(first, "deployed", "done", NOW)
+    second = store.deployments.begin(deployment(digest="b.dir", run="r2"))
+    wanted = store.deployments.wanted("production:fashion")
+    assert wanted is not None
+    assert (wanted.digest, wanted.state, wanted.sequence) == ("b.dir", "deploying", second)
+    store.deployments.end(second, "refused", "it was slower", NOW + timedelta(seconds=3))
+    back = store.deployments.wanted("production:fashion")
+    assert back is not None
+    assert (back.digest, back.approver, back.settings) == ("a.dir", "ada", {"path": "models"})
+    assert [item.digest for item in store.deployments.newest("production:fashion")] == ["b.dir", "a.dir"]
+    assert store.deployments.newest(digest="b.dir")[0].reason == "it was slower"
+    assert store.deployments.newest(digest="b.dir")[0].ended_at == NOW + timedelta(seconds=3)
+
+
+def test_a_run_that_was_killed_and_begins_again_keeps_its_row(store: Store) -> None:
+    first = store.deployments.begin(deployment())
+    store.deployments.end(first, "failed", "the disk was full", NOW)
+    assert store.deployments.begin(deployment()) == first
+    assert [item.state for item in store.deployments.newest()] == ["deploying"]
+    assert store.deployments.begin(deployment(run="")) != first
+
+
+def test_places_of_one_repository_are_told_from_those_of_another(store: Store) -> None:
+    for place in ("acme/a:x:m", "acme/ab:x:m", "acme/a:y:m"):
+        store.deployments.begin(deployment(place))
+    assert [item.place for item in store.deployments.standing("acme/a:")] == ["acme/a:x:m", "acme/a:y:m"]
+    assert len(store.deployments.standing()) == 3
+    assert store.deployments.wanted("acme/b:x:m") is None
+
+
+def test_holds_stand_until_they_are_lifted(store: Store) -> None:
+    place = "production:fashion"
+    store.deployments.hold(Hold(place, "c" * 40, "a.dir", "rollout", "p95 above 20 ms", NOW))
+    store.deployments.hold(Hold(place, "", "", "ada", "a freeze", NOW + timedelta(seconds=1)))
+    store.deployments.hold(Hold(place, "", "", "ada", "a longer freeze", NOW + timedelta(seconds=2)))
+    found = store.deployments.holds(place)
+    assert [hold.reason for hold in found] == ["p95 above 20 ms", "a longer freeze"]
+    assert [hold.stops("c" * 40, "a.dir") for hold in found] == [True, True]
+    assert [hold.stops("d" * 40, "a.dir") for hold in found] == [False, True]
+    assert store.deployments.holds("other") == []
+    assert store.deployments.unhold(place) == 2
+    assert store.deployments.holds() == []
