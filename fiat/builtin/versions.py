@@ -12,7 +12,7 @@ STEP_VERSIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "export": ("1", ()),
     "evaluate": ("1", ("scikit-learn", "numpy", "onnxruntime")),
     "gates": ("1", ("numpy",)),
-    "package": ("1", ("jinja2", "numpy", "onnxruntime")),
+    "package": ("2", ("jinja2", "numpy", "onnxruntime", "polars", "pyarrow")),
     "deploy": ("1", ()),
 }
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime", "skl2onnx", "torch", "scikit-learn")

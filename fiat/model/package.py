@@ -1,13 +1,15 @@
 """The packaged model: one folder with the graph and all that is known of it, the same bytes for the same inputs.
 
-`model.onnx`, `signature.json`, `metrics.json`, `requirements.txt` (what serves it), `MODEL.md` (the card), and
-`manifest.json`: where it comes from, and size and SHA-256 of every other file.
+`model.onnx`, `signature.json`, `metrics.json`, `requirements.txt` (what serves it), `MODEL.md` (the card),
+`profile.json` (what it learned from and what it said, see `reference.py`), `warmup.json` (a made-up row, see
+`warmup.py`), and `manifest.json`: where it comes from, what its scores are, and size and SHA-256 of every other file.
+Packages of earlier versions have no `profile.json`, no `warmup.json` and no `scores` in their manifest.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,12 @@ from typing import Any
 from fiat.errors import EnvironmentFault
 from fiat.model.card import CardSource, write_card
 from fiat.model.precheck import precheck_model
+from fiat.model.warmup import FILE as WARMUP
+from fiat.model.warmup import Row, warmup_text
+from fiat.model.warmup_row import accepted_row
+from fiat.profile.document import FILE as PROFILE
+from fiat.profile.document import profile_text
+from fiat.profile.model import DataProfile
 
 FORMAT = 1
 GRAPH, SIGNATURE, METRICS = "model.onnx", "signature.json", "metrics.json"
@@ -59,6 +67,8 @@ class Parts:
         gates: JSON file with what the gates said, None when there are none.
         card: template of the card, None for the default one.
         requirements: lines such as `onnxruntime==1.20.0`.
+        profile: the reference profile, None for none.
+        rows: made-up rows, the first that the graph takes is kept: input name to array `(1, ...)`.
     """
 
     onnx: Path
@@ -66,6 +76,8 @@ class Parts:
     gates: Path | None
     card: CardSource | None
     requirements: Sequence[str]
+    profile: DataProfile | None = None
+    rows: Iterable[Row] = ()
 
 
 def write_package(folder: Path, parts: Parts, origin: Origin) -> Mapping[str, Any]:
@@ -98,12 +110,18 @@ def write_package(folder: Path, parts: Parts, origin: Origin) -> Mapping[str, An
     _write(folder / SIGNATURE, signature)
     _write(folder / METRICS, metrics)
     (folder / REQUIREMENTS).write_text("".join(f"{line}\n" for line in parts.requirements), "utf-8")
+    if parts.profile is not None:
+        (folder / PROFILE).write_text(profile_text(parts.profile), "utf-8")
+    row = accepted_row(folder / GRAPH, parts.rows)
+    if row is not None:
+        (folder / WARMUP).write_text(warmup_text(row), "utf-8")
     manifest = {
         "format": FORMAT,
         **asdict(origin),
         "labels": signature["labels"],
         "parity": evaluation["parity"],
         "task": evaluation["task"],
+        "scores": "values" if evaluation["task"] == "regression" else evaluation.get("scores", "none"),
         "split": evaluation["split"],
         "n_rows": evaluation["n_rows"],
         "gates": gates,

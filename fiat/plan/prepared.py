@@ -97,6 +97,16 @@ def transformed_data(spec: Spec) -> Ref | None:
     return named_dataset(spec.train.data) if spec.train.data else training_data(spec)
 
 
+def described_rows(spec: Spec) -> dict[str, Ref]:
+    """What a package describes the rows by that its model learned from: their check's profile, else they themselves."""
+    assert spec.train is not None  # noqa: S101 - the caller looked
+    raw = named_dataset(spec.train.data) if spec.train.data else training_data(spec)
+    data = spec.data.get(raw.step.removeprefix("data."))
+    if raw.step.startswith("data.") and data is not None and (data.checks or data.schema_):
+        return {"profile": Ref(f"check.{raw.step.removeprefix('data.')}", "profile")}
+    return {"dataset": raw}
+
+
 def through_transforms(spec: Spec, step: Step) -> Step:
     """The training step with the transformed rows in place of the raw ones."""
     raw = transformed_data(spec)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from fiat.evaluate.folder import Evaluation, write_evaluation
+from fiat.evaluate.parity import Parity
+from fiat.evaluate.rows import ClassRows
 from fiat.model.package import Origin, Parts
 from fiat.model.signature import read_signature
 
@@ -40,11 +43,22 @@ ORIGIN = Origin(
 )
 
 
+def _evaluation() -> Evaluation:
+    """200 rows of three classes, nine of ten right, none of them sure."""
+    labels = np.arange(200) % 3
+    predicted = np.where(np.arange(200) % 10 == 0, (labels + 1) % 3, labels)
+    scores = np.full((200, 3), 0.1, np.float32)
+    scores[np.arange(200), predicted] = 0.8
+    rows = ClassRows(labels, predicted, scores, ("a", "b", "c"))
+    parity = Parity(max_abs=2.5e-7, mean_abs=1e-8, label_mismatches=0, n_rows=200)
+    return Evaluation("classification", "test", "kind", rows, parity=parity, scores="logits")
+
+
 def parts(folder: Path, **more: Any) -> Parts:
     """Folders as the steps before write them."""
     onnx, evaluation = folder / "onnx", folder / "evaluation"
     onnx.mkdir(parents=True)
-    evaluation.mkdir()
+    write_evaluation(evaluation, _evaluation(), {})
     graphs.write(more.pop("graph", None) or graphs.scaling(), onnx / "model.onnx")
     sample = {"x": np.zeros((2, 3), np.float32)}
     signature = read_signature(
@@ -53,9 +67,6 @@ def parts(folder: Path, **more: Any) -> Parts:
     signature.write(onnx / "signature.json")
     (onnx / "framework.arrow").write_bytes(b"not packed")
     (evaluation / "metrics.json").write_text(json.dumps(more.pop("metrics", METRICS)))
-    parity = {"max_abs": 2.5e-7, "mean_abs": 1e-8, "label_mismatches": 0, "n_rows": 200}
-    about = {"task": "classification", "split": "test", "n_rows": 200, "parity": parity}
-    (evaluation / "evaluation.json").write_text(json.dumps(about))
     (folder / "gates.json").write_text(json.dumps({"gates": GATES}))
     given = {
         "gates": folder / "gates.json",
