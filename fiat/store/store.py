@@ -11,6 +11,7 @@ from fiat.store.artifacts import Artifacts
 from fiat.store.changes import Changes
 from fiat.store.database import Database
 from fiat.store.deliveries import Deliveries
+from fiat.store.deployments import Deployments
 from fiat.store.documents import Documents
 from fiat.store.faults import disk_faults
 from fiat.store.fence import Fence
@@ -22,6 +23,7 @@ from fiat.store.metrics import Metrics, add_metrics_within
 from fiat.store.outbox import Outbox
 from fiat.store.postgres import PostgresServer
 from fiat.store.queue import Queue
+from fiat.store.registry import Registry
 from fiat.store.releases import Releases
 from fiat.store.results import Results
 from fiat.store.runs import Runs, save_step_within
@@ -44,6 +46,8 @@ class Store:
         runs: what happened.
         metrics: numbers of runs and steps, with curves.
         releases: models that passed.
+        registry: versions, aliases, tags and notes of models.
+        deployments: what was put on targets, and what is held back.
         artifacts: files and folders by digest.
         digester: digests of the checkout's files.
         work: scratch folders.
@@ -68,6 +72,8 @@ class Store:
         self.runs = Runs(database, documents, now)
         self.metrics = Metrics(database)
         self.releases = Releases(database)
+        self.registry = Registry(database, now)
+        self.deployments = Deployments(database)
         self.deliveries = Deliveries(database, now)
         self.changes = Changes(database, now)
         self.queue = Queue(database, now)

@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from queue_kit import Words, change, check, commit_of, delivery, put, queued, taking, umbrella
 
 from fiat.run.delivery import Commented
-from fiat.run.model import Result, Run, StepResult
+from fiat.run.deployment import Deployment, Hold
+from fiat.run.model import Release, Result, Run, StepResult
 from fiat.run.queue import QueuedRun
 from fiat.store.deliveries import Taking
 from fiat.store.schema import SCHEMA
@@ -68,6 +69,38 @@ def fill(store: Store) -> None:
     store.outbox.dead(store.outbox.due()[-1].id, "404")
     store.seats.take("sender", "host:1:0")
     store.marks.set("heads acme/models", "{}")
+    _release(store)
+
+
+def _release(store: Store) -> None:
+    """Two versions of a model; the alias went back to the first one, which was deployed again; one commit is held."""
+    for number in (1, 2):
+        fields = ("digits", "champion", "main", commit_of(number), f"run-{number}", f"{number:032x}.dir")
+        store.releases.add(Release(*fields, f"{number:064x}", START))
+    first = f"{1:032x}.dir"
+    store.registry.move_alias("digits", "champion", first, who="ann", reason="2 is slow")
+    store.registry.tag("digits", first, "reviewed", "yes", who="ann")
+    store.registry.note("digits", first, "good on rainy days", who="bob")
+    for number, state in ((1, "deployed"), (2, "refused")):
+        deployment = Deployment(
+            place="live:digits",
+            kind="service",
+            target="live",
+            spec="digits",
+            model="digits",
+            digest=f"{number:032x}.dir",
+            commit=commit_of(number),
+            run=f"run-{number}",
+            generation=number,
+            cause="pushed by ann",
+            began_at=START,
+            settings={"port": 8000},
+        )
+        store.deployments.end(store.deployments.begin(deployment), state, "said the target", START)
+    second = f"{2:032x}.dir"
+    store.deployments.hold(
+        Hold("live:digits", commit_of(2), second, "rollout", "more errors than before", START)
+    )
 
 
 def _claim(store: Store) -> QueuedRun:

@@ -4,7 +4,7 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +163,36 @@ def test_runs_of_version_2_in_every_state_come_to_one_end_each(lay: Maker) -> No
         assert {channel.partition(" ")[0] for channel in unfinished} == {queued(8).commit}
         assert store.seats.look("sender").holder == "host:1:0"
         assert store.marks.get("heads acme/models") == "{}"
+
+
+def test_aliases_of_older_releases_are_followed_after_the_upgrade(lay: Maker) -> None:
+    with lay("store-1.sql").open() as store:
+        newest = store.releases.newest("digits")[0]
+        assert [(move.alias, move.who) for move in store.registry.alias_moves("digits")][-1] == (
+            "champion",
+            "",
+        )
+        assert store.releases.last("digits", alias="champion") == newest
+        store.releases.add(replace(newest, digest=f"{9:032x}.dir", fingerprint="9" * 64))
+        assert store.registry.move_alias("digits", "champion", newest.digest, who="ann")
+        moved = store.releases.last("digits", alias="champion")
+        assert moved is not None
+        assert moved.digest == newest.digest
+
+
+def test_what_version_3_remembers_of_models_is_read_as_it_was(lay: Maker) -> None:
+    with lay("store-3.sql").open() as store:
+        first, second = store.registry.versions("digits")
+        assert (first.number, second.number) == (1, 2)
+        assert (first.aliases, second.aliases) == (("champion",), ())
+        assert [(tag.name, tag.value) for tag in first.tags] == [("reviewed", "yes")]
+        assert [(note.text, note.who) for note in first.notes] == [("good on rainy days", "bob")]
+        assert [(one.place, one.state) for one in first.standings] == [("live:digits", "deployed")]
+        assert second.standings == ()
+        assert [(one.state, one.settings) for one in store.deployments.newest()] == [
+            ("refused", {"port": 8000}),
+            ("deployed", {"port": 8000}),
+        ]
+        assert [(one.place, one.who) for one in store.deployments.holds()] == [("live:digits", "rollout")]
+        newest = store.registry.alias_moves("digits")[0]
+        assert (newest.who, newest.reason) == ("ann", "2 is slow")
