@@ -41,7 +41,9 @@ class Counts:
         shadowed: requests that were copied to this version and compared with the stable one's answer.
         disagreed: of them, those with another class in any row (for numbers: another by more than 1 % of the value).
         distance: sum over them of the mean absolute difference of scores or numbers.
+        distance_squares: sum over them of its square: for how sure the mean distance is.
         shadow_failed: copied requests that this version could not answer.
+        shadow_dropped: copied requests that were thrown away because it was busy.
     """
 
     requests: int = 0
@@ -54,7 +56,9 @@ class Counts:
     shadowed: int = 0
     disagreed: int = 0
     distance: float = 0.0
+    distance_squares: float = 0.0
     shadow_failed: int = 0
+    shadow_dropped: int = 0
 
     def plus(self, other: "Counts") -> "Counts":
         """Both together."""
