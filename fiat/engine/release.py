@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from fiat.store.faults import disk_faults
 from fiat.store.store import Store
 
 GOOD = frozenset({"pass", "warn"})
+_GATE_KEY = re.compile(r"gates\[(\d+)\]")
 
 
 @dataclass
@@ -100,15 +102,19 @@ class Releaser:
         )
 
     def read_gates(self, walk: Walk) -> tuple[GateResult, ...]:
-        """What the checks of data and the gates step said, in plan order; of those that ran."""
-        checks = tuple(gate for result in walk.results.values() for gate in _data_gates(result))
+        """What the checks of data said in plan order, then the gates in spec order; of those that ran."""
+        told = [gate for result in walk.results.values() for gate in _told_gates(result)]
+        checks = tuple(gate for gate in told if _place(gate) is None)
+        probes = tuple(gate for gate in told if _place(gate) is not None)
         artifact = walk.output("gates", "gates")
         if artifact is None:
-            return checks
+            return checks + probes
         path = self.store.artifacts.object_path(artifact.digest)
         with disk_faults(path):
             document = json.loads(path.read_text())
-        return checks + tuple(GateResult(**gate) for gate in document["gates"])
+        judged = tuple(GateResult(**gate) for gate in document["gates"])
+        # Python's sort keeps the order of equals: a gate without a place stays where it was.
+        return checks + tuple(sorted(judged + probes, key=lambda gate: _place(gate) or 0))
 
     def deployed(self, step: Step, walk: Walk) -> bool:
         """Whether the step's target already has the model (for a plan)."""
@@ -295,6 +301,12 @@ def _metrics(walk: Walk) -> tuple[Metric, ...]:
     return tuple(found.values())
 
 
-def _data_gates(result: Result) -> list[GateResult]:
+def _place(gate: GateResult) -> int | None:
+    """Index of a gate among those of the spec, None for a check of data."""
+    match = _GATE_KEY.match(gate.key)
+    return int(match[1]) if match else None
+
+
+def _told_gates(result: Result) -> list[GateResult]:
     said = result.facts.get("gate")
     return [GateResult(**said)] if isinstance(said, dict) else []
