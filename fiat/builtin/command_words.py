@@ -1,4 +1,5 @@
-"""What somebody asks of the runner in a comment: `/fiat run`, `/fiat cancel`, `/fiat approve COMMIT`, `/fiat rollback`.
+"""What somebody asks of the runner in a comment: `/fiat run`, `/fiat cancel`, `/fiat approve COMMIT`,
+`/fiat deploy`, `/fiat rollback`.
 
 A command counts only where a reader sees it as one: at the start of a line of ordinary text, not in code, a quotation, a
 list, a table or a hidden part. Whether the writer may do it is for others to say, by numeric ids.
@@ -25,7 +26,7 @@ Whoever pushes a commit can try others until their first digits are those of one
 a second, twelve take days of one graphics card, sixteen take centuries. The commit that waits must begin with them too.
 A full hash is what people paste anyway.
 """
-Verb = Literal["run", "cancel", "approve", "rollback", "unclear"]
+Verb = Literal["run", "cancel", "approve", "deploy", "rollback", "unclear"]
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 USAGE = "\n".join(
@@ -33,6 +34,7 @@ USAGE = "\n".join(
         "- `/fiat run` or `/fiat run SPEC ...`: run again what this commit touches, or these specs",
         "- `/fiat cancel`: end what runs for this pull request or commit",
         f"- `/fiat approve COMMIT`: let a fork's commit run; its full hash, {LEAST_APPROVED} digits at least",
+        "- `/fiat deploy`: agree to what waits for approval at the head of the branch that deploys",
         "- `/fiat rollback`: bring the earlier model back, wherever it was deployed",
     )
 )
@@ -85,6 +87,8 @@ def _command(said: str) -> Command:
         return _approve(arguments)
     if verb == "rollback":
         return Command("rollback") if not arguments else _unclear("rollback takes no more words.")
+    if verb == "deploy":
+        return Command("deploy") if not arguments else _unclear("deploy takes no more words.")
     if verb == "cancel":
         return Command("cancel") if not arguments else _unclear("cancel takes no more words.")
     return _unclear(f"There is no command {_cut(verb)} here." if verb else "What should be done?")

@@ -38,6 +38,8 @@ _GATE_STATES: dict[str, tuple[CheckState, str]] = {
     "skipped": ("success", "not judged: "),
     "fail": ("failure", ""),
 }
+MOVING = frozenset({"rolling", "paused", "baking"})
+"""Phases of a target whose traffic is on its way to a new model."""
 _DEPLOYS: dict[str, tuple[DeployState, str]] = {
     "ran": ("success", "deployed"),
     "failed": ("failure", "failed"),
@@ -186,13 +188,14 @@ def _gate_said(gate: GateResult | None, reason: str) -> tuple[CheckState, str]:
 def deployments(manner: Manner, run: QueuedRun, steps: Sequence[StepResult]) -> tuple[Deployed, ...]:
     """How each target stands that a run which is over has changed; one that had the model already says nothing.
 
-    That a deployment has begun is not told: a run that is killed then and parked would leave it so for ever.
+    That a deployment has begun is not told: a run that is killed then and parked would leave it so for ever. One whose
+    traffic is still moved when the run is over is told in progress: whoever follows it tells the end.
     """
     return tuple(
         Deployed(
             commit=run.commit,
             environment=f"{run.spec}/{target}",
-            state=_DEPLOYS[step.state][0],
+            state="in_progress" if step.resources.get("phase") in MOVING else _DEPLOYS[step.state][0],
             description=line(step.reason or _DEPLOYS[step.state][1], sandboxed=manner.sandboxed),
             url=run_url(manner, run.id),
             key=f"{run.id} {target}",

@@ -66,6 +66,10 @@ class Asks:
         self.store.outbox.add([item for run in released for item in self.telling.waits(run)])
         return len(released)
 
+    def agree(self, repo: str, commit: str, who: str) -> None:
+        """Remember that somebody agreed to deploy what a commit says."""
+        self.store.marks.set(agreed_key(repo, commit), who)
+
     def rollback(self, watched: Watched, spec: str, who: str, serial: int | None = None) -> Change:
         """A run of the commit that a spec's model before this one was released from: it is reused, not trained.
 
@@ -183,6 +187,11 @@ class Asks:
             overrides=(),
             specs=(),
         )
+
+
+def agreed_key(repo: str, commit: str) -> str:
+    """The mark that says who agreed to deploy a commit."""
+    return f"agreed {repo} {commit}"
 
 
 def own_serial(*parts: str) -> int:

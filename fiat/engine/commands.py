@@ -25,7 +25,7 @@ class Word(Protocol):
     """A command as somebody wrote it.
 
     Attributes:
-        verb: `run`, `cancel`, `approve`, `rollback`, or `unclear` when nobody knows.
+        verb: `run`, `cancel`, `approve`, `deploy`, `rollback`, or `unclear` when nobody knows.
         specs: names or paths of specs, for `run`; empty for all that the commit touches.
         commit: beginning of a hash, for `approve`.
         reply: what would be right, when it is unclear.
@@ -173,7 +173,28 @@ class Commands:
             return self.asks.cancel_commit(watched, asked.commit, reason)
         if word.verb == "rollback":
             return self._roll_back(watched, asked, delivery)
+        if word.verb == "deploy":
+            return self._deploy(watched, asked, delivery)
         return self._run(watched, asked, word.specs, delivery)
+
+    def _deploy(self, watched: Watched, asked: Commented, delivery: Delivery) -> str:
+        """Agree to deploy a commit that is the head of a branch that deploys, and let it run again: nothing is trained."""
+        heads = {
+            change.commit: change
+            for change in self.store.changes.heads(watched.policy.name)
+            if watched.policy.protects(change.ref)
+        }
+        if asked.commit:
+            heads = {commit: change for commit, change in heads.items() if commit == asked.commit}
+        if not heads:
+            raise SpecError("only the head of a branch that deploys can be deployed: merge first")
+        for commit in heads:
+            self.asks.agree(watched.policy.name, commit, delivery.sender_name)
+            change = self.asks.commit_change(watched, commit, f"deploy approved by {delivery.sender_name}")
+            self.asks.add(change, _serial(delivery, commit))
+        return (
+            f"{delivery.sender_name} approved the deploy of {', '.join(commit[:SHORT] for commit in heads)}"
+        )
 
     def _run(self, watched: Watched, asked: Commented, specs: tuple[str, ...], delivery: Delivery) -> str:
         """Run again: the head of the pull request as the forge has it now, or the commit that the comment is on."""

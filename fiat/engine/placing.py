@@ -31,12 +31,18 @@ class Ground:
         state: folder for what the target keeps of its own; None: below `root`.
         confined: the spec is not to be trusted, see `DeployRequest`.
         settings: what is added to the spec's words, such as the key that signatures are checked with.
+        env: see `DeployRequest`; so are `hosts` and `allow_private_hosts`.
+        hosts: that the target may reach.
+        allow_private_hosts: whether they may be private addresses.
     """
 
     root: Path
     state: Path | None = None
     confined: bool = False
     settings: Mapping[str, object] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    allow_private_hosts: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,9 @@ class Placer:
             state=ground.state,
             commit=deployment.commit,
             monitor=monitor if isinstance(monitor, Mapping) else None,
+            env=ground.env,
+            hosts=ground.hosts,
+            allow_private_hosts=ground.allow_private_hosts,
         )
 
     def _has(self, deployment: Deployment) -> bool:

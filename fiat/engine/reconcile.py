@@ -1,8 +1,8 @@
 """The loop that makes what git says and what runs the same. Webhooks only make it look sooner.
 
 Repositories go side by side, so that one whose git or forge hangs keeps no other waiting. In each one in order: what people
-asked for, every new commit is split into runs, then heads, schedules and data. Each part is idempotent: a kill anywhere,
-and the next round does the rest.
+asked for, every new commit is split into runs, then heads, schedules, data, and what stands on targets. Each part is
+idempotent: a kill anywhere, and the next round does the rest.
 """
 
 import traceback
@@ -16,6 +16,7 @@ from fiat.engine.intake import find_repo
 from fiat.engine.lanes import Lanes
 from fiat.engine.pauses import Pauses
 from fiat.engine.split import GIVE_UP_S, Splitter
+from fiat.engine.targets import Targets
 from fiat.engine.ticks import Ticks
 from fiat.engine.watched import Watched
 from fiat.errors import Fenced, FiatError, Waiting
@@ -41,6 +42,7 @@ class Reconciler:
         heads: looks at git.
         commands: does what people ask for.
         ticks: schedules and new data.
+        targets: what stands where models were put.
         splitter: makes runs of commits.
         every_s: between two looks at a repository.
         clock: monotonic seconds.
@@ -54,6 +56,7 @@ class Reconciler:
     heads: Heads
     commands: Commands
     ticks: Ticks
+    targets: Targets
     splitter: Splitter
     every_s: float
     clock: Callable[[], float]
@@ -135,6 +138,7 @@ class Reconciler:
         watched = self.repos[repo]
         self._guarded(f"heads {repo}", partial(self.heads.look, watched))
         self._guarded(f"triggers {repo}", partial(self.ticks.look, watched))
+        self._guarded(f"targets {repo}", partial(self.targets.look, watched))
 
     def hint(self, repo: str) -> None:
         """Look at this repository in the next round."""

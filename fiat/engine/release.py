@@ -224,6 +224,7 @@ class Releaser:
             attempt=1,
             started_at=started_at,
             ended_at=ended_at,
+            resources={"phase": sight.state.phase},
         )
 
     def _deployment(self, run: Run | None, step: Step, walk: Walk, digest: str) -> Deployment:

@@ -30,6 +30,7 @@ from fiat.spec.load import LoadedSpec, find_root, load_spec, spec_file
 from fiat.spec.support import unsupported
 from fiat.store.store import Store, open_store
 from fiat.wiring.compute import make_compute
+from fiat.wiring.grounds import deploy_decision, desk_ground
 from fiat.wiring.opened import Opened
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.settings import Settings
@@ -140,7 +141,7 @@ class Desk(Opened):
         releaser = self.releaser(SilentReporter())
         deploys = {step.name: step for step in walk.ready_deploys()}
         return tuple(
-            _deploy_decision(releaser, deploys[item.step], walk, self.checkout.git.commit)
+            deploy_decision(releaser, deploys[item.step], walk, self.checkout.git.commit)
             if item.step in deploys
             else item
             for item in walk.decisions()
@@ -167,7 +168,7 @@ class Desk(Opened):
 
     def ground(self, target: str) -> Ground:
         """Where a target stands: at a desk its user is the operator."""
-        return Ground(self.root, self.settings.state_dir(self.root) / "services")
+        return desk_ground(self.settings, self.root)
 
     def apply(
         self, run: Run, reporter: Reporter, *, compute: str, dry: bool = False, force: Sequence[str] = ()
@@ -263,17 +264,6 @@ def may_live(pid: int, host: str) -> bool:
 
 def _json(section: BaseModel | None) -> dict[str, object] | None:
     return section.model_dump(mode="json", by_alias=True, exclude_none=True) if section else None
-
-
-def _deploy_decision(releaser: Releaser, step: Step, walk: Walk, commit: str) -> Decision:
-    gates = releaser.read_gates(walk)
-    if any(gate.state == "fail" for gate in gates):
-        return Decision(step.name, "skip", ("a gate refuses the model",))
-    if reason := releaser.held_back(step, walk, commit):
-        return Decision(step.name, "skip", (reason,))
-    if releaser.deployed(step, walk):
-        return Decision(step.name, "reuse", ("the target already has this model",))
-    return Decision(step.name, "run", ("the target has another model or none",))
 
 
 def open_desk(named: str, overrides: Sequence[str], settings: Settings) -> Desk:

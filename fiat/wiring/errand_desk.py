@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from fiat.engine.asks import agreed_key
 from fiat.engine.checkout import GitState
 from fiat.engine.checkouts import LaidOut
 from fiat.engine.jobs import Bench
@@ -22,6 +23,7 @@ from fiat.store.fence import Fence
 from fiat.store.store import Store, open_store
 from fiat.wiring.desk import Desk, utc_now
 from fiat.wiring.errand_spec import ErrandSpec
+from fiat.wiring.grounds import runner_ground
 from fiat.wiring.runner_settings import RunnerSettings
 from fiat.wiring.settings import DEFAULT_DOWNLOAD_BYTES, Settings
 
@@ -92,12 +94,12 @@ class ErrandDesk(Desk):
             release_name=self.release_name,
             prefix=f"{self.queued.repo}:",
             cause=self.queued.cause,
+            approver=self.store.marks.get(agreed_key(self.queued.repo, self.queued.commit)) or "",
         )
 
     def ground(self, target: str) -> Ground:
-        """Below the folder that the operator gives to the target; what is not granted stands nowhere."""
-        root = self.policy.targets.get(target, self.runner.store / "deployed" / "nowhere")
-        return Ground(root, root / "services", confined=True)
+        """Below the folder that the operator gives to it."""
+        return runner_ground(self.runner, self.policy, target)
 
     def bench(self, run_id: str) -> Bench:
         """Steps run in the operator's sandbox and see the secrets that are granted."""

@@ -1,18 +1,38 @@
 """The words of a runner: how each repository is spoken about, and answers to comments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fiat.builtin.command_words import Command, parse, says
 from fiat.builtin.report_check import Manner
 from fiat.builtin.report_comment import Topic, reply_comment
+from fiat.builtin.report_target import target_reports
 from fiat.builtin.report_teller import ForgeTeller
+from fiat.engine.targets import Words
+from fiat.ports.deploy import TargetState
+from fiat.run.deployment import Deployment
 from fiat.run.report import Report
 from fiat.wiring.runner_settings import RunnerSettings
 
 
 def make_teller(settings: RunnerSettings) -> ForgeTeller:
     """Words for every repository of a runner."""
-    manners: Mapping[str, Manner] = {
+    return ForgeTeller(_manners(settings))
+
+
+def target_words(settings: RunnerSettings) -> Words:
+    """Reports of a repository about a place that a model went to."""
+    manners = _manners(settings)
+
+    def words(
+        repo: str, deployment: Deployment, state: TargetState, drift: Sequence[str]
+    ) -> tuple[Report, ...]:
+        return target_reports(manners.get(repo, Manner()), deployment, state, drift)
+
+    return words
+
+
+def _manners(settings: RunnerSettings) -> Mapping[str, Manner]:
+    return {
         repository.policy.name: Manner(
             context=repository.policy.context,
             url=settings.url,
@@ -22,7 +42,6 @@ def make_teller(settings: RunnerSettings) -> ForgeTeller:
         )
         for repository in settings.repositories
     }
-    return ForgeTeller(manners)
 
 
 class CommentLanguage:

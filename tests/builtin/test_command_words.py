@@ -81,7 +81,8 @@ def test_what_is_no_line_of_ordinary_text_is_no_command(text: str) -> None:
     ("text", "said"),
     [
         ("/fiat", "What should be done?"),
-        ("/fiat deploy", "no command deploy here"),
+        ("/fiat deploy now", "deploy takes no more words"),
+        ("/fiat promote", "no command promote here"),
         ("/fiat Run", "no command Run here"),
         ("/fiat\u3000run", "look like others"),
         ("/fiat\u00a0run", "look like others"),

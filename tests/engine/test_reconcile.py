@@ -16,6 +16,7 @@ from fiat.engine.policy import RepoPolicy
 from fiat.engine.reconcile import Reconciler
 from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
+from fiat.engine.targets import Targets
 from fiat.engine.ticks import Ticks
 from fiat.engine.watched import Watched
 from fiat.git.mirror import Mirror
@@ -31,6 +32,11 @@ from queue_stage import TELLING, open_queue
 
 MAIN, SIDE = "refs/heads/main", "refs/heads/side"
 SPEC = "fiat: 1\nname: tiny\nsteps:\n  one: {run: 'echo 1 > {out.a}', out: {a: file}}\n"
+
+
+def no_targets(store: Store) -> Targets:
+    """No place was ever deployed to, so nobody is asked."""
+    return Targets(store, lambda watched: None, lambda *_: (), lambda *_: None, time.monotonic, print)  # type: ignore[arg-type, return-value]
 
 
 def utc_now() -> datetime:
@@ -58,6 +64,7 @@ def reconciler(store: Store, repository: Repository, heard: list[list[str]]) -> 
         heads=Heads(store, asks),
         commands=Commands(store, repos, specs, asks, CommentLanguage()),
         ticks=Ticks(store, specs, asks, lambda *_: "", order.new_id, order.now),
+        targets=no_targets(store),
         splitter=Splitter(
             store, repos, specs, TELLING, repository.folder.parent / "footprints", order.new_id, order.now
         ),

@@ -1,5 +1,6 @@
 """What fails in the reconciler rests and ends in time, and keeps nothing else from being done."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from fiat.engine.policy import RepoPolicy
 from fiat.engine.reconcile import AT_ONCE, Reconciler
 from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
+from fiat.engine.targets import Targets
 from fiat.engine.ticks import Ticks
 from fiat.engine.watched import Watched
 from fiat.errors import Waiting
@@ -28,6 +30,11 @@ from tests.engine.queue_stage import TELLING, Clock, open_queue
 
 MAIN = "refs/heads/main"
 DAY_S = 86400.0
+
+
+def no_targets(store: Store) -> Targets:
+    """No place was ever deployed to, so nobody is asked."""
+    return Targets(store, lambda watched: None, lambda *_: (), lambda *_: None, time.monotonic, print)  # type: ignore[arg-type, return-value]
 
 
 class ToldForge:
@@ -59,6 +66,7 @@ class Stage:
             heads=Heads(store, asks),
             commands=Commands(store, self.repos, specs, asks, CommentLanguage()),
             ticks=Ticks(store, specs, asks, lambda *_: "", order.new_id, order.now),
+            targets=no_targets(store),
             splitter=Splitter(store, self.repos, specs, TELLING, self.folder, order.new_id, order.now),
             every_s=60.0,
             clock=self.clock,

@@ -1,0 +1,102 @@
+"""Reconcile what stands on targets: follow rollouts, find what differs from git, mend it, and say so on the commit."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fiat.engine.placing import Placer, Sight
+from fiat.engine.watched import Watched
+from fiat.errors import Fenced, FiatError
+from fiat.ports.deploy import TargetState
+from fiat.run.deployment import Deployment
+from fiat.run.report import Report, addressed
+from fiat.store.store import Store
+
+DEEP_S = 600.0
+"""Between two looks at every byte of a place that seems to be as it should."""
+
+Words = Callable[[str, Deployment, TargetState, Sequence[str]], Sequence[Report]]
+Watch = Callable[[Watched, Deployment], None]
+
+
+@dataclass
+class Targets:
+    """Looks at the places of a repository's models.
+
+    Attributes:
+        store: with deployments and the outbox.
+        placer: puts models on a repository's places.
+        words: reports of a repository about a place.
+        watch: looks at how a served model does; called for each place that has its model.
+        clock: monotonic seconds.
+        log: hears one sentence about each thing that failed.
+    """
+
+    store: Store
+    placer: Callable[[Watched], Placer]
+    words: Words
+    watch: Watch
+    clock: Callable[[], float]
+    log: Callable[[str], None]
+    _looked_s: dict[str, float] = field(default_factory=dict)
+
+    def look(self, watched: Watched) -> None:
+        """Look at each place once; what fails at one keeps no other waiting."""
+        placer = self.placer(watched)
+        for deployment in self.store.deployments.standing(f"{watched.policy.name}:"):
+            if deployment.target not in watched.policy.targets or self._is_being_deployed(deployment):
+                continue
+            try:
+                self._place(watched, placer, deployment)
+            except Fenced:
+                raise
+            except FiatError as error:
+                self._say(watched, deployment, TargetState("broken"), (error.message,))
+                self.log(f"{deployment.place}: {error}")
+
+    def _place(self, watched: Watched, placer: Placer, deployment: Deployment) -> None:
+        if not self._is_time(deployment) and placer.quick_look(deployment):
+            self.watch(watched, deployment)
+            return
+        sight = placer.look(deployment)
+        if sight.drift and deployment.settings.get("heal", True) and not self._held(deployment):
+            self.log(f"{deployment.place} differs from git: {'; '.join(sight.drift)}; mending it")
+            sight = self._mended(placer, sight)
+        self._say(watched, sight.deployment, sight.state, sight.drift)
+        if not sight.drift and not sight.under_way:
+            self._looked_s[deployment.place] = self.clock()
+            if sight.deployment.state == "deployed":
+                self.watch(watched, sight.deployment)
+
+    def _mended(self, placer: Placer, sight: Sight) -> Sight:
+        """Brought back, unless traffic is being moved and the target only has not got there yet."""
+        settled = sight.deployment.state == "deployed" or sight.state.phase in ("absent", "broken")
+        return placer.mend(sight.deployment) if settled else sight
+
+    def _is_time(self, deployment: Deployment) -> bool:
+        last_s = self._looked_s.get(deployment.place)
+        return last_s is None or self.clock() - last_s >= DEEP_S
+
+    def _held(self, deployment: Deployment) -> bool:
+        """Whether a person said that nothing shall change here."""
+        return any(not hold.digest for hold in self.store.deployments.holds(deployment.place))
+
+    def _is_being_deployed(self, deployment: Deployment) -> bool:
+        """Whether the run that brings the model there is still at it: its worker does the rest."""
+        return deployment.state == "deploying" and self.store.runs.state_of(deployment.run) == "running"
+
+    def _say(
+        self, watched: Watched, deployment: Deployment, state: TargetState, drift: Sequence[str]
+    ) -> None:
+        """Report what is new; a place that is as it was when it was looked at last says nothing."""
+        repo, key = watched.policy.name, f"told {deployment.place}"
+        reports = self.words(repo, deployment, state, drift)
+        before = json.loads(self.store.marks.get(key) or "[0, []]")
+        now = [deployment.sequence, [repr(report) for report in reports]]
+        if before == now:
+            return
+        # A deploy that went well at once was told by its run.
+        is_plain = deployment.state == "deployed" and state.phase == "serving" and not drift
+        if deployment.commit and not (is_plain and before[0] != deployment.sequence):
+            self.store.outbox.add([addressed(repo, report) for report in reports])
+        self.store.marks.set(key, json.dumps(now))
