@@ -46,10 +46,11 @@ class JsonData:
         self._tensor = tensor
         kind = tensor.dtype.kind
         item: Any = {"f": float | None, "b": bool, "O": str | None}.get(kind, int)
-        self._decoders = []
+        self._kinds: list[Any] = []
         for _ in range(max(1, len(tensor.shape))):
-            item = list[item]
-            self._decoders.append(msgspec.json.Decoder(item))
+            item = list.__class_getitem__(item)
+            self._kinds.append(item)
+        self._decoders = [msgspec.json.Decoder(kind) for kind in self._kinds]
 
     def read(self, raw: bytes, shape: Sequence[int]) -> AnyArray:
         """The array `fit_shape(shape)`.
@@ -64,10 +65,28 @@ class JsonData:
         sizes = fit_shape(self._tensor, shape)
         count = element_count(shape)
         self._check_size(raw, count)
-        values = self._values(raw, shape) if count else []
-        if len(values) != count:
-            raise self._refused(f"has {len(values)} values, but its shape {shown(list(shape))} needs {count}")
-        return self._array(values).reshape(sizes)
+        nested = count > 0 and raw[1 : 1 + SMALL_BYTES].lstrip(_BLANK)[:1] == b"["
+        depth = self._depth(shape, nested=nested)
+        try:
+            values = self._decoders[depth - 1].decode(raw) if count else []
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise self._refused(f"can't be read: {error}") from error
+        return self._array(self._flat(values, shape, depth)).reshape(sizes)
+
+    def convert(self, value: object, shape: Sequence[int]) -> AnyArray:
+        """The array `fit_shape(shape)` of JSON that was read already.
+
+        Raises:
+            BadRequest: it doesn't fit the shape or the datatype.
+        """
+        sizes = fit_shape(self._tensor, shape)
+        nested = isinstance(value, list) and bool(value) and isinstance(value[0], list)
+        depth = self._depth(shape, nested=nested)
+        try:
+            values = msgspec.convert(value, self._kinds[depth - 1])
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise self._refused(f"can't be read: {error}") from error
+        return self._array(self._flat(values, shape, depth)).reshape(sizes)
 
     def _check_size(self, raw: bytes, count: int) -> None:
         """Refuse what can't fit before memory is spent on it: every number but the last has a comma behind it."""
@@ -81,19 +100,23 @@ class JsonData:
         elif len(raw) < 3 * count:
             raise self._refused(f"has fewer values than the {count} that its shape needs")
 
-    def _values(self, raw: bytes, shape: Sequence[int]) -> list[Any]:
-        nested = raw[1:].lstrip(_BLANK)[:1] == b"[" if len(raw) <= SMALL_BYTES else _is_nested(raw)
-        depth = len(shape) if nested else 1
-        if depth > len(self._decoders) or (nested and depth < 2):
-            raise self._refused("is nested deeper than its shape")
-        try:
-            values: list[Any] = self._decoders[depth - 1].decode(raw)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise self._refused(f"can't be read: {error}") from error
+    def _depth(self, shape: Sequence[int], *, nested: bool) -> int:
+        if nested and len(shape) < 2:
+            raise self._refused(f"is nested deeper than its shape {shown(list(shape))}")
+        return len(shape) if nested else 1
+
+    def _flat(self, values: list[Any], shape: Sequence[int], depth: int) -> list[Any]:
+        if depth > 1 and len(values) != shape[0]:
+            raise self._refused(
+                f"has {len(values)} rows, but its shape {shown(list(shape))} needs {shape[0]}"
+            )
         for size in shape[1:depth]:
             if any(len(item) != size for item in values):
                 raise self._refused(f"is nested otherwise than its shape {shown(list(shape))}")
             values = list(chain.from_iterable(values))
+        count = element_count(shape)
+        if len(values) != count:
+            raise self._refused(f"has {len(values)} values, but its shape {shown(list(shape))} needs {count}")
         return values
 
     def _array(self, values: list[Any]) -> AnyArray:
@@ -119,7 +142,3 @@ class JsonData:
 
     def _refused(self, words: str) -> BadRequest:
         return BadRequest(f"input {shown(self._tensor.name)} ({self._tensor}) {words}")
-
-
-def _is_nested(raw: bytes) -> bool:
-    return raw[1 : 1 + SMALL_BYTES].lstrip(_BLANK)[:1] == b"["
