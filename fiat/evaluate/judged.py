@@ -10,7 +10,14 @@ import pyarrow as pa
 
 from fiat.errors import SpecError
 from fiat.evaluate.catalog import Task
-from fiat.evaluate.predictions import class_rows, read_classes, read_values, single_numbers
+from fiat.evaluate.predictions import (
+    ClassOutput,
+    ScoreKind,
+    class_rows,
+    read_classes,
+    read_values,
+    single_numbers,
+)
 from fiat.evaluate.rows import Ints, Rows, ValueRows
 
 AnyArray = npt.NDArray[np.generic]
@@ -57,7 +64,7 @@ def judge_rows(
         SpecError: no row has a label, or the outputs don't fit the task.
     """
     found = task or infer_task(outputs, labels.type, classes, model_labels)
-    kept = np.flatnonzero(_has_label(labels, found))
+    kept = labelled(labels, found)
     said = []
     if len(kept) == 0:
         raise SpecError("no row of the split has a label", hint="look at the label column of the data")
@@ -67,9 +74,7 @@ def judge_rows(
     if found == "regression":
         values = read_values(outputs)
         return Judged(found, ValueRows(_numbers(truth), values[kept]), kept, "none", tuple(said))
-    coded = _are_codes(model_labels, classes)
-    known = classes if coded else model_labels or classes
-    output = read_classes({name: array[kept] for name, array in outputs.items()}, known, coded=coded)
+    output = judged_classes({name: array[kept] for name, array in outputs.items()}, classes, model_labels)
     rows = class_rows(output, _class_labels(truth))
     unknown = int(np.count_nonzero(rows.labels >= len(output.classes)))
     if unknown == rows.n_rows:
@@ -81,6 +86,24 @@ def judge_rows(
     if unknown:
         said.append(f"{unknown} rows have a label that the model doesn't know; they count as wrong")
     return Judged(found, rows, kept, output.kind, tuple(said))
+
+
+def labelled(labels: Any, task: Task) -> Ints:
+    """Positions of the rows that are judged, those with a label, `(n_kept,)`; `labels` is an Arrow array."""
+    return np.flatnonzero(_has_label(labels, task))
+
+
+def judged_classes(
+    outputs: Mapping[str, AnyArray],
+    classes: Sequence[object] | None,
+    model_labels: Sequence[object] | None,
+    *,
+    kind: ScoreKind | None = None,
+) -> ClassOutput:
+    """What a model said of the class of each row; arguments as in `judge_rows` and `read_classes`."""
+    coded = _are_codes(model_labels, classes)
+    known = classes if coded else model_labels or classes
+    return read_classes(outputs, known, coded=coded, kind=kind)
 
 
 def _are_codes(model_labels: Sequence[object] | None, classes: Sequence[object] | None) -> bool:

@@ -46,7 +46,11 @@ class ClassOutput:
 
 
 def read_classes(
-    outputs: Mapping[str, AnyArray], classes: Sequence[object] | None, *, coded: bool = False
+    outputs: Mapping[str, AnyArray],
+    classes: Sequence[object] | None,
+    *,
+    coded: bool = False,
+    kind: ScoreKind | None = None,
 ) -> ClassOutput:
     """Read the outputs of a classifier.
 
@@ -54,6 +58,7 @@ def read_classes(
         outputs: name to array, first axis rows, in the graph's order.
         classes: class of each score, in order; None when nobody knows, then they are 0, 1, 2, ...
         coded: the model was trained on the indexes of the classes, so its integer labels are indexes, too.
+        kind: what the scores are, when that is known from other rows; None finds it out by these.
 
     Raises:
         SpecError: no output can be read as scores or labels, or their number is not that of the classes.
@@ -66,19 +71,19 @@ def read_classes(
             f"no output of the model can be read as classes: {_describe(outputs)}",
             hint="a classifier gives scores (n, n_classes) or labels (n,)",
         )
-    scores, kind, known = None, "none", tuple(classes or ())
+    scores, found, known = None, "none", tuple(classes or ())
     if floats:
         wide = [array for array in floats if array.ndim == 2]
-        scores, kind, known = _read_scores((wide or floats)[0], known)
+        scores, found, known = _read_scores((wide or floats)[0], known, kind)
     if not labels:
         assert scores is not None  # noqa: S101 - one of the two exists, see above
-        return ClassOutput(_highest(scores), scores, _kind(kind), known)
+        return ClassOutput(_highest(scores), scores, _kind(found), known)
     codes, known = _read_labels(labels[0], known, coded=coded)
     if scores is not None and len(known) > scores.shape[1]:
         scores = np.pad(scores, ((0, 0), (0, len(known) - scores.shape[1])))
     if scores is not None:
         codes = np.where(np.isfinite(scores).all(axis=1), codes, NO_CLASS)
-    return ClassOutput(codes, scores, _kind(kind), known)
+    return ClassOutput(codes, scores, _kind(found), known)
 
 
 def read_values(outputs: Mapping[str, AnyArray]) -> Floats:
@@ -147,10 +152,12 @@ def _describe(outputs: Mapping[str, AnyArray]) -> str:
     )
 
 
-def _read_scores(array: AnyArray, classes: tuple[object, ...]) -> tuple[Scores, str, tuple[object, ...]]:
+def _read_scores(
+    array: AnyArray, classes: tuple[object, ...], kind: ScoreKind | None
+) -> tuple[Scores, str, tuple[object, ...]]:
     raw = array.astype(np.float64)
     if raw.ndim == 1:
-        return _read_single(raw, classes)
+        return _read_single(raw, classes, kind)
     if raw.ndim != 2:
         raise SpecError(
             f"scores have the shape (n, {', '.join(map(str, raw.shape[1:]))}), expected (n, n_classes)"
@@ -169,7 +176,8 @@ def _read_scores(array: AnyArray, classes: tuple[object, ...]) -> tuple[Scores, 
     finite = np.asarray(np.isfinite(raw).all(axis=1))
     known = raw[finite]
     sums = known.sum(axis=1)
-    if _are_shares(known) and (np.abs(sums - 1) <= SUM_TOLERANCE).all():
+    shares = _are_shares(known) and (np.abs(sums - 1) <= SUM_TOLERANCE).all()
+    if shares if kind is None else kind == "probabilities":
         return np.clip(raw, 0, 1).astype(np.float32), "probabilities", classes
     tame = np.where(finite[:, None], raw, 0.0)
     powers = np.exp(tame - tame.max(axis=1, keepdims=True))
@@ -177,7 +185,9 @@ def _read_scores(array: AnyArray, classes: tuple[object, ...]) -> tuple[Scores, 
     return scores.astype(np.float32), "logits", classes
 
 
-def _read_single(raw: Floats, classes: tuple[object, ...]) -> tuple[Scores, str, tuple[object, ...]]:
+def _read_single(
+    raw: Floats, classes: tuple[object, ...], kind: ScoreKind | None
+) -> tuple[Scores, str, tuple[object, ...]]:
     if not classes:
         classes = (0, 1)
     if len(classes) != 2:
@@ -186,11 +196,11 @@ def _read_single(raw: Floats, classes: tuple[object, ...]) -> tuple[Scores, str,
             hint="set evaluate.task to regression if it predicts numbers",
         )
     known = raw[np.isfinite(raw)]
-    if _are_shares(known):
-        kind, own = "probabilities", np.clip(raw, 0, 1)
+    if _are_shares(known) if kind is None else kind == "probabilities":
+        found, own = "probabilities", np.clip(raw, 0, 1)
     else:
-        kind, own = "logits", np.where(raw >= 0, 1, np.exp(-np.abs(raw))) / (1 + np.exp(-np.abs(raw)))
-    return np.stack([1 - own, own], axis=1).astype(np.float32), kind, classes
+        found, own = "logits", np.where(raw >= 0, 1, np.exp(-np.abs(raw))) / (1 + np.exp(-np.abs(raw)))
+    return np.stack([1 - own, own], axis=1).astype(np.float32), found, classes
 
 
 def _are_shares(known: Floats) -> bool:
