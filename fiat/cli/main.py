@@ -21,6 +21,7 @@ class Entry(NamedTuple):
 
 
 SPEC, RUNS, MACHINE, SERVICE = "A spec", "What happened", "This machine", "A runner"
+MODELS = "Released models"
 COMMANDS = {
     "init": Entry(SPEC, "Write a small working spec into this repository."),
     "validate": Entry(SPEC, "Check a spec without running anything."),
@@ -34,6 +35,10 @@ COMMANDS = {
     "compare": Entry(RUNS, "Compare two runs: parameters, data, metrics."),
     "report": Entry(RUNS, "Write a run's report as one HTML page."),
     "reproduce": Entry(RUNS, "Run a run again from its commit and compare the digests."),
+    "models": Entry(MODELS, "List released models, or the versions of one."),
+    "alias": Entry(MODELS, "Give an alias to a version of a model."),
+    "tag": Entry(MODELS, "Give a version of a model named values."),
+    "note": Entry(MODELS, "Write a note about a version of a model."),
     "gc": Entry(MACHINE, "Remove what no kept run needs."),
     "up": Entry(MACHINE, "Start a Ray that stays warm between runs."),
     "down": Entry(MACHINE, "Stop the warm Ray."),

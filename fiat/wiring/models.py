@@ -1,12 +1,14 @@
 """Find a released model by what people call it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fiat.engine.release import package_folder
 from fiat.errors import EnvironmentFault
 from fiat.run.model import Release
+from fiat.run.registry import ModelVersion
+from fiat.wiring.registry_names import resolve_name
 from fiat.wiring.shelf import Shelf
 
 
@@ -21,6 +23,8 @@ class ShownModel:
         signature: names, shapes and dtypes of inputs and outputs, labels.
         metrics: as the package has them.
         releases: newest first.
+        name: that its releases go by; empty when it was never released.
+        version: its number, aliases, tags, notes and where it is deployed; None when it was never released.
     """
 
     digest: str
@@ -29,20 +33,24 @@ class ShownModel:
     signature: dict[str, object]
     metrics: list[dict[str, object]]
     releases: tuple[Release, ...]
+    name: str = ""
+    version: ModelVersion | None = None
 
 
 def find_model(shelf: Shelf, name: str) -> ShownModel | None:
-    """The model of a name, `name@alias`, package digest or package folder; None when nothing is called so."""
+    """The model of a package folder or a name (see `registry_names.py`); None when nothing is called so.
+
+    Raises:
+        SpecError: several models are meant, or the model has no such version.
+        EnvironmentFault: its package is gone.
+    """
     if (Path(name) / "signature.json").is_file():
         return _read_folder(Path(name), "", ())
-    model, _, alias = name.partition("@")
-    releases = tuple(shelf.store.releases.newest(model))
-    if releases:
-        chosen = next((item for item in releases if not alias or item.alias == alias), None)
-        return _from_store(shelf, chosen.digest, releases) if chosen else None
-    if name.endswith(".dir"):
-        return _from_store(shelf, name, ())
-    return None
+    found = resolve_name(shelf.store, name)
+    if found is None:
+        return None
+    releases = tuple(shelf.store.releases.newest(found.model)) if found.model else ()
+    return replace(_from_store(shelf, found.digest, releases), name=found.model, version=found.version)
 
 
 def _from_store(shelf: Shelf, digest: str, releases: tuple[Release, ...]) -> ShownModel:
