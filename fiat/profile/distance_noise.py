@@ -1,7 +1,7 @@
 """How large a distance chance alone makes: two samples of one distribution are never quite equal.
 
-Each gives the distance that two such samples stay below in 999 of 1,000 cases, for large samples; for small ones it is
-about right. Bins are taken as given.
+Each gives the distance that two such samples stay below but for a share `chance` of cases (1 in 1,000 where nothing is
+said), for large samples; for small ones it is about right. Bins are taken as given.
 
 Source: for js and psi, both are to second order a chi-squared statistic of two samples divided by their sizes (Yurdakul
 and Naranjo 2020, "Statistical properties of the population stability index"); Kolmogorov 1933 for ks; for linf a normal
@@ -20,23 +20,25 @@ CHANCE = 0.001
 """How often chance alone goes beyond the noise."""
 
 
-def js_noise(n_bins: int, n_first: int, n_second: int) -> float:
+def js_noise(n_bins: int, n_first: int, n_second: int, chance: float = CHANCE) -> float:
     """Jensen-Shannon divergence in bits between two samples of one distribution over these bins; at most 1."""
-    return min(1.0, _chi2(n_bins) * _spread(n_first, n_second) / (8 * math.log(2)))
+    return min(1.0, _chi2(n_bins, chance) * _spread(n_first, n_second) / (8 * math.log(2)))
 
 
-def psi_noise(n_bins: int, n_first: int, n_second: int) -> float:
+def psi_noise(n_bins: int, n_first: int, n_second: int, chance: float = CHANCE) -> float:
     """Population stability index between two samples of one distribution over these bins."""
-    return _chi2(n_bins) * _spread(n_first, n_second)
+    return _chi2(n_bins, chance) * _spread(n_first, n_second)
 
 
-def linf_noise(first: Floats, second: Floats, n_first: int, n_second: int) -> float:
+def linf_noise(
+    first: Floats, second: Floats, n_first: int, n_second: int, chance: float = CHANCE
+) -> float:
     """Largest difference of shares between two samples whose pooled shares are those of both; at most 1."""
     if len(first) < 2 or not (n_first and n_second):
         return 0.0 if n_first and n_second else 1.0
     pooled = (first * n_first + second * n_second) / (n_first + n_second)
     deviation = float(np.sqrt(pooled * (1 - pooled)).max()) * math.sqrt(_spread(n_first, n_second))
-    return min(1.0, deviation * -float(ndtri(CHANCE / 2 / len(first))))
+    return min(1.0, deviation * -float(ndtri(chance / 2 / len(first))))
 
 
 def ks_noise(n_first: int, n_second: int) -> float:
@@ -51,8 +53,18 @@ def wasserstein_noise(places: Floats, below: Floats, n_first: int, n_second: int
     return -float(ndtri(CHANCE / 2)) * integral * math.sqrt(_spread(n_first, n_second))
 
 
-def _chi2(n_bins: int) -> float:
-    return float(chdtri(n_bins - 1, CHANCE)) if n_bins > 1 else 0.0
+def js_bias(n_bins: int, n_first: int, n_second: int) -> float:
+    """What the Jensen-Shannon divergence of two samples of one distribution is on average: it is never below 0."""
+    return max(0, n_bins - 1) * _spread(n_first, n_second) / (8 * math.log(2))
+
+
+def psi_bias(n_bins: int, n_first: int, n_second: int) -> float:
+    """What the population stability index of two samples of one distribution is on average."""
+    return max(0, n_bins - 1) * _spread(n_first, n_second)
+
+
+def _chi2(n_bins: int, chance: float) -> float:
+    return float(chdtri(n_bins - 1, chance)) if n_bins > 1 else 0.0
 
 
 def _spread(n_first: int, n_second: int) -> float:

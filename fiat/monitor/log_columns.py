@@ -1,0 +1,89 @@
+"""Columns of the log as the reference has them: names of the data, missing values missing, whole numbers whole."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fiat.profile.columns import is_text
+from fiat.profile.model import ColumnProfile
+
+FEATURE = b"fiat_feature"
+"""Field metadata: the name of a feature in the data."""
+_NUMBERS = ("int", "float", "bool")
+
+
+def feature_rows(rows: pa.Table) -> pa.Table:
+    """Features, `prediction` and `score` of rows of the log, features by the names that the data have."""
+    chosen: dict[str, pa.ChunkedArray] = {}
+    for place, field in enumerate(rows.schema):
+        name = (field.metadata or {}).get(FEATURE)
+        if name is not None:
+            chosen[name.decode("utf-8", "replace")] = rows.column(place)
+    for name in ("prediction", "score"):
+        if name in rows.schema.names:
+            # A feature of that name stays: it was in the data.
+            chosen.setdefault(name, rows.column(name))
+    return pa.table(chosen)
+
+
+def as_sent(rows: pa.Table, reference: Mapping[str, ColumnProfile]) -> pa.Table:
+    """The columns that the reference has, with values as it has them.
+
+    Clients send numbers as floats with NaN where one is missing, texts that are empty, times as ISO 8601.
+    """
+    chosen = {
+        name: _as_kind(rows.column(name), reference[name])
+        for name in rows.schema.names
+        if name in reference and not pa.types.is_null(rows.schema.field(name).type)
+    }
+    return pa.table(chosen)
+
+
+def as_reference(column: ColumnProfile) -> ColumnProfile:
+    """A column of the reference whose NaN and empty texts count as missing, as they do in what clients send."""
+    numbers = column.numbers
+    if column.kind in _NUMBERS and numbers is not None and numbers.n_nan:
+        return replace(column, n_missing=column.n_missing + numbers.n_nan, numbers=replace(numbers, n_nan=0))
+    if column.kind == "text" and (empty := dict(column.top).get("") or column.counts.get("", 0)):
+        return replace(
+            column,
+            n_missing=column.n_missing + empty,
+            top=tuple((value, n) for value, n in column.top if value != ""),
+            counts={value: n for value, n in column.counts.items() if value},
+        )
+    return column
+
+
+def _as_kind(values: pa.ChunkedArray, column: ColumnProfile) -> pa.ChunkedArray:
+    if column.kind in _NUMBERS and pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+        return _whole(values) if column.kind != "float" and _holds_whole(values, column) else values
+    if column.kind in ("text", "time") and is_text(values.type):
+        values = pc.if_else(pc.equal(values, ""), pa.scalar(None, values.type), values)
+        return _times(values) if column.kind == "time" else values
+    return values
+
+
+def _holds_whole(values: pa.ChunkedArray, column: ColumnProfile) -> bool:
+    """Whether whole numbers as large as the column's are what they were after they were sent as these floats."""
+    numbers = column.numbers
+    largest = max(abs(numbers.min), abs(numbers.max)) if numbers is not None and numbers.n else 0.0
+    return largest <= 2 ** (53 if pa.types.is_float64(values.type) else 24)
+
+
+def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """As whole numbers where all of them are."""
+    with suppress(pa.ArrowInvalid):
+        return pc.cast(values, pa.int64())
+    return values
+
+
+def _times(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    with suppress(pa.ArrowInvalid):
+        return pc.cast(values, pa.timestamp("us", "UTC"))
+    with suppress(pa.ArrowInvalid):
+        return pc.cast(values, pa.timestamp("us"))
+    return values
