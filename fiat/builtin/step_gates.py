@@ -64,7 +64,7 @@ class GatesStep:
         """Judge every gate, and write what each says.
 
         Raises:
-            SpecError: a gate names a metric or a slice that nothing makes, or is of a kind that is not built yet.
+            SpecError: a gate names a metric or a slice that nothing makes, or is of no kind.
             EnvironmentFault: an input is damaged.
         """
         params = cast(Mapping[str, Any], context.params)
@@ -122,8 +122,7 @@ def _judge(gate: Mapping[str, Any], bench: _Bench) -> Judgement:
         return judge_size(LimitGate(f"size <= {text}", float(size_bytes(text)), severity, key), size)
     if gate.get("call") is not None:
         return _judge_call(str(gate["call"]), bench, severity, key)
-    kind = "probe" if gate.get("probe") is not None else "this"
-    raise SpecError(f"{key}: a gate of kind {kind} is not built yet", hint="leave the gate out")
+    raise SpecError(f"{key}: there is no gate of this kind", hint="leave the gate out")
 
 
 def _judge_call(name: str, bench: _Bench, severity: Severity, key: str) -> Judgement:

@@ -13,6 +13,7 @@ STEP_VERSIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluate": ("1", ("scikit-learn", "numpy", "onnxruntime")),
     "gates": ("1", ("numpy",)),
     "package": ("2", ("jinja2", "numpy", "onnxruntime", "polars", "pyarrow")),
+    "probe": ("1", ("httptools", "msgspec", "numpy", "onnxruntime", "uvicorn", "uvloop")),
     "deploy": ("1", ()),
 }
 EXPORT_PACKAGES = ("onnx", "onnxscript", "onnxruntime", "skl2onnx", "torch", "scikit-learn")

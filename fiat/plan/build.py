@@ -3,7 +3,8 @@
 Where each section of the YAML becomes steps:
 `data` -> source.<name>, data.<name>, check.<name> | `steps` -> <name> | `transform` -> transform.<n>, transform |
 `train` -> train, export | `evaluate` -> evaluate, metric.<name> |
-`baseline` -> evaluate.baseline | `gates` -> gates, gates.<n> | `model` -> package | `deploy` -> deploy.<target>
+`baseline` -> evaluate.baseline | `gates` -> gates, gates.<n> (probes behind the package) | `model` -> package |
+`deploy` -> deploy.<target>
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from fiat.errors import SpecError, Where
 from fiat.plan.datasets import all_data, named_dataset, require_rows, role_of, training_data
 from fiat.plan.fingerprint import digest_json
-from fiat.plan.judge import judging_steps
+from fiat.plan.judge import PROBE, judging_steps, probe_steps
 from fiat.plan.model import Plan, Ref, Step
 from fiat.plan.prepared import (
     TRANSFORM,
@@ -56,7 +57,7 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
             require_rows(spec, spec.evaluate.split, dataset)
             steps += judging_steps(spec, dataset)
         if spec.evaluate is not None:
-            steps.append(_package_step(spec))
+            steps += [_package_step(spec), *probe_steps(spec, dataset)]
         steps += [_deploy_step(spec, name) for name in spec.deploy]
     steps = after_checks(steps)
     versions = outside.plugins or {}
@@ -164,7 +165,8 @@ def _deploy_step(spec: Spec, name: str) -> Step:
     if target.to == "edge" and target.quantize == "static":
         dataset = training_data(spec)
         inputs["data." + role_of(dataset).removeprefix("data.")] = dataset
-    return Step(f"deploy.{name}", "deploy", params, inputs, key=f"deploy.{name}")
+    probes = tuple(f"gates.{index}" for index, gate in enumerate(spec.gates) if gate.kind == PROBE)
+    return Step(f"deploy.{name}", "deploy", params, inputs, after=probes, key=f"deploy.{name}")
 
 
 def _bare(step: Step) -> dict[str, object]:

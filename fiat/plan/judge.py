@@ -5,6 +5,7 @@ from fiat.spec.gate_section import Gate
 from fiat.spec.model import Spec
 
 BASELINE = Ref("@baseline", "package")
+PROBE = "probe"
 
 
 def judging_steps(spec: Spec, dataset: Ref) -> list[Step]:
@@ -66,6 +67,30 @@ def _gate_step(spec: Spec, gate: Gate, index: int) -> Step:
     )
 
 
+def probe_steps(spec: Spec, dataset: Ref) -> list[Step]:
+    """The probes of the packaged model: they come last, since a package holds what the other gates said."""
+    return [
+        Step(
+            name=f"gates.{index}",
+            kind=PROBE,
+            params={
+                **gate.model_dump(mode="json", exclude_none=True, include={"probe"}),
+                "severity": gate.severity,
+                "key": f"gates[{index}]",
+            },
+            inputs={
+                "package": Ref("package", "package"),
+                "evaluation": Ref("evaluate", "evaluation"),
+                "dataset": dataset,
+            },
+            outputs=("probe",),
+            key=f"gates[{index}]",
+        )
+        for index, gate in enumerate(spec.gates)
+        if gate.kind == PROBE
+    ]
+
+
 def _gates_step(spec: Spec, user_metrics: list[str]) -> Step:
     evaluate, baseline = spec.evaluate, spec.baseline
     gates = [
@@ -75,6 +100,7 @@ def _gates_step(spec: Spec, user_metrics: list[str]) -> Step:
             "severity": gate.severity,
         }
         for index, gate in enumerate(spec.gates)
+        if gate.kind != PROBE  # judged by steps of their own: see `probe_steps`
     ]
     inputs = {"evaluation": Ref("evaluate", "evaluation")}
     if _needs_baseline(spec):

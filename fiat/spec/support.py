@@ -31,9 +31,6 @@ def _find(spec: Spec) -> Iterator[tuple[str, str]]:
         yield "tune", "`tune`"
     if spec.export is not None and spec.export.quantize != "none":
         yield "export.quantize", f"`quantize: {spec.export.quantize}`"
-    for index, gate in enumerate(spec.gates):
-        if gate.probe is not None:
-            yield f"gates[{index}].probe", "a `probe` gate"
 
 
 def _work(key: str, work: Work) -> Iterator[tuple[str, str]]:

@@ -189,7 +189,7 @@ def test_the_user_s_functions_pass_refuse_or_have_nothing_to_say(tmp_path, evalu
         ({"metric": "cost", "max": 1.0}, "no step makes the metric cost"),
         ({"metric": "mae", "max": 1.0}, "metric of regression"),
         ({"metric": "accuracy", "slice": ["height"], "min": 0.1}, "no slices by height"),
-        ({"probe": {"p95_ms": 5}}, "kind probe is not built yet"),
+        ({"key": "gates[0]"}, "there is no gate of this kind"),
         ({"metric": "cost", "against": "baseline"}, "can't be compared with the baseline"),
     ],
 )

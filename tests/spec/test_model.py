@@ -151,7 +151,6 @@ def test_what_is_not_built_yet_is_named_and_triggers_are_not(tmp_path: Path) -> 
         "train.warm_start",
         "tune",
         "export.quantize",
-        "gates[4].probe",
         "deploy.production.to",
         "deploy.scores.to",
         "deploy.phone.to",
