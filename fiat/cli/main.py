@@ -21,7 +21,7 @@ class Entry(NamedTuple):
 
 
 SPEC, RUNS, MACHINE, SERVICE = "A spec", "What happened", "This machine", "A runner"
-MODELS = "Released models"
+MODELS, PLACES = "Released models", "Where models stand"
 COMMANDS = {
     "init": Entry(SPEC, "Write a small working spec into this repository."),
     "validate": Entry(SPEC, "Check a spec without running anything."),
@@ -39,6 +39,13 @@ COMMANDS = {
     "alias": Entry(MODELS, "Give an alias to a version of a model."),
     "tag": Entry(MODELS, "Give a version of a model named values."),
     "note": Entry(MODELS, "Write a note about a version of a model."),
+    "why": Entry(PLACES, "Say which commit, data, gates and approver a served model comes of."),
+    "status": Entry(PLACES, "Show what stands on the targets, and whether it is what git says."),
+    "diff": Entry(PLACES, "Compare what targets have with the model of this commit."),
+    "deploy": Entry(PLACES, "Bring targets to the model of this commit; mend what differs."),
+    "rollback": Entry(PLACES, "Bring the earlier model back, at once, without training."),
+    "hold": Entry(PLACES, "Let nothing be put on a target until it is lifted."),
+    "unhold": Entry(PLACES, "Lift what keeps models away from a target."),
     "gc": Entry(MACHINE, "Remove what no kept run needs."),
     "up": Entry(MACHINE, "Start a Ray that stays warm between runs."),
     "down": Entry(MACHINE, "Stop the warm Ray."),

@@ -121,7 +121,7 @@ class Releaser:
         package = walk.output("package", "package")
         if package is None:
             return False
-        request = self.placer.request(self._deployment(None, step, walk, package.digest))
+        request = self.placer.request(self.deployment_of(None, step, walk, package.digest))
         return self.target(str(step.params["to"])).observe(request) == package.digest
 
     def held_back(self, step: Step, walk: Walk, commit: str) -> str:
@@ -129,7 +129,9 @@ class Releaser:
         package = walk.output("package", "package")
         if package is None:
             return ""
-        return self.placer.why_not(replace(self._deployment(None, step, walk, package.digest), commit=commit))
+        return self.placer.why_not(
+            replace(self.deployment_of(None, step, walk, package.digest), commit=commit)
+        )
 
     @property
     def placer(self) -> Placer:
@@ -201,7 +203,7 @@ class Releaser:
         if self.only is not None and _target_name(step) not in self.only:
             return StepResult(step.name, step.kind, "skipped", "not among the targets that were asked for")
         started_at = self.now()
-        wanted = self._deployment(run, step, walk, digest)
+        wanted = self.deployment_of(run, step, walk, digest)
         try:
             if reason := self.placer.why_not(wanted):
                 return StepResult(step.name, step.kind, "skipped", reason)
@@ -227,7 +229,15 @@ class Releaser:
             resources={"phase": sight.state.phase},
         )
 
-    def _deployment(self, run: Run | None, step: Step, walk: Walk, digest: str) -> Deployment:
+    def deployment_of(self, run: Run | None, step: Step, walk: Walk, digest: str) -> Deployment:
+        """What a deploy step wants: this package at its target; nothing is done yet.
+
+        Args:
+            run: that wants it, None for a plan.
+            step: of kind `deploy`.
+            walk: knows the datasets that the target reads.
+            digest: of the package.
+        """
         target = _target_name(step)
         inputs = {
             role.removeprefix("data."): artifact.digest

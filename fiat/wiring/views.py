@@ -9,18 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fiat.builtin.view_compare import comparison_sheet
+from fiat.builtin.view_places import PlaceRow, differences_sheet, places_sheet
 from fiat.builtin.view_plan import explain_sheet, plan_sheet
 from fiat.builtin.view_run import run_sheet, runs_sheet
 from fiat.builtin.view_sheet import Cell, Sheet, Table, plain_text
 from fiat.builtin.view_text import interval, moment, number, output_line, short, size
+from fiat.builtin.view_why import why_sheet
 from fiat.engine.silent import SilentReporter
 from fiat.plan.model import Decision, Plan
 from fiat.ports.report import Reporter
 from fiat.run.model import Run
 from fiat.store.store import Store
 from fiat.wiring.compare import Comparison
+from fiat.wiring.deploying import Difference
 from fiat.wiring.models import ShownModel
 from fiat.wiring.reproduce import Reproduction
+from fiat.wiring.why import Why
 
 size_text = size
 clean_line = output_line
@@ -53,6 +57,54 @@ def show_plan(plan: Plan, decisions: Sequence[Decision]) -> None:
 def show_explanation(plan: Plan, decisions: Sequence[Decision]) -> None:
     """Every reason of each step."""
     print_sheet(explain_sheet(plan, decisions))
+
+
+def show_places(rows: Sequence[PlaceRow]) -> None:
+    """One row a place."""
+    print_sheet(places_sheet(rows))
+
+
+def show_why(story: Why) -> None:
+    """The story of a package."""
+    name = f"{story.model} {story.number}" if story.number else story.model
+    print_sheet(
+        why_sheet(
+            f"{name} at {story.served}" if story.served else name,
+            story.digest,
+            story.manifest,
+            story.release,
+            story.run,
+            story.gates,
+            story.deployments,
+        )
+    )
+
+
+def show_differences(
+    spec: str,
+    differences: Sequence[Difference],
+    changes: Mapping[str, Sequence[tuple[str, object, object]]],
+    names: Mapping[str, str],
+) -> None:
+    """What each target has beside what git says.
+
+    Args:
+        spec: name of the spec.
+        differences: one a target.
+        changes: target to what its model and the wanted one differ in.
+        names: digest to what people call the package.
+    """
+    rows = [
+        (
+            item.target,
+            names.get(item.wanted, "is not made yet"),
+            names.get(item.has or "", "nothing"),
+            item.same,
+            item.faults,
+        )
+        for item in differences
+    ]
+    print_sheet(differences_sheet(spec, rows, changes))
 
 
 def show_runs(runs: Sequence[Run]) -> None:

@@ -1,0 +1,57 @@
+"""`fiat status`: what stands on the targets, and whether it is what git says."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fiat.cli.options import Json
+from fiat.cli.output import print_json
+from fiat.errors import EXIT_DONE, EXIT_REFUSED
+from fiat.wiring.place_rows import place_rows
+from fiat.wiring.places import find_places, look_at, make_placer
+from fiat.wiring.settings import read_settings
+from fiat.wiring.shelf import open_shelf
+from fiat.wiring.views import show_places
+
+_CLEAR = "\033[H\033[J"
+
+
+def command(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="A spec, model, target or place; left out: all.")
+    ] = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds.")] = False,
+    json: Json = False,
+) -> int:
+    """Show what stands on the targets of this checkout, and whether it is what was put there.
+
+    Files are compared and processes asked. Exit code 0: all is as it should be; 1: something differs, and `fiat deploy`
+    mends it.
+    """
+    with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
+        placer = make_placer(shelf)
+        while True:
+            sights = look_at(placer, find_places(shelf, name))
+            if json:
+                print_json([{"place": sight.deployment.place, **_facts(sight)} for sight in sights])
+            else:
+                if watch and sys.stdout.isatty():
+                    sys.stdout.write(_CLEAR)
+                show_places(place_rows(shelf.store, sights))
+            if not watch:
+                return EXIT_REFUSED if any(sight.drift for sight in sights) else EXIT_DONE
+            sys.stdout.flush()
+            time.sleep(2.0)
+
+
+def _facts(sight: object) -> dict[str, object]:
+    """A sight as one flat document."""
+    return {
+        "deployment": getattr(sight, "deployment", None),
+        "state": getattr(sight, "state", None),
+        "drift": getattr(sight, "drift", ()),
+    }
