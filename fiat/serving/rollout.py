@@ -1,8 +1,9 @@
 """The rollout's state machine: pure, one step a call, asked again and again by whoever keeps a service.
 
 A stage is looked at when the new version has had `min_requests`, then each time it has had half as many again, and when
-its time is over; a paused one also each time that half as much time again has gone by (labels arrive late). The k-th look (from 0) may spend 1/((k+1)(k+2)) of what the stage may spend, which adds up to all of it
-however long the rollout lasts; so the stated error rate holds over all looks, stages and checks. A look may refuse at
+its time is over; a paused one also each time that half as much time again has gone by (labels arrive late). The k-th look
+(from 0) may spend 1/((k+1)(k+2)) of what the stage may spend, which adds up to all of it however long the rollout lasts;
+so the stated error rate holds over all looks, stages and checks. A look may refuse at
 once; it lets pass only when the time is over.
 """
 
