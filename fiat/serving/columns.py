@@ -77,7 +77,9 @@ class TableInputs:
         Raises:
             BadRequest: a cell is no number.
         """
-        name = next(iter(self._tensors)) if self._matrix else self._columns.get(column, "")
+        name = self._columns.get(column, "")
+        if self._matrix and column in self.features:
+            name = next(iter(self._tensors))
         tensor = self._tensors.get(name)
         if tensor is None or tensor.datatype == BYTES:
             return [text or None for text in texts]
