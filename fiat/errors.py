@@ -96,6 +96,10 @@ class EnvironmentFault(FiatError):
     exit_code = EXIT_ENVIRONMENT
 
 
+class SignatureFault(EnvironmentFault):
+    """A package is not what somebody signed: no signature, another key, other bytes. Nothing is changed because of it."""
+
+
 class StepFailure(FiatError):
     """A step ended without its result: the user's code failed, was killed, or ran out of something."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fiat.errors import EnvironmentFault
+from fiat.errors import EnvironmentFault, SignatureFault
 from fiat.model.package_files import package_files
 from fiat.model.signing_keys import base64_text, holds, key_id, read_private_key, sign_bytes
 
@@ -156,7 +156,7 @@ def statement_of(path: Path, folder: Path, public_key: Any, digest: str = "") ->
         Digest of the package that the statement is about, with `.dir` behind it.
 
     Raises:
-        EnvironmentFault: it is missing, not signed by the key, or about another package.
+        SignatureFault: it is missing, not signed by the key, or about another package.
     """
     statement = read_statement(path, public_key)
     try:
@@ -178,7 +178,7 @@ def read_statement(path: Path, public_key: Any) -> dict[str, Any]:
     """The statement in an envelope that a key signed.
 
     Raises:
-        EnvironmentFault: it is missing, no envelope, or not signed by the key.
+        SignatureFault: it is missing, no envelope, or not signed by the key.
     """
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -214,8 +214,8 @@ def _encode(kind: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(words), words, len(payload), payload)
 
 
-def _refusal(path: Path, reason: str) -> EnvironmentFault:
-    return EnvironmentFault(
+def _refusal(path: Path, reason: str) -> SignatureFault:
+    return SignatureFault(
         f"the provenance statement {path.name} is refused: {reason}",
         hint="`fiat sign MODEL --key FILE` writes it anew",
     )

@@ -10,13 +10,14 @@ import importlib
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fiat.errors import EnvironmentFault, FiatError
+from fiat.errors import EnvironmentFault, FiatError, SignatureFault
 from fiat.model.package import damaged_files
 from fiat.model.package_files import package_files
 from fiat.model.provenance import statement_of
@@ -48,6 +49,34 @@ def signature_beside(folder: Path) -> Path:
 def provenance_beside(signature: Path) -> Path:
     """Where the provenance statement of a signature lies."""
     return signature.with_name(signature.name.removesuffix(SIGNATURE_SUFFIX) + PROVENANCE_SUFFIX)
+
+
+def carry_signature(signature: Path, folder: Path) -> Path | None:
+    """Copy a signature and its statement beside a package folder, for those who take the folder elsewhere.
+
+    Returns:
+        Where the signature lies now; None when there is none.
+
+    Raises:
+        EnvironmentFault: the disk refused.
+    """
+    beside = signature_beside(folder)
+    if not signature.is_file():
+        return None
+    try:
+        for source, target in (
+            (provenance_beside(signature), provenance_beside(beside)),
+            (signature, beside),
+        ):
+            if source.is_file():
+                draft = target.with_name(f"unfinished.{os.getpid()}.{target.name}")
+                shutil.copyfile(source, draft)
+                draft.replace(target)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"the signature can't be put beside {folder}: {error.strerror}", hint="free some space"
+        ) from error
+    return beside
 
 
 def sign_package(folder: Path, key: Path, out: Path) -> None:
@@ -85,8 +114,8 @@ def verify_package(folder: Path, signature: Path, key: Path) -> Verified:
         key: PEM file of the public key.
 
     Raises:
-        EnvironmentFault: it did not: no signature, another key, a file that is missing, new or changed; or the library is
-            not installed.
+        SignatureFault: it did not: no signature, another key, a file that is missing, new or changed.
+        EnvironmentFault: the key can't be used, or the library is not installed.
     """
     wanted = key_id(read_public_key(key))
     signer = _signer(signature, folder)
@@ -114,8 +143,9 @@ def require_signature(
         provenance: the statement; left out: beside the signature.
 
     Raises:
-        EnvironmentFault: a file is not as the manifest says, the key did not sign these files, or the statement is missing,
+        SignatureFault: a file is not as the manifest says, the key did not sign these files, or the statement is missing,
             not signed by it, or about another package.
+        EnvironmentFault: the key can't be used, or the library is not installed.
     """
     broken = damaged_files(folder)
     if broken:
@@ -144,8 +174,8 @@ def _library(name: str) -> Any:
         ) from error
 
 
-def _refusal(folder: Path, reason: str, hint: str) -> EnvironmentFault:
-    return EnvironmentFault(f"the package {folder.name} is refused: {reason}", hint=hint)
+def _refusal(folder: Path, reason: str, hint: str) -> SignatureFault:
+    return SignatureFault(f"the package {folder.name} is refused: {reason}", hint=hint)
 
 
 def _signer(signature: Path, folder: Path) -> str:

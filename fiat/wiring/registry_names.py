@@ -1,4 +1,4 @@
-"""What people call a model: `digits`, `digits@champion`, `digits@3`, `digits@1dcf8e`, or a package's digest.
+"""What people call a model: `digits`, `digits@champion`, `digits@3`, `digits@1dcf8e`, a package's digest, or its folder.
 
 Without more the newest release is meant; of a digest the beginning will do. A runner's models have their repository before
 them, `acme/models:digits`; that may be left out where only one model ends so.
@@ -9,10 +9,13 @@ import os
 import pwd
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from fiat.errors import SpecError
+from fiat.errors import EnvironmentFault, SpecError
+from fiat.model.package import MANIFEST
 from fiat.run.registry import ModelVersion
 from fiat.store.store import Store
+from fiat.store.trees import digest_tree, hash_bytes, write_tree
 
 _DIGEST = re.compile(r"^[0-9a-f]{6,32}(\.dir)?$")
 
@@ -42,6 +45,8 @@ def resolve_name(store: Store, name: str) -> Named | None:
     Raises:
         SpecError: several models or packages are meant, or the model has no such version.
     """
+    if (Path(name) / MANIFEST).is_file():
+        return _by_digest(store, folder_digest(Path(name)))
     base, _, word = name.partition("@")
     model = resolve_model(store, base)
     newest = store.releases.last(model) if model is not None else None
@@ -107,6 +112,23 @@ def pick_version(versions: list[ModelVersion], word: str) -> ModelVersion:
         f"{model} has no version {word}",
         hint=f"it has {known}" + (f" and the aliases {', '.join(aliases)}" if aliases else ""),
     )
+
+
+def folder_digest(folder: Path) -> str:
+    """Digest of a package that lies in a folder: MD5 in DVC's way, with `.dir` behind it.
+
+    Raises:
+        EnvironmentFault: it can't be read.
+    """
+    try:
+        paths = [path for path in folder.rglob("*") if not path.is_dir()]
+        return digest_tree(
+            write_tree((path.relative_to(folder).as_posix(), hash_bytes(path.read_bytes())) for path in paths)
+        )
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{folder} can't be read: {error.strerror}", hint="check its rights"
+        ) from error
 
 
 def acting_person() -> str:

@@ -1,4 +1,4 @@
-"""What `fiat models` lists."""
+"""What `fiat models` and `fiat verify` show."""
 
 import json
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from fiat.builtin.view_text import moment, number, short
 from fiat.errors import EnvironmentFault
 from fiat.run.registry import AliasMove, ModelSummary, ModelVersion
 from fiat.store.store import Store
+from fiat.wiring.verify import Verification
 from fiat.wiring.views import print_sheet
 
 
@@ -95,6 +96,21 @@ def show_versions(versions: Sequence[ListedVersion], moves: Sequence[AliasMove])
                 Table(("version", "when", "who", "note"), notes, title="notes"),
                 Table(("alias", "version", "when", "who", "why"), moved, title="moves of aliases"),
             )
+        )
+    )
+
+
+def show_verification(found: Verification) -> None:
+    """One row a check."""
+    marks: dict[str, Cell] = {
+        "pass": Cell("✓ holds", "good"),
+        "fail": Cell("✗ fails", "bad"),
+        "skipped": Cell("- not looked at", "quiet"),
+    }
+    rows = tuple((Cell(one.name), marks[one.state], Cell(one.reason)) for one in found.checks)
+    print_sheet(
+        Sheet(
+            (Table(("", "", ""), rows), (Cell(f"{found.model or 'a package'} in {found.folder}", "quiet"),))
         )
     )
 

@@ -21,6 +21,9 @@ class Settings:
         ray_address: `RAY_ADDRESS`: a Ray that runs already; None is one of our own.
         allow_private_hosts: `FIAT_ALLOW_PRIVATE_HOSTS`: URLs may reach private addresses.
         max_download_bytes: `FIAT_MAX_DOWNLOAD_BYTES`: most bytes that one source may fetch.
+        signing_key: `FIAT_SIGNING_KEY`: PEM file of the private key that released packages are signed with; None signs none.
+        verify_key: `FIAT_VERIFY_KEY`: PEM file of the public key that signatures are checked with; left out: `.pub` beside
+            the signing key.
         environment: everything, for PATH and declared secrets.
     """
 
@@ -31,6 +34,8 @@ class Settings:
     allow_private_hosts: bool
     max_download_bytes: int
     environment: Mapping[str, str]
+    signing_key: Path | None = None
+    verify_key: Path | None = None
 
     def state_dir(self, root: Path) -> Path:
         """Folder of the store for a checkout."""
@@ -50,6 +55,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             f"FIAT_MAX_DOWNLOAD_BYTES is {download!r}", hint="expected a whole number of bytes"
         )
     store = environment.get("FIAT_STORE")
+    signing = environment.get("FIAT_SIGNING_KEY")
+    verify = environment.get("FIAT_VERIFY_KEY") or (f"{signing}.pub" if signing else None)
     return Settings(
         store=Path(store).absolute() if store else None,
         database_url=environment.get("FIAT_DATABASE_URL") or None,
@@ -58,6 +65,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allow_private_hosts=_switch(environment, "FIAT_ALLOW_PRIVATE_HOSTS"),
         max_download_bytes=int(download),
         environment=dict(environment),
+        signing_key=Path(signing).absolute() if signing else None,
+        verify_key=Path(verify).absolute() if verify else None,
     )
 
 
