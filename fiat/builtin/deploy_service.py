@@ -111,8 +111,7 @@ class ServiceTarget:
                 hint=f"see {place.logs / 'server.log'}",
             )
         ledger = read_ledger(place.rollout)
-        if ledger is not None and _was_refused(ledger, wanted):
-            assert ledger.refused is not None
+        if ledger is not None and ledger.refused is not None and _was_refused(ledger, wanted):
             kept = "the version before serves on" if ledger.stable else "nothing is served"
             raise SpecError(
                 f"version {wanted.version.name} was refused: {ledger.refused.reason}",
@@ -189,8 +188,8 @@ def _under_way(place: Place, wanted: Wanted) -> bool:
         return False
     if _was_refused(ledger, wanted):
         return True
-    if ledger.candidate is not None:
-        return ledger.rollout is not None and ledger.loading_s is None
+    if ledger.moving is not None:
+        return ledger.moving.rollout is not None and ledger.moving.loading_s is None
     return ledger.stable is not None and _serves(place, ledger, ledger.stable.digest)
 
 

@@ -34,7 +34,7 @@ def look(place: Place, now_s: float) -> TargetState:
     known = ledger or Ledger()
     faults = tuple(_faults(place, known))
     record, refusal = read_record(place.server), known.refused
-    version = known.stable if known.candidate is None and known.stable else wanted.version
+    version = known.stable if known.moving is None and known.stable else wanted.version
     refused_it = refusal is not None and refusal.wanted == wanted.serial
     manifest = manifest_of(known)
     return TargetState(
@@ -55,16 +55,17 @@ def look(place: Place, now_s: float) -> TargetState:
 def _phase(ledger: Ledger, wanted: Wanted, *, refused_it: bool, broken: bool) -> Phase:
     if broken:
         return "broken"
-    if ledger.candidate is None or ledger.wanted != wanted.serial:
+    moving = ledger.moving
+    if moving is None or ledger.wanted != wanted.serial:
         if refused_it:
             return "failed"
         return "serving" if ledger.wanted == wanted.serial else "rolling"
-    state = ledger.rollout
-    if state is not None and state.phase == "paused":
+    state = moving.rollout
+    if state is None:
+        return "rolling"
+    if state.phase == "paused":
         return "paused"
-    if state is not None and ledger.plan.stages[state.stage].kind == "bake":
-        return "baking"
-    return "rolling"
+    return "baking" if moving.plan.stages[state.stage].kind == "bake" else "rolling"
 
 
 def _sentence(ledger: Ledger, wanted: Wanted, now_s: float) -> str:
@@ -90,7 +91,7 @@ def _faults(place: Place, ledger: Ledger) -> Iterator[str]:
             yield "what its servers follow is not what was decided"
     except FiatError:
         yield "what its servers follow can't be read"
-    for version in (ledger.stable, ledger.candidate):
+    for version in (ledger.stable, ledger.moving.version if ledger.moving else None):
         if version is not None:
             for name in changed_files(place.folder / version.folder, version.digest):
                 yield f"{name} of version {version.name} is gone or was changed"

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from fiat.builtin.service_ledger import Ledger
+from fiat.builtin.service_ledger import Ledger, Moving
 from fiat.builtin.service_moves import loaded, refused, step, unparked
 from fiat.builtin.service_server import Patience, Server
-from fiat.builtin.service_wanted import ServerWish
+from fiat.builtin.service_wanted import Candidate, ServerWish
 from fiat.serving.counts import VersionCounts, WorkerCounts, read_workers
 from fiat.serving.place import Place
 from fiat.serving.rollout_checks import Window
@@ -21,13 +20,14 @@ class Drive:
 
     Args:
         place: of the service.
-        patience: how long a candidate may take to load.
+        patience: how long a version may take to load.
     """
 
     def __init__(self, place: Place, patience: Patience) -> None:
         self._place, self._patience = place, patience
+        self._path = place.folder / "window.json"
         self._key = ""
-        self._gathered: Gathered | None = None
+        self._gathered = Gathered()
 
     def move(self, ledger: Ledger, *, server: Server, wish: ServerWish, now_s: float) -> Ledger:
         """The ledger after a look at what servers tell now.
@@ -35,62 +35,71 @@ class Drive:
         Raises:
             OSError: the disk refused.
         """
-        if ledger.candidate is None or not server.answers and ledger.stable is not None:
+        moving, stable = ledger.moving, ledger.stable
+        if moving is None or (stable is not None and not server.answers):
             return ledger
-        workers = [w for w in read_workers(self._place.counts) if w.serial == ledger.serial]
-        if ledger.parked:
-            ready = ledger.stable is not None and _all_ready(
-                workers, ledger.model, ledger.stable.digest, wish
-            )
+        workers = read_workers(self._place.counts)
+        following = [worker for worker in workers if worker.serial == ledger.serial]
+        if moving.parked and stable is not None:
+            ready = _all_ready(following, ledger.model, stable.digest, wish)
             return unparked(ledger, now_s) if ready else ledger
-        if ledger.loading_s is not None:
-            return self._load(ledger, workers, wish, now_s)
-        return self._watch(ledger, now_s)
+        if moving.loading_s is not None:
+            return self._load(ledger, moving, following, wish, now_s)
+        return self._watch(ledger, moving, stable, workers, now_s) if stable is not None else ledger
 
     def _load(
-        self, ledger: Ledger, workers: Sequence[WorkerCounts], wish: ServerWish, now_s: float
+        self,
+        ledger: Ledger,
+        moving: Moving,
+        workers: Sequence[WorkerCounts],
+        wish: ServerWish,
+        now_s: float,
     ) -> Ledger:
-        assert ledger.candidate is not None and ledger.loading_s is not None
-        digest = ledger.candidate.digest
+        digest = moving.version.digest
         for version in _told(workers, ledger.model, digest):
             if version.state == "failed":
                 return refused(ledger, now_s, f"it can't be loaded: {version.reason or 'no reason given'}")
         if _all_ready(workers, ledger.model, digest, wish):
             return loaded(ledger, now_s)
-        if now_s < ledger.loading_s:
-            return replace(ledger, loading_s=now_s)
-        if now_s - ledger.loading_s > self._patience.load_s:
+        since_s = moving.loading_s or 0.0
+        if now_s < since_s:
+            return replace(ledger, moving=replace(moving, loading_s=now_s))
+        if now_s - since_s > self._patience.load_s:
             return refused(ledger, now_s, f"it was not loaded within {self._patience.load_s:g} s")
         return ledger
 
-    def _watch(self, ledger: Ledger, now_s: float) -> Ledger:
+    def _watch(
+        self,
+        ledger: Ledger,
+        moving: Moving,
+        stable: Candidate,
+        workers: Sequence[WorkerCounts],
+        now_s: float,
+    ) -> Ledger:
         """Judge the stage by what came since it began."""
-        assert ledger.candidate is not None and ledger.rollout is not None and ledger.stable is not None
-        stable, candidate = ledger.stable.digest, ledger.candidate.digest
-        workers = read_workers(self._place.counts)
-        for version in _told(workers, ledger.model, candidate):
+        digest = moving.version.digest
+        for version in _told(workers, ledger.model, digest):
             if version.state == "failed":
                 return refused(ledger, now_s, f"it failed while it served: {version.reason}")
-        key = f"{ledger.wanted}:{candidate}:{ledger.rollout.stage}"
+        stage = moving.rollout.stage if moving.rollout else 0
+        key = f"{digest}:{ledger.wanted}:{stage}"
         before = self._gathered
         if key != self._key:
-            self._begin(key, workers, ledger.model, stable)
-        assert self._gathered is not None
+            self._begin(key, workers, ledger.model, stable.digest)
         self._gathered = gather(self._gathered, workers, ledger.model)
         if self._gathered is not before:
             self._remember()
-        gathered = self._gathered
-        window = Window(gathered.of(candidate), gathered.of(stable), gathered.before)
-        return step(ledger, now_s, window)
+        now = self._gathered
+        return step(ledger, now_s, Window(now.of(digest), now.of(stable.digest), now.before))
 
     def _begin(self, key: str, workers: Sequence[WorkerCounts], model: str, stable: str) -> None:
         """The window of another stage; right after a keeper's death, the one that it left."""
-        found = self._left() if not self._key else None
-        if found is not None and found["key"] == key:
-            self._gathered = read_gathered(found["gathered"])
+        left = self._left() if not self._key else None
+        if left is not None and left["key"] == key:
+            self._gathered = read_gathered(left["gathered"])
         else:
-            same = self._key.rpartition(":")[0] == key.rpartition(":")[0]
-            self._gathered = begin_window(self._gathered if same else None, workers, model, stable)
+            same_rollout = self._key.rpartition(":")[0] == key.rpartition(":")[0]
+            self._gathered = begin_window(self._gathered if same_rollout else None, workers, model, stable)
         self._key = key
 
     def _left(self) -> dict[str, Any] | None:
@@ -103,14 +112,9 @@ class Drive:
 
     def _remember(self) -> None:
         """Write the window down, not durably: after a power cut it begins anew, which delays and decides nothing."""
-        assert self._gathered is not None
         draft = self._path.with_name(f"unfinished.{self._path.name}")
         draft.write_text(json.dumps({"key": self._key, "gathered": self._gathered.document()}), "utf-8")
         draft.replace(self._path)
-
-    @property
-    def _path(self) -> Path:
-        return self._place.folder / "window.json"
 
 
 def _told(workers: Sequence[WorkerCounts], model: str, digest: str) -> list[VersionCounts]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from fiat.builtin.service_drive import Drive
 from fiat.builtin.service_events import append_events
 from fiat.builtin.service_ledger import Ledger, manifest_of, read_ledger, write_ledger
-from fiat.builtin.service_moves import died, noted, settled, take
+from fiat.builtin.service_moves import died, settled, take, with_event
 from fiat.builtin.service_process import name_of
 from fiat.builtin.service_server import Patience, Server
 from fiat.builtin.service_shelf import rotate, sweep
@@ -86,9 +86,9 @@ class Keeper:
             return True
         if self._wanted.stop:
             self._server.stop()
-            self._move(
-                partial(noted, now_s=self._clock(), kind="stopped", sentence="the service was stopped")
-            )
+            told, about = "the service was stopped", self._ledger.stable
+            move = partial(with_event, now_s=self._clock(), kind="stopped", sentence=told, about=about)
+            self._move(move)
             return False
         self._move(partial(take, wanted=self._wanted, now_s=self._clock()))
         if manifest_of(self._ledger) is None:

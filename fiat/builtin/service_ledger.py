@@ -40,19 +40,35 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Moving:
+    """A version that traffic moves to.
+
+    Attributes:
+        version: that was asked for.
+        plan: of the rollout.
+        loading_s: when it began to load, seconds since 1970; None while it is loaded.
+        rollout: how far it is; None before it was loaded.
+        parked: it is out of the manifest until the stable version is up again.
+        deaths: of servers that had it.
+    """
+
+    version: Candidate
+    plan: RolloutPlan = field(default_factory=RolloutPlan)
+    loading_s: float | None = None
+    rollout: RolloutState | None = None
+    parked: bool = False
+    deaths: int = 0
+
+
+@dataclass(frozen=True)
 class Ledger:
     """State of a service.
 
     Attributes:
         wanted: serial of what was asked for and is taken in here.
         model: name that clients use.
-        stable: version that has the traffic which the candidate has not; None before the first.
-        candidate: version that traffic moves to; None when there is nothing to do.
-        loading_s: when the candidate began to load, seconds since 1970; None once it is loaded.
-        rollout: how far it is; None before it is loaded.
-        plan: of the rollout.
-        parked: the candidate is out of the manifest until the stable version is up again.
-        deaths: of servers while the candidate was loaded.
+        stable: version that has the traffic which the moving one has not; None before the first.
+        moving: what is on its way to be the stable one; None when there is nothing to do.
         previous: version before the stable one, kept on disk.
         veterans: digests that had all traffic here for good, newest last.
         refused: what was not taken last; None when the last one went well.
@@ -65,12 +81,7 @@ class Ledger:
     wanted: int = 0
     model: str = ""
     stable: Candidate | None = None
-    candidate: Candidate | None = None
-    loading_s: float | None = None
-    rollout: RolloutState | None = None
-    plan: RolloutPlan = field(default_factory=RolloutPlan)
-    parked: bool = False
-    deaths: int = 0
+    moving: Moving | None = None
     previous: Candidate | None = None
     veterans: tuple[str, ...] = ()
     refused: Refusal | None = None
@@ -82,18 +93,21 @@ class Ledger:
 
 def manifest_of(ledger: Ledger) -> ReleaseManifest | None:
     """What servers shall follow; None when there is no version at all."""
-    stable, candidate = ledger.stable, ledger.candidate
-    if stable is None and candidate is None:
-        return None
-    if stable is None or candidate is None or ledger.parked:
-        only = stable or candidate
-        assert only is not None
-        versions: tuple[Version, ...] = (_version(only, 100.0),)
-    else:
-        waits = ledger.loading_s is not None or ledger.rollout is None
-        percent, copied = (0.0, 0.0) if waits else shares(ledger.plan, _state(ledger))
-        versions = (_version(stable, 100.0 - percent), _version(candidate, percent, copied))
-    return ReleaseManifest(ledger.model, ledger.serial, versions, ledger.log, ledger.key)
+    versions = _versions(ledger.stable, ledger.moving)
+    return (
+        ReleaseManifest(ledger.model, ledger.serial, versions, ledger.log, ledger.key) if versions else None
+    )
+
+
+def _versions(stable: Candidate | None, moving: Moving | None) -> tuple[Version, ...]:
+    if stable is None:
+        return (_version(moving.version, 100.0),) if moving else ()
+    if moving is None or moving.parked:
+        return (_version(stable, 100.0),)
+    percent, copied = 0.0, 0.0
+    if moving.rollout is not None and moving.loading_s is None:
+        percent, copied = shares(moving.plan, moving.rollout)
+    return _version(stable, 100.0 - percent), _version(moving.version, percent, copied)
 
 
 def write_ledger(path: Path, ledger: Ledger) -> None:
@@ -126,18 +140,26 @@ def read_ledger(path: Path) -> Ledger | None:
 
 
 def _ledger(found: dict[str, Any]) -> Ledger:
-    stable, candidate, previous = (found.pop(name) for name in ("stable", "candidate", "previous"))
-    rollout, refused, log = found.pop("rollout"), found.pop("refused"), found.pop("log")
+    stable, previous, moving = found.pop("stable"), found.pop("previous"), found.pop("moving")
+    refused, log = found.pop("refused"), found.pop("log")
     return Ledger(
         stable=Candidate(**stable) if stable else None,
-        candidate=Candidate(**candidate) if candidate else None,
         previous=Candidate(**previous) if previous else None,
-        rollout=read_state(rollout) if rollout else None,
-        plan=read_plan(found.pop("plan")),
+        moving=_moving(moving) if moving else None,
         refused=Refusal(**refused) if refused else None,
         log=_log(log) if log else None,
         veterans=tuple(found.pop("veterans")),
         events=tuple(Event(**event) for event in found.pop("events")),
+        **found,
+    )
+
+
+def _moving(found: dict[str, Any]) -> Moving:
+    rollout = found.pop("rollout")
+    return Moving(
+        version=Candidate(**found.pop("version")),
+        plan=read_plan(found.pop("plan")),
+        rollout=read_state(rollout) if rollout else None,
         **found,
     )
 
@@ -148,8 +170,3 @@ def _log(found: Mapping[str, Any]) -> LogPlan:
 
 def _version(candidate: Candidate, percent: float, copied: float = 0.0) -> Version:
     return Version(candidate.name, candidate.digest, candidate.folder, percent, copied)
-
-
-def _state(ledger: Ledger) -> RolloutState:
-    assert ledger.rollout is not None
-    return ledger.rollout

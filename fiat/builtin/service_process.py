@@ -147,7 +147,7 @@ def lock_holders(path: Path) -> list[int]:
     Source: proc_pid_fd(5).
     """
     try:
-        wanted = os.stat(path)
+        wanted = path.stat()
     except FileNotFoundError:
         return []
     return [
@@ -199,7 +199,7 @@ def _has_open(name: str, wanted: os.stat_result) -> bool:
     try:
         for descriptor in os.listdir(f"/proc/{name}/fd"):
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.stat(f"/proc/{name}/fd/{descriptor}"), wanted):
+                if os.path.samestat(Path(f"/proc/{name}/fd/{descriptor}").stat(), wanted):
                     return True
     except OSError:
         return False

@@ -121,7 +121,7 @@ class Server:
             self.stop()
             self._next_start = 0.0
             return ""
-        return self._hung(record, now_s)
+        return self._hung(record, self._watch, now_s) if self._watch else ""
 
     def stop(self) -> None:
         """End it in order: what it works on may be finished."""
@@ -140,10 +140,8 @@ class Server:
     def _lock(self) -> Path:
         return self._place.folder / "server.lock"
 
-    def _hung(self, record: ServerRecord, now_s: float) -> str:
-        watch, patience = self._watch, self._patience
-        assert watch is not None
-        silent_s = watch.silent_s
+    def _hung(self, record: ServerRecord, watch: HealthWatch, now_s: float) -> str:
+        patience, silent_s = self._patience, watch.silent_s
         if watch.ever and silent_s <= patience.hung_s:
             if now_s - record.started_s >= patience.healthy_s:
                 self._deaths = 0

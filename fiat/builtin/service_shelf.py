@@ -61,7 +61,8 @@ def sweep(place: Place, ledger: Ledger) -> None:
         # Read under the lock: a deploy that was killed may have asked for what it copied a moment ago.
         wanted = read_wanted(place.wanted)
         asked = wanted.version if wanted else None
-        versions = (ledger.stable, ledger.candidate, ledger.previous, asked)
+        moving = ledger.moving.version if ledger.moving else None
+        versions = (ledger.stable, moving, ledger.previous, asked)
         needed = {version.folder for version in versions if version}
         for entry in place.releases.iterdir():
             if f"{place.releases.name}/{entry.name}" not in needed:

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from fiat.errors import FiatError
 from fiat.serving.counts import Counts, VersionCounts, WorkerCounts, bucket_of
@@ -31,7 +32,8 @@ class Tally:
         self.distance = 0.0
 
     def counts(self) -> Counts:
-        return Counts(**self.numbers, latency=dict(self.latency), distance=self.distance)
+        numbers: dict[str, Any] = dict(self.numbers)
+        return Counts(latency=dict(self.latency), distance=self.distance, **numbers)
 
 
 class Standin:
