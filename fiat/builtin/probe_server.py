@@ -21,6 +21,7 @@ _ENVIRONMENT = {"LANG": "C.UTF-8"}
 _PROGRAM = "import runpy, sys; sys.path[:] = {path}; runpy.run_module('{module}', run_name='__main__', alter_sys=True)"
 _LOOK_S = 0.005
 _STOP_S = 3.0
+_DYING_S = 0.5
 _LOG_LINES, _LINE_LENGTH = 20, 300
 
 
@@ -50,9 +51,10 @@ class ProbedServer:
         return sum(_peak_bytes(pid) for pid in [self.process.pid, *job_tree.descendants(self.process.pid)])
 
     def died(self) -> str:
-        """How it ended, empty while it lives."""
-        code = self.process.poll()
-        return "" if code is None else _ending(code)
+        """How it ended, empty when it lives on: a connection breaks a moment before its process is gone."""
+        with suppress(subprocess.TimeoutExpired):
+            return _ending(self.process.wait(_DYING_S))
+        return ""
 
 
 def server_command(arguments: Sequence[str]) -> list[str]:

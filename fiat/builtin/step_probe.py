@@ -54,11 +54,6 @@ class _Request:
     def clients(self) -> int:
         return max(1, int(self.limits.get("clients") or 1))
 
-    @property
-    def timeout_s(self) -> float:
-        limit = self.limits.get("load_s")
-        return LOAD_TIMEOUT_S if limit is None else float(limit) + LOAD_GRACE_S
-
 
 class ProbeStep:
     """Probes a package.
@@ -70,15 +65,22 @@ class ProbeStep:
     Args:
         command: the server's program for its arguments.
         answer_timeout_s: longest wait for an answer.
+        load_grace_s: how much longer than `load_s` it is waited for, so that the gate can tell how long it took.
     """
 
     name = "probe"
     version = "1"
     packages = ("httptools", "msgspec", "numpy", "onnxruntime", "uvicorn", "uvloop")
 
-    def __init__(self, command: Command = server_command, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        command: Command = server_command,
+        *,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+        load_grace_s: float = LOAD_GRACE_S,
+    ) -> None:
         self._command = command
-        self._answer_timeout_s = answer_timeout_s
+        self._answer_timeout_s, self._load_grace_s = answer_timeout_s, load_grace_s
 
     def run(self, context: StepContext) -> StepOutcome:
         """Probe and judge.
@@ -109,7 +111,9 @@ class ProbeStep:
         return StepOutcome(_metrics(found) if found else (), {"gate": asdict(gate)})
 
     def _measure(self, asked: _Request, questions: Questions, release: Path, max_abs: float) -> Measured:
-        with running_server(release, self._command, timeout_s=asked.timeout_s) as server:
+        limit_s = asked.limits.get("load_s")
+        timeout_s = LOAD_TIMEOUT_S if limit_s is None else float(limit_s) + self._load_grace_s
+        with running_server(release, self._command, timeout_s=timeout_s) as server:
             address = address_of(server.url, questions.info.name, self._answer_timeout_s)
             try:
                 agreement, requests = _ask_all(address, questions, asked.rows, max_abs)
