@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from fiat.builtin.deploy_service_package import ready_folder
 from fiat.builtin.deploy_service_place import service_place
 from fiat.builtin.deploy_service_state import look
 from fiat.builtin.deploy_shelf import admit, locked
 from fiat.builtin.service_ledger import Ledger, read_ledger
 from fiat.builtin.service_plan import log_plan, rollout_plan, server_limits
 from fiat.builtin.service_process import keeper_of, kill_group, start_keeper
-from fiat.builtin.service_shelf import ready_folder
 from fiat.builtin.service_wanted import Candidate, ServerWish, Wanted, read_wanted, write_wanted
 from fiat.errors import EnvironmentFault, SpecError, Stalled
 from fiat.model.package import damaged_files

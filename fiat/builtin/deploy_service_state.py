@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from fiat.builtin.deploy_service_package import changed_files
 from fiat.builtin.service_health import asks_ready
 from fiat.builtin.service_ledger import Ledger, manifest_of, read_ledger
 from fiat.builtin.service_process import keeper_of, read_record
 from fiat.builtin.service_server import HOST
-from fiat.builtin.service_shelf import changed_files
 from fiat.builtin.service_wanted import Wanted, read_wanted
 from fiat.errors import FiatError
 from fiat.ports.deploy import Phase, Share, TargetState
