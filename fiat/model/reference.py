@@ -4,8 +4,8 @@ Two profiles of `fiat.profile`: split `train` has the features as clients send t
 `prediction` (texts for classes, numbers for a regression) and `score` (the highest probability). A watcher compares
 windows of logged predictions with them.
 
-No row can be told from it: columns are described one by one; values that fewer than LEAST_ROWS rows have are not named,
-and distributions are kept in coarse buckets.
+No row can be told from it: columns are described one by one, values that fewer than LEAST_ROWS rows have are not named,
+and numbers are kept as quantiles and in coarse buckets.
 """
 
 from collections.abc import Sequence
