@@ -1,0 +1,199 @@
+"""Runs the requests of one version: at once where they are, or together with whoever else waits, on a thread of its own.
+
+Nobody is ever delayed to make a batch larger: the thread takes what waits when it becomes free. A cheap model with nobody
+waiting runs right in the event loop, because the way to a thread and back would take longer than the run.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from fiat.serving.limits import Refused
+from fiat.serving.session import AnyArray, Feed, RunFault, Session
+
+INLINE_S = 0.0002
+"""A run that should take less is not worth a thread."""
+_Key = tuple[tuple[str, Any, tuple[int, ...]], ...]
+Outputs = dict[str, AnyArray]
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A request that waits for its run.
+
+    Attributes:
+        feed: of the model.
+        n_rows: of it.
+        key: requests of the same key can be joined.
+        result: of the event loop.
+    """
+
+    feed: Feed
+    n_rows: int
+    key: _Key
+    result: asyncio.Future[Outputs]
+
+
+class Batcher:
+    """Runs one version's requests. Everything but `_work` belongs to the event loop.
+
+    Args:
+        session: of the version.
+        batch_rows: most rows in a joined run; 1 joins nothing.
+        name: of the thread.
+        count_run: called in the thread or the loop after each run.
+    """
+
+    def __init__(
+        self, session: Session, *, batch_rows: int, name: str, count_run: Callable[[], None] = lambda: None
+    ) -> None:
+        self._session = session
+        self._batch_rows = batch_rows if session.joinable else 1
+        self._name = name
+        self._count_run = count_run
+        self._waiting: deque[_Waiting] = deque()
+        self._work_comes = threading.Condition()
+        self._running: Sequence[_Waiting] = ()
+        self._options: ort.RunOptions | None = None
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def runs_inline(self, n_rows: int) -> bool:
+        """Whether a request can run right here: nobody waits and it is cheap."""
+        return not self._waiting and not self._running and self._session.cost.of(n_rows) <= INLINE_S
+
+    def run_inline(self, feed: Feed, n_rows: int) -> Outputs:
+        """Run a request in the event loop.
+
+        Raises:
+            RunFault: the model did not answer.
+        """
+        outputs = self._session.run(feed, n_rows)
+        self._count_run()
+        return outputs
+
+    async def run(self, feed: Feed, n_rows: int, deadline: float) -> Outputs:
+        """Run a request in the thread, together with others that wait.
+
+        Args:
+            feed: input name to array `(n_rows, ...)`.
+            n_rows: of it.
+            deadline: time of the event loop.
+
+        Raises:
+            RunFault: the model did not answer.
+            Refused: it took too long.
+        """
+        loop = asyncio.get_running_loop()
+        item = _Waiting(feed, n_rows, self._key_of(feed), loop.create_future())
+        with self._work_comes:
+            self._waiting.append(item)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, args=(loop,), name=self._name, daemon=True)
+                self._thread.start()
+            self._work_comes.notify()
+        timer = loop.call_at(deadline, self._expire, item)
+        try:
+            return await item.result
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Let the thread end when everybody who waits was answered."""
+        with self._work_comes:
+            self._is_closed = True
+            self._work_comes.notify()
+
+    def _key_of(self, feed: Feed) -> _Key:
+        if self._batch_rows == 1:
+            return ()
+        return tuple((name, array.dtype, array.shape[1:]) for name, array in feed.items())
+
+    def _expire(self, item: _Waiting) -> None:
+        if item.result.done():
+            return
+        item.result.set_exception(Refused(503, "the model did not answer in time: try again later"))
+        with self._work_comes:
+            if item in self._waiting:
+                self._waiting.remove(item)
+            elif self._options is not None and all(other.result.done() for other in self._running):
+                # Nobody wants the answer any more: those who wait need the thread.
+                self._options.terminate = True
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            with self._work_comes:
+                self._running, self._options = (), None
+                while not self._waiting:
+                    if self._is_closed:
+                        return
+                    self._work_comes.wait()
+                batch = self._running = self._take()
+                options = self._options = ort.RunOptions()
+            results = self._run_batch(batch, options)
+            try:
+                loop.call_soon_threadsafe(_tell, batch, results)
+            except RuntimeError:
+                return  # the event loop is closed: nobody waits any more
+            del batch, results  # their arrays are not held while nothing comes
+
+    def _take(self) -> list[_Waiting]:
+        first = self._waiting.popleft()
+        batch, rows = [first], first.n_rows
+        while (
+            self._waiting
+            and rows + self._waiting[0].n_rows <= self._batch_rows
+            and self._waiting[0].key == first.key
+        ):
+            item = self._waiting.popleft()
+            batch.append(item)
+            rows += item.n_rows
+        return batch
+
+    def _run_batch(self, batch: list[_Waiting], options: ort.RunOptions) -> list[Outputs | RunFault]:
+        if len(batch) == 1:
+            return [self._run_one(batch[0], options)]
+        feed = {name: np.concatenate([item.feed[name] for item in batch]) for name in batch[0].feed}
+        n_rows = sum(item.n_rows for item in batch)
+        try:
+            outputs = self._session.run(feed, n_rows, options)
+        except RunFault:
+            # One bad row must not take the others with it.
+            return [self._run_one(item, options) for item in batch]
+        self._count_run()
+        if any(len(array) != n_rows for array in outputs.values()):
+            return [self._run_one(item, options) for item in batch]
+        return _split(outputs, [item.n_rows for item in batch])
+
+    def _run_one(self, item: _Waiting, options: ort.RunOptions) -> Outputs | RunFault:
+        try:
+            outputs = self._session.run(item.feed, item.n_rows, options)
+        except RunFault as error:
+            return error
+        self._count_run()
+        return outputs
+
+
+def _split(outputs: Outputs, sizes: list[int]) -> list[Outputs | RunFault]:
+    parts: list[Outputs | RunFault] = []
+    start = 0
+    for size in sizes:
+        parts.append({name: array[start : start + size] for name, array in outputs.items()})
+        start += size
+    return parts
+
+
+def _tell(batch: Sequence[_Waiting], results: Sequence[Outputs | RunFault]) -> None:
+    for item, result in zip(batch, results, strict=True):
+        if item.result.done():
+            continue
+        if isinstance(result, RunFault):
+            item.result.set_exception(result)
+        else:
+            item.result.set_result(result)
