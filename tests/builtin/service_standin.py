@@ -20,6 +20,7 @@ from typing import Any
 
 from fiat.errors import FiatError
 from fiat.serving.counts import Counts, VersionCounts, WorkerCounts, bucket_of
+from fiat.serving.place import Place
 from fiat.serving.release import ReleaseManifest, Version, read_manifest
 
 POLL_S = 0.05
@@ -180,12 +181,11 @@ class Web(ThreadingHTTPServer):
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--release", type=Path, required=True)
-    parser.add_argument("--counts", type=Path, required=True)
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     asked, _ = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    standin = Standin(asked.release, asked.counts)
+    standin = Standin(asked.release, Place(asked.release.parent).counts)
     web = Web((asked.host, asked.port), handler(standin))
     threading.Thread(target=standin.follow, daemon=True).start()
     web.serve_forever()
