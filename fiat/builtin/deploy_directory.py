@@ -63,14 +63,17 @@ class DirectoryTarget:
             EnvironmentFault: the folder can't be written, or the package is not what its digest or manifest says.
         """
 
+        place = place_of(request)
+
         def is_whole(folder: Path) -> bool:
             return not damaged_files(folder) and folder_md5(folder) == request.digest
 
         bring_version(
             request,
-            place_of(request),
+            place,
             lock_wait_s=self._lock_wait_s,
-            is_there=lambda: self.observe(request) == request.digest,
+            # In earnest: what was changed is mended by bringing the same model again.
+            is_there=lambda: (current := current_version(place)) is not None and is_whole(current),
             make=lambda shelf: ready_version(
                 shelf, request.digest, is_whole, lambda folder: copy_package(request, folder)
             ),

@@ -94,6 +94,16 @@ class DeploySuite:
             target.apply(ask(1, 1))
             self.check_whole(target, ask(1), read_back)
 
+    def test_its_state_says_what_is_there(
+        self, target: DeployTarget, ask: Callable[..., DeployRequest]
+    ) -> None:
+        before = target.state(ask(1))
+        assert (before.phase, before.digest, before.faults) == ("absent", None, ())
+        target.apply(ask(1, 1))
+        after = target.state(ask(1))
+        assert (after.phase, after.digest, after.faults) == ("serving", ask(1).digest, ())
+        assert after.sentence
+
     def test_another_takes_its_place_and_the_way_back_is_the_same(
         self, target: DeployTarget, ask: Callable[..., DeployRequest], read_back: Read | None
     ) -> None:

@@ -149,6 +149,29 @@ def test_a_model_that_was_harmed_is_not_seen_and_is_made_again(
     assert same(root / "models" / "tiny", one.package)
 
 
+def test_a_file_that_was_changed_is_seen_by_its_state_and_mended_by_the_same_deploy(
+    root: Path, one: DeployRequest
+) -> None:
+    TARGET.apply(one)
+    path = root / "models" / "tiny" / "MODEL.md"
+    content = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(content.replace(b"e", b"o"))  # of the same size, so a quick look does not see it
+    assert TARGET.observe(one) == one.digest
+    state = TARGET.state(one)
+    assert (state.phase, state.faults) == ("broken", ("MODEL.md is gone or was changed",))
+    TARGET.apply(one)
+    assert path.read_bytes() == content
+    assert TARGET.state(one).phase == "serving"
+
+
+def test_what_somebody_else_put_there_is_told(root: Path, one: DeployRequest) -> None:
+    (root / "models" / "tiny").mkdir(parents=True)
+    state = TARGET.state(one)
+    assert state.phase == "broken"
+    assert "not what a deploy put there" in state.faults[0]
+
+
 @pytest.mark.parametrize("path", ["..", "../elsewhere", "models/../../elsewhere", "link/inside"])
 def test_a_path_that_leaves_the_checkout_is_refused(root: Path, one: DeployRequest, path: str) -> None:
     (root / "link").symlink_to(root.parent)
