@@ -145,7 +145,7 @@ def write_rows(path: Path, table: pa.Table) -> None:
 def prune(folder: Path, retention: Retention, now_s: float) -> None:
     """Delete files that are too old, then the oldest while all together are too large; drafts that nobody finished too."""
     found = []
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         for entry in os.scandir(folder):
             with suppress(FileNotFoundError):
                 found.append((entry.name, entry.stat()))
@@ -154,8 +154,10 @@ def prune(folder: Path, retention: Retention, now_s: float) -> None:
     for name, facts in files:
         too_old = retention.keep_s is not None and now_s - facts.st_mtime > retention.keep_s
         if too_old or left > retention.max_bytes:
-            (folder / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
             left -= facts.st_size
     for name, facts in found:
         if name.startswith("unfinished.") and now_s - facts.st_mtime > _STALE_S:
-            (folder / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""Requests are packed at once, in microseconds, without holding anything or waiting for anybody."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from fiat.serving.log_buffer import Label, LabelLog, PredictionLog
+from fiat.serving.log_pipe import LogPipe
+from fiat.serving.release import LogPlan
+from tests.serving.log_stage import DIGEST
+
+NOBODY = ("/nonexistent/writer",)
+
+
+def entries(pipe: LogPipe) -> list[list]:
+    data, found, start = bytes(pipe.waiting), [], 0
+    while start < len(data):
+        size = int.from_bytes(data[start : start + 4], "little")
+        found.append(msgspec.msgpack.decode(data[start + 4 : start + 4 + size]))
+        start += 4 + size
+    return found
+
+
+def log_of(plan: LogPlan, **learned: object) -> tuple[PredictionLog, LogPipe]:
+    pipe = LogPipe(NOBODY)
+    log = PredictionLog(pipe, plan, clock=lambda: 12.5)
+    if learned:
+        log.learn(DIGEST, **learned)  # type: ignore[arg-type]
+    return log, pipe
+
+
+def test_an_offered_request_is_packed_whole_and_none_of_its_arrays_is_held() -> None:
+    log, pipe = log_of(LogPlan(), inputs=["x"], features=["a", "b"], layout="matrix")
+    given = np.array([[1.0, 2.0]], np.float32)
+    held = sys.getrefcount(given)
+    assert log.offer("r1", "7", DIGEST, {"x": given}, {"label": np.array(["cat"], object)}, 99)
+    assert sys.getrefcount(given) == held
+    given[:] = 0
+    (entry,) = entries(pipe)
+    assert entry[1:6] == [12_500_000, "r1", "7", DIGEST, 99]
+    assert np.frombuffer(entry[6][0][3], np.float32).tolist() == [1.0, 2.0]
+    assert entry[7] == [["label", "O", [1], ["cat"]]]
+
+
+def test_a_request_costs_microseconds() -> None:
+    log, pipe = log_of(LogPlan(), inputs=["x"], features=[f"f{n}" for n in range(64)], layout="matrix")
+    inputs = {"x": np.zeros((1, 64), np.float32)}
+    outputs = {"label": np.array(["cat"], object), "probabilities": np.zeros((1, 10), np.float32)}
+    best = 1e9
+    for _ in range(20):
+        pipe.waiting.clear()
+        started = time.perf_counter()
+        for _ in range(100):
+            log.offer("0f3a-77", "1", DIGEST, inputs, outputs, 500)
+        best = min(best, (time.perf_counter() - started) / 100)
+    assert best < 20e-6  # 1.5 us on a machine with nothing else to do
+
+
+def test_a_sample_depends_on_the_request_id_alone_and_has_the_size_that_was_asked_for() -> None:
+    log, _ = log_of(LogPlan(sample_ratio=0.3))
+    other, _ = log_of(LogPlan(sample_ratio=0.3))
+    more, _ = log_of(LogPlan(sample_ratio=0.6))
+    ids = [f"request-{n}" for n in range(20_000)]
+    chosen = [log.is_sampled(item) for item in ids]
+    assert chosen == [other.is_sampled(item) for item in ids]
+    assert 0.28 < sum(chosen) / len(ids) < 0.32
+    assert all(more.is_sampled(item) for item, kept in zip(ids, chosen, strict=True) if kept)
+
+
+@pytest.mark.parametrize(("ratio", "kept"), [(0.0, 0), (1.0, 50)])
+def test_a_ratio_of_nothing_keeps_nothing_and_one_of_all_keeps_all(ratio: float, kept: int) -> None:
+    log, pipe = log_of(LogPlan(sample_ratio=ratio))
+    for number in range(50):
+        assert log.offer(str(number), "1", DIGEST, {}, {"y": np.zeros(1)}, 1)
+    assert len(entries(pipe)) == kept
+
+
+def test_redacted_columns_of_a_matrix_do_not_leave_the_process() -> None:
+    log, pipe = log_of(LogPlan(redact=("b",)), inputs=["x"], features=["a", "b", "c"], layout="matrix")
+    secret = 1234.5
+    log.offer("r", "1", DIGEST, {"x": np.array([[1.0, secret, 3.0]])}, {"y": np.zeros(1)}, 1)
+    pipe.flush()
+    packed = b"".join(bytes(data) for data, _, _ in pipe._blocks)
+    assert np.float64(3.0).tobytes() in packed
+    assert np.float64(secret).tobytes() not in packed
+
+
+def test_redacted_columns_with_inputs_of_their_own_do_not_leave_the_process() -> None:
+    log, pipe = log_of(
+        LogPlan(redact=("name",)), inputs=["age", "name"], features=["age", "name"], layout="raw"
+    )
+    given = {
+        "age": np.array([[30.0]]),
+        "name": np.array([["Ada"]], object),
+        "unknown": np.array(["Ada"], object),
+    }
+    log.offer("r", "1", DIGEST, given, {"y": np.zeros(1)}, 1)
+    (entry,) = entries(pipe)
+    assert [item[0] for item in entry[6]] == ["age"]
+
+
+def test_answers_can_be_redacted_too() -> None:
+    log, pipe = log_of(LogPlan(redact=("label",)))
+    log.offer("r", "1", DIGEST, {}, {"label": np.array(["cat"], object), "probabilities": np.ones((1, 1))}, 1)
+    assert [item[0] for item in entries(pipe)[0][7]] == ["probabilities"]
+
+
+def test_inputs_of_a_version_that_is_not_known_are_not_written() -> None:
+    log, pipe = log_of(LogPlan(redact=("age",)))
+    log.offer("r", "1", DIGEST, {"age": np.array([30.0])}, {"y": np.array([2.0])}, 1)
+    assert entries(pipe)[0][6] == []
+
+
+def test_a_full_buffer_drops_and_counts_and_takes_no_time() -> None:
+    pipe = LogPipe(NOBODY, most_bytes=4096)
+    log = PredictionLog(pipe, LogPlan())
+    kept = sum(log.offer(str(n), "1", DIGEST, {}, {"y": np.zeros(1)}, 1) for n in range(1000))
+    assert 0 < kept < 1000
+    assert log.dropped == 1000 - kept
+    assert len(pipe.waiting) < 4096 + 200
+
+
+def test_labels_are_taken_all_or_none() -> None:
+    pipe = LogPipe(NOBODY, most_bytes=300)
+    labels = LabelLog(pipe, clock=lambda: 3.0)
+    assert labels.offer([Label("r1", "cat"), Label("r1", 4.5, row=2)])
+    assert entries(pipe) == [[2, 3_000_000, [["r1", 0, "cat"], ["r1", 2, 4.5]]]]
+    assert labels.offer([Label("x" * 300, 1.0)])  # the last that fits
+    assert not labels.offer([Label("r2", True), Label("r3", False)])
+    assert pipe.dropped == 2
+
+
+def test_a_server_does_not_load_arrow_for_its_log(tmp_path: Path) -> None:
+    code = (
+        "import fiat.serving.log_buffer, sys; print([n for n in ('pyarrow', 'polars') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "[]"
