@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault
+from fiat.model.signing import carry_signature, kept_signature, require_signature, signature_beside
 from fiat.ports.deploy import DeployRequest, DeployTarget
 from fiat.store.store import Store
 
@@ -35,7 +36,8 @@ def bring(
         Whether the target had it already.
 
     Raises:
-        EnvironmentFault: the package is no longer what was judged, or the target has something else afterwards.
+        EnvironmentFault: the package is no longer what was judged, or not signed as the target asks for, or the target has
+            something else afterwards.
         FiatError: whatever the target says.
     """
     was_there = target.observe(request) == request.digest
@@ -45,6 +47,9 @@ def bring(
     try:
         folder = store.work.make(run, step, 1)
         package = _checked(store, request.digest, folder / "package")
+        carry_signature(kept_signature(store.root, request.digest), package)
+        if request.settings.get("signed"):
+            _require(request, package)
         laid_out = {name: folder / f"data.{name}" for name in inputs or {}}
         for name, digest in (inputs or {}).items():
             store.artifacts.materialize(digest, laid_out[name])
@@ -59,6 +64,17 @@ def bring(
             hint="does somebody else put models there?",
         )
     return was_there
+
+
+def _require(request: DeployRequest, package: Path) -> None:
+    """What the operator's key did not sign goes nowhere that asks for signatures."""
+    key = request.settings.get("key")
+    if not key:
+        raise EnvironmentFault(
+            f"target {request.target} takes signed packages only, and there is no key to check them with",
+            hint="set FIAT_VERIFY_KEY; on a runner verify_key in its settings",
+        )
+    require_signature(package, signature_beside(package), Path(str(key)), digest=request.digest)
 
 
 def _checked(store: Store, digest: str, folder: Path) -> Path:

@@ -43,6 +43,7 @@ class Releaser:
         now: the clock, aware UTC.
         dry: judge only: no release, no deploy (a pull request's run).
         release_name: name that its releases go by in the store; empty for the model's.
+        sign: given the name and digest of what was released, before it is deployed; signs it, when there is a key.
         begin_deploy: called once before anything is released that has targets; raises to stop.
         generation: number of this run's deploy to a target, see `DeployRequest`; 0 is by hand.
         grant: why a deploy step's target is not granted, None when it is.
@@ -63,6 +64,7 @@ class Releaser:
     now: Callable[[], datetime]
     dry: bool = False
     release_name: str = ""
+    sign: Callable[[str, str], object] = lambda model, digest: None
     begin_deploy: Callable[[], None] = lambda: None
     generation: Callable[[str], int] = lambda target: 0
     grant: Callable[[Step], str | None] = lambda step: None
@@ -154,6 +156,7 @@ class Releaser:
             self.begin_deploy()
         if good and digest and not self.dry and not refusals:
             self._release(run, walk, digest)
+            self.sign(self.release_name or self.model, digest)
         for step in steps:
             if step.name in refusals:
                 state: StepState = "skipped" if self.dry or not good else "failed"

@@ -6,7 +6,6 @@
 Packages of earlier versions have no `profile.json`, no `warmup.json` and no `scores` in their manifest.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,12 @@ from typing import Any
 
 from fiat.errors import EnvironmentFault
 from fiat.model.card import CardSource, write_card
+from fiat.model.package_files import CARD, REQUIREMENTS, file_sha256
+from fiat.model.package_files import GRAPH as GRAPH
+from fiat.model.package_files import MANIFEST as MANIFEST
+from fiat.model.package_files import METRICS as METRICS
+from fiat.model.package_files import SIGNATURE as SIGNATURE
+from fiat.model.package_files import damaged_files as damaged_files
 from fiat.model.precheck import precheck_model
 from fiat.model.warmup import FILE as WARMUP
 from fiat.model.warmup import Row, warmup_text
@@ -25,9 +30,6 @@ from fiat.profile.document import profile_text
 from fiat.profile.model import DataProfile
 
 FORMAT = 1
-GRAPH, SIGNATURE, METRICS = "model.onnx", "signature.json", "metrics.json"
-REQUIREMENTS, CARD, MANIFEST = "requirements.txt", "MODEL.md", "manifest.json"
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -133,37 +135,8 @@ def write_package(folder: Path, parts: Parts, origin: Origin) -> Mapping[str, An
     return manifest
 
 
-def damaged_files(folder: Path, *, deep: bool = True) -> list[str]:
-    """Files of a package that are missing or not as its manifest says; all of it when there is no manifest.
-
-    Args:
-        folder: of the package.
-        deep: compare digests, not only sizes.
-    """
-    try:
-        files = json.loads((folder / MANIFEST).read_bytes())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return [MANIFEST]
-    return [name for name, facts in files.items() if not _is_as(folder / name, facts, deep=deep)]
-
-
-def _is_as(path: Path, facts: Mapping[str, object], *, deep: bool) -> bool:
-    try:
-        return path.stat().st_size == facts["size_bytes"] and (not deep or _sha256(path) == facts["sha256"])
-    except OSError:
-        return False
-
-
 def _facts(path: Path) -> dict[str, object]:
-    return {"sha256": _sha256(path), "size_bytes": path.stat().st_size}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return {"sha256": file_sha256(path), "size_bytes": path.stat().st_size}
 
 
 def _read(path: Path) -> Any:

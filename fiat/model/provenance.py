@@ -19,7 +19,7 @@ from fiat.model.signing_keys import base64_text, holds, key_id, read_private_key
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-BUILD_TYPE = "https://fiat-ml.org/build/v1"
+BUILD_TYPE = "urn:fiat-ml:build:1"
 TREE = "dvcMd5Tree"
 _MOST_BYTES = 16 << 20
 

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat.errors import EnvironmentFault, FiatError, SignatureFault
-from fiat.model.package import damaged_files
-from fiat.model.package_files import package_files
+from fiat.model.package_files import damaged_files, package_files
 from fiat.model.provenance import statement_of
 from fiat.model.signing_keys import key_id, read_public_key
 
@@ -49,6 +48,16 @@ def signature_beside(folder: Path) -> Path:
 def provenance_beside(signature: Path) -> Path:
     """Where the provenance statement of a signature lies."""
     return signature.with_name(signature.name.removesuffix(SIGNATURE_SUFFIX) + PROVENANCE_SUFFIX)
+
+
+def kept_signature(root: Path, digest: str) -> Path:
+    """Where a store keeps the signature of a package; the statement lies beside it.
+
+    Args:
+        root: folder of the store.
+        digest: of the package.
+    """
+    return root / "signatures" / f"{digest.removesuffix('.dir')}{SIGNATURE_SUFFIX}"
 
 
 def carry_signature(signature: Path, folder: Path) -> Path | None:
@@ -118,7 +127,7 @@ def verify_package(folder: Path, signature: Path, key: Path) -> Verified:
         EnvironmentFault: the key can't be used, or the library is not installed.
     """
     wanted = key_id(read_public_key(key))
-    signer = _signer(signature, folder)
+    signer = signer_of(signature)
     if signer != wanted:
         raise _refusal(folder, f"it is signed by the key {signer[:12]}, not by {wanted[:12]}", _HINT)
     library = _library("verifying")
@@ -128,6 +137,25 @@ def verify_package(folder: Path, signature: Path, key: Path) -> Verified:
     except Exception as error:  # the library has no class of its own for what it refuses
         raise _refusal(folder, f"its signature does not hold: {_sentence(error)}", _HINT) from error
     return Verified(wanted, tuple(package_files(folder)))
+
+
+def signer_of(signature: Path) -> str:
+    """Id of the key that a signature says it is by; whether that is so is another question.
+
+    Raises:
+        SignatureFault: there is no signature, or it says nothing of the kind.
+    """
+    if not signature.is_file():
+        package = signature.name.removesuffix(SIGNATURE_SUFFIX)
+        raise SignatureFault(
+            f"the package {package} is refused: it has no signature",
+            hint="`fiat sign MODEL --key FILE` makes one",
+        )
+    try:
+        said = json.loads(signature.read_bytes())["verificationMaterial"]["publicKey"]["hint"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise SignatureFault(f"{signature.name} is no signature by a key", hint=_HINT) from error
+    return str(said)
 
 
 def require_signature(
@@ -176,17 +204,6 @@ def _library(name: str) -> Any:
 
 def _refusal(folder: Path, reason: str, hint: str) -> SignatureFault:
     return SignatureFault(f"the package {folder.name} is refused: {reason}", hint=hint)
-
-
-def _signer(signature: Path, folder: Path) -> str:
-    """Id of the key that a signature says it is by."""
-    if not signature.is_file():
-        raise _refusal(folder, "it has no signature", "`fiat sign MODEL --key FILE` makes one")
-    try:
-        said = json.loads(signature.read_bytes())["verificationMaterial"]["publicKey"]["hint"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise _refusal(folder, f"{signature.name} is no signature by a key", _HINT) from error
-    return str(said)
 
 
 def _sentence(error: Exception) -> str:

@@ -242,6 +242,14 @@ class Operator(Section):
         default=None, description="Folder with one file a secret, named like it."
     )
     tokens: tuple[ApiToken, ...] = Field(default=(), description="Tokens of the API.")
+    signing_key: Text | None = Field(
+        default=None,
+        description="PEM file of the private key that released packages are signed with; left out: none is.",
+    )
+    verify_key: Text | None = Field(
+        default=None,
+        description="PEM file of the public key that targets check signatures with; left out: `.pub` beside `signing_key`.",
+    )
     repositories: tuple[Repository, ...] = Field(min_length=1, description="What is watched.")
 
     @model_validator(mode="after")

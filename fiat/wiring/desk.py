@@ -33,6 +33,7 @@ from fiat.wiring.compute import make_compute
 from fiat.wiring.grounds import deploy_decision, desk_ground
 from fiat.wiring.opened import Opened
 from fiat.wiring.registry import load_plugin
+from fiat.wiring.registry_signing import sign_release
 from fiat.wiring.settings import Settings
 from fiat.wiring.versions import plugin_versions
 
@@ -159,6 +160,7 @@ class Desk(Opened):
             ground=self.ground,
             reporter=reporter,
             now=utc_now,
+            sign=lambda model, digest: sign_release(self.store, model, digest, self.settings.signing_key),
             dry=dry,
             monitor=_json(self.loaded.spec.monitor),
             approver=self.approver,

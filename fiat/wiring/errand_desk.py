@@ -24,6 +24,7 @@ from fiat.store.store import Store, open_store
 from fiat.wiring.desk import Desk, utc_now
 from fiat.wiring.errand_spec import ErrandSpec
 from fiat.wiring.grounds import runner_ground
+from fiat.wiring.registry_signing import RUNNER, sign_release
 from fiat.wiring.runner_settings import RunnerSettings
 from fiat.wiring.settings import DEFAULT_DOWNLOAD_BYTES, Settings
 
@@ -88,6 +89,7 @@ class ErrandDesk(Desk):
         """Deploys go to granted targets only, below the folder that the operator gave."""
         return replace(
             super().releaser(reporter, dry=dry),
+            sign=self._sign,
             begin_deploy=self.begin_deploy,
             generation=self._generation,
             grant=self._grant,
@@ -113,6 +115,9 @@ class ErrandDesk(Desk):
     def record(self) -> Run:
         """The run's record, before it begins."""
         return replace(self.new_run(), id=self.queued.id)
+
+    def _sign(self, model: str, digest: str) -> None:
+        sign_release(self.store, model, digest, self.runner.signing_key, builder=self.runner.url or RUNNER)
 
     def _granted_secrets(self) -> dict[str, str]:
         return {name: self.runner.secrets[name] for name in self.policy.secrets}

@@ -21,6 +21,7 @@ def desk_ground(settings: Settings, root: Path) -> Ground:
     return Ground(
         root,
         settings.state_dir(root) / "services",
+        settings=_key(settings.verify_key),
         env=settings.environment,
         allow_private_hosts=settings.allow_private_hosts,
     )
@@ -40,10 +41,15 @@ def runner_ground(settings: RunnerSettings, policy: RepoPolicy, target: str) -> 
         root,
         root / "services",
         confined=True,
+        settings=_key(settings.verify_key),
         env=secrets,
         hosts=policy.data_hosts,
         allow_private_hosts=policy.allow_private_hosts,
     )
+
+
+def _key(path: Path | None) -> dict[str, object]:
+    return {} if path is None else {"key": str(path)}
 
 
 def runner_placer(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault, SpecError
-from fiat.model.package import MANIFEST
+from fiat.model.package_files import MANIFEST
 from fiat.run.registry import ModelVersion
 from fiat.store.store import Store
 from fiat.store.trees import digest_tree, hash_bytes, write_tree

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fiat.engine.release import package_folder
-from fiat.errors import EnvironmentFault
-from fiat.model.package import MANIFEST
-from fiat.model.provenance import Build, Material, write_provenance
-from fiat.model.signing import PROVENANCE_SUFFIX, SIGNATURE_SUFFIX, sign_package
+from fiat.errors import EnvironmentFault, SignatureFault
+from fiat.model.package_files import MANIFEST
+from fiat.model.provenance import TREE, Build, Material, write_provenance
+from fiat.model.signing import kept_signature, provenance_beside, sign_package, signer_of
 from fiat.model.signing_keys import key_id, read_private_key
 from fiat.run.model import Run
 from fiat.store.faults import disk_faults
@@ -19,8 +19,9 @@ from fiat.store.store import Store
 from fiat.wiring.lineage import Ancestry, StepOrigin, trace
 from fiat.wiring.registry_names import Named, folder_digest
 
-BUILDER = "https://fiat-ml.org/builder"
-_TREE = "dvcMd5Tree"
+DESK = "urn:fiat-ml:desk"
+RUNNER = "urn:fiat-ml:runner"
+"""Who builds: a person's machine, or a runner that says no address."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,7 @@ class Signed:
     provenance: Path
 
 
-def signature_path(store: Store, digest: str) -> Path:
-    """Where the store keeps the signature of a package; the statement lies beside it."""
-    return store.root / "signatures" / f"{digest.removesuffix('.dir')}{SIGNATURE_SUFFIX}"
-
-
-def sign_model(store: Store, named: Named, key: Path, *, builder: str = BUILDER) -> Signed:
+def sign_model(store: Store, named: Named, key: Path, *, builder: str = DESK) -> Signed:
     """Sign a released package and say how it was made; what was signed before is replaced.
 
     Args:
@@ -65,8 +61,8 @@ def sign_model(store: Store, named: Named, key: Path, *, builder: str = BUILDER)
     folder = package_folder(store, named.digest)
     if folder_digest(folder) != named.digest:
         raise _changed(named.digest)
-    signature = signature_path(store, named.digest)
-    provenance = signature.with_name(signature.stem + PROVENANCE_SUFFIX)
+    signature = kept_signature(store.root, named.digest)
+    provenance = provenance_beside(signature)
     with disk_faults(signature):
         signature.parent.mkdir(parents=True, exist_ok=True)
     write_provenance(folder, describe_build(store, named, folder, builder), key, provenance)
@@ -74,7 +70,24 @@ def sign_model(store: Store, named: Named, key: Path, *, builder: str = BUILDER)
     return Signed(named.model, named.digest, key_id(private_key.public_key()), signature, provenance)
 
 
-def describe_build(store: Store, named: Named, folder: Path, builder: str = BUILDER) -> Build:
+def sign_release(
+    store: Store, model: str, digest: str, key: Path | None, *, builder: str = DESK
+) -> Signed | None:
+    """Sign what was just released, unless this key signed it already; None without a key.
+
+    Raises:
+        EnvironmentFault: as `sign_model`.
+    """
+    if key is None:
+        return None
+    found = next((one for one in store.registry.versions(model) if one.digest == digest), None)
+    signature = kept_signature(store.root, digest)
+    if _is_by(signature, key) and provenance_beside(signature).is_file():
+        return None
+    return sign_model(store, Named(model, digest, found), key, builder=builder)
+
+
+def describe_build(store: Store, named: Named, folder: Path, builder: str = DESK) -> Build:
     """How a package was made: from its run and results; from its manifest alone when it was never released."""
     with disk_faults(folder):
         manifest: Mapping[str, Any] = json.loads((folder / MANIFEST).read_bytes())
@@ -97,6 +110,15 @@ def describe_build(store: Store, named: Named, folder: Path, builder: str = BUIL
         sandbox=_sandbox(ancestry),
         gates=list(manifest.get("gates") or ()),
     )
+
+
+def _is_by(signature: Path, key: Path) -> bool:
+    if not signature.is_file():
+        return False
+    try:
+        return signer_of(signature) == key_id(read_private_key(key).public_key())
+    except SignatureFault:
+        return False
 
 
 def _materials(ancestry: Ancestry | None, manifest: Mapping[str, Any]) -> tuple[Material, ...]:
@@ -122,7 +144,7 @@ def _used(step: StepOrigin) -> list[Material]:
 
 def _digest(digest: str) -> dict[str, str]:
     if digest.endswith(".dir"):
-        return {_TREE: digest.removesuffix(".dir")}
+        return {TREE: digest.removesuffix(".dir")}
     return {"md5" if len(digest) == 32 else "sha256" if len(digest) == 64 else "version": digest}
 
 

@@ -101,10 +101,19 @@ class _Reading:
             tokens=tokens,
             repositories=repositories,
             insecure=self._insecure,
+            signing_key=self._key_file(given.signing_key, "signing_key"),
+            verify_key=self._key_file(given.verify_key or _public(given.signing_key), "verify_key"),
         )
         if self._errors:
             raise SpecErrors(self._errors)
         return settings
+
+    def _key_file(self, name: str | None, key: str) -> Path | None:
+        """Where a key is. What is in it is not read here: most processes never need to know."""
+        path = self._path(name) if name else None
+        if path is not None and not path.is_file():
+            self._fault(f"there is no file {path}", key, "`fiat keys new PATH` makes PATH and PATH.pub")
+        return path
 
     def _check_tokens(self, given: Operator) -> None:
         watched = [repository.name for repository in given.repositories]
@@ -265,3 +274,7 @@ class _Reading:
 
     def _fault(self, message: str, key: str, hint: str) -> None:
         self._errors.append(SpecError(message, hint=hint, where=self._loaded.where(key)))
+
+
+def _public(signing_key: str | None) -> str | None:
+    return f"{signing_key}.pub" if signing_key else None

@@ -74,6 +74,8 @@ class RunnerSettings:
         tokens: of the API.
         repositories: what is watched.
         insecure: unsigned webhooks are taken on loopback (a trial on one's own machine).
+        signing_key: file of the private key that released packages are signed with; None signs none.
+        verify_key: file of the public key that targets check signatures with.
     """
 
     path: Path
@@ -98,6 +100,8 @@ class RunnerSettings:
     tokens: tuple[Token, ...]
     repositories: tuple[WatchedRepo, ...]
     insecure: bool = False
+    signing_key: Path | None = None
+    verify_key: Path | None = None
 
     def at(self, url: str) -> "RunnerSettings":
         """The same with the address that is known once the server listens."""

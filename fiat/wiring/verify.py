@@ -7,13 +7,12 @@ from typing import Literal
 
 from fiat.engine.release import package_folder
 from fiat.errors import SignatureFault
-from fiat.model.package import MANIFEST, damaged_files
+from fiat.model.package_files import MANIFEST, damaged_files
 from fiat.model.provenance import statement_of
-from fiat.model.signing import provenance_beside, signature_beside, verify_package
+from fiat.model.signing import kept_signature, provenance_beside, signature_beside, verify_package
 from fiat.model.signing_keys import key_id, read_public_key
 from fiat.store.store import Store
 from fiat.wiring.registry_names import Named, folder_digest
-from fiat.wiring.registry_signing import signature_path
 
 State = Literal["pass", "fail", "skipped"]
 
@@ -71,9 +70,9 @@ def verify_model(store: Store, named: Named, name: str, key: Path | None) -> Ver
     """
     own = (Path(name) / MANIFEST).is_file()
     folder = Path(name).resolve() if own else package_folder(store, named.digest)
-    signature = signature_beside(folder) if own else signature_path(store, named.digest)
+    signature = signature_beside(folder) if own else kept_signature(store.root, named.digest)
     if not signature.is_file():
-        signature = signature_path(store, named.digest)
+        signature = kept_signature(store.root, named.digest)
     public_key = read_public_key(key) if key else None
     checks = [_check_files(folder), _check_digest(folder, named)]
     if key is None or public_key is None:
