@@ -8,8 +8,7 @@ import typer
 
 from fiat.cli.options import Json
 from fiat.cli.output import print_json
-from fiat.wiring.lineage import look_up
-from fiat.wiring.registry_lineage import show_ancestry, show_descendants
+from fiat.wiring.registry_lineage import look_up, show_ancestry, show_descendants
 from fiat.wiring.settings import read_settings
 from fiat.wiring.shelf import open_shelf
 

@@ -3,16 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from fiat.errors import SpecError
 from fiat.run.deployment import Deployment
 from fiat.run.model import Result, Run
 from fiat.run.registry import ModelVersion
 from fiat.store.store import Store
-from fiat.wiring.registry_names import Named, resolve_name
-from fiat.wiring.shelf import Shelf
+from fiat.wiring.registry_names import Named
 
 DATA = "data."
 
@@ -96,31 +93,6 @@ class Descendant:
     dataset_digest: str
     standings: tuple[Deployment, ...]
     deployments: tuple[Deployment, ...]
-
-
-def look_up(shelf: Shelf, name: str) -> Ancestry | tuple[Descendant, ...]:
-    """What made a model of this name; else the models that came from data of this name.
-
-    Args:
-        shelf: the store, and the checkout that files belong to.
-        name: see `registry_names.py` and `descend`; a file or folder means its content.
-
-    Raises:
-        SpecError: nothing is called so, or several things are.
-    """
-    named = resolve_name(shelf.store, name)
-    ancestry = trace(shelf.store, named) if named is not None else None
-    if ancestry is not None:
-        return ancestry
-    found = descend(shelf.store, name)
-    if not found and Path(name).exists():
-        found = descend(shelf.store, shelf.store.digester.digest(Path(name)))
-    if not found:
-        raise SpecError(
-            f"no released model is called {name}, or came from data of that name or content",
-            hint="`fiat models` lists models; data are named like data.images, by digest, or by file",
-        )
-    return tuple(found)
 
 
 def trace(store: Store, named: Named) -> Ancestry | None:

@@ -1,11 +1,40 @@
-"""What `fiat lineage` shows."""
+"""What `fiat lineage` looks up and shows."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from fiat.builtin.view_sheet import Cell, Sheet, Table
 from fiat.builtin.view_text import moment, short
-from fiat.wiring.lineage import Ancestry, Descendant, StepOrigin
+from fiat.errors import SpecError
+from fiat.wiring.lineage import Ancestry, Descendant, StepOrigin, descend, trace
+from fiat.wiring.registry_names import resolve_name
+from fiat.wiring.shelf import Shelf
 from fiat.wiring.views import print_sheet
+
+
+def look_up(shelf: Shelf, name: str) -> Ancestry | tuple[Descendant, ...]:
+    """What made a model of this name; else the models that came from data of this name.
+
+    Args:
+        shelf: the store, and the checkout that files belong to.
+        name: see `registry_names.py` and `descend`; a file or folder means its content.
+
+    Raises:
+        SpecError: nothing is called so, or several things are.
+    """
+    named = resolve_name(shelf.store, name)
+    ancestry = trace(shelf.store, named) if named is not None else None
+    if ancestry is not None:
+        return ancestry
+    found = descend(shelf.store, name)
+    if not found and Path(name).exists():
+        found = descend(shelf.store, shelf.store.digester.digest(Path(name)))
+    if not found:
+        raise SpecError(
+            f"no released model is called {name}, or came from data of that name or content",
+            hint="`fiat models` lists models; data are named like data.images, by digest, or by file",
+        )
+    return tuple(found)
 
 
 def show_ancestry(found: Ancestry) -> None:
