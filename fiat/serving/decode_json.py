@@ -23,7 +23,7 @@ def fit_shape(tensor: ServedTensor, shape: Sequence[int]) -> tuple[int, ...]:
         BadRequest: it is not one that the graph takes.
     """
     sizes, wanted = tuple(shape), tensor.shape
-    if len(sizes) + 1 == len(wanted) and wanted[-1] in (1, -1) and len(sizes) == 1:
+    if len(sizes) + 1 == len(wanted) and wanted[-1] == 1 and len(sizes) == 1:
         sizes = (*sizes, 1)
     if len(sizes) != len(wanted) or any(
         size < 0 or expected not in (-1, size) for size, expected in zip(sizes, wanted, strict=True)

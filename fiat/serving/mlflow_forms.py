@@ -154,14 +154,12 @@ def write_invocations(outputs: Mapping[str, AnyArray], info: ModelInfo) -> bytes
         info: of the model.
     """
     texts = {tensor.name for tensor in info.answered if tensor.datatype == BYTES}
-    columns: dict[str, Sequence[Any]] = {}
-    for name, array in outputs.items():
-        flat = np.ascontiguousarray(array.reshape(-1) if array.ndim == 2 and array.shape[1] == 1 else array)
-        columns[name] = flat.tolist() if name in texts else list(flat)
+    columns = {name: _by_row(array) for name, array in outputs.items()}
     if len(columns) == 1:
-        (rows,) = columns.values()
-        return _dumped({"predictions": rows})
-    records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        ((name, rows),) = columns.items()
+        return _dumped({"predictions": rows.tolist() if name in texts else rows})
+    rows_of = [rows.tolist() if name in texts else list(rows) for name, rows in columns.items()]
+    records = [dict(zip(columns, row, strict=True)) for row in zip(*rows_of, strict=True)]
     return _dumped({"predictions": records})
 
 
@@ -174,6 +172,11 @@ def write_invocation_error(message: str, status: int) -> bytes:
     """
     code = _ERROR_CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR")
     return msgspec.json.encode({"error_code": code, "message": message})
+
+
+def _by_row(array: AnyArray) -> AnyArray:
+    """One value a row where there is one, and in the order in which it is written."""
+    return np.ascontiguousarray(array.reshape(-1) if array.ndim == 2 and array.shape[1] == 1 else array)
 
 
 def _dumped(value: object) -> bytes:
