@@ -81,7 +81,8 @@ class ServiceTarget:
                 admit(place.folder, request)
                 before, ledger = read_wanted(place.wanted), read_ledger(place.rollout)
                 _not_again(ledger, request)
-                wanted = _wish(before, request, ready_folder(place, request))
+                folder = ready_folder(place, request, _key(request))
+                wanted = _wish(before, request, folder)
                 if wanted != before:
                     write_wanted(place.wanted, wanted)
                 self._see_through(place, wanted)
@@ -135,7 +136,6 @@ def _wish(before: Wanted | None, request: DeployRequest, folder: str) -> Wanted:
     generation = request.generation
     if before and generation == 0 and before.version.digest == request.digest:
         generation = before.version.generation
-    key = str(settings.get("key") or "") if settings.get("signed") else ""
     port, workers = settings.get("port"), settings.get("workers")
     rollout, limits = settings.get("rollout"), settings.get("limits")
     wish = Wanted(
@@ -149,10 +149,27 @@ def _wish(before: Wanted | None, request: DeployRequest, folder: str) -> Wanted:
             limits=server_limits(limits if isinstance(limits, dict) else None),
         ),
         log=log_plan(request.monitor),
-        key=str(Path(key).absolute()) if key else "",
+        key=_key(request),
         names=dict(list(names.items())[-_NAMES_KEPT:]),
     )
     return wish if before is None or wish == before else replace(wish, serial=before.serial + 1)
+
+
+def _key(request: DeployRequest) -> str:
+    """The key that packages must be signed with here; empty when none is asked for.
+
+    Raises:
+        EnvironmentFault: signatures are asked for, and no key is known.
+    """
+    if not request.settings.get("signed"):
+        return ""
+    key = request.settings.get("key")
+    if not key:
+        raise EnvironmentFault(
+            f"target {request.target} takes only signed packages, and no key is known to check them with",
+            hint="name the public key's file in the operator's settings",
+        )
+    return str(Path(str(key)).absolute())
 
 
 def _next_name(names: dict[str, str]) -> str:

@@ -27,8 +27,14 @@ def sweep(place: Place, ledger: Ledger) -> None:
         versions = (ledger.stable, moving, ledger.previous, asked)
         needed = {version.folder for version in versions if version}
         for entry in place.releases.iterdir():
-            if f"{place.releases.name}/{entry.name}" not in needed:
+            name = f"{place.releases.name}/{entry.name}"
+            # What lies beside a package, such as its signature, has the folder's name and an ending.
+            if any(name == folder or name.startswith(f"{folder}.") for folder in needed):
+                continue
+            if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
     except BlockingIOError:
         return
     finally:
