@@ -2,7 +2,7 @@
 
 A file holds the rows of one version (or of labels) of one server process and one hour (UTC), at most FILE_ROWS. Its name
 begins with its hour and ends with the moment it was begun: `2026-11-26T14-<what>-<worker>.<microseconds>.parquet`. Rows are
-only added at its end. What is being written has a name that begins with `unfinished.`.
+only added at its end. What is being written has a name that begins with `unfinished.` and no suffix.
 """
 
 import os
@@ -130,7 +130,8 @@ def write_rows(path: Path, table: pa.Table) -> None:
         OSError: the disk refused.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"unfinished.{path.name}")
+    # Not `.parquet`: who reads `*.parquet` must not come upon it.
+    draft = path.with_name(f"unfinished.{path.stem}")
     try:
         with draft.open("wb") as file:
             pq.write_table(table, file, compression="zstd", row_group_size=FILE_ROWS)

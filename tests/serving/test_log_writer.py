@@ -189,7 +189,7 @@ def test_old_files_and_those_beyond_the_size_are_deleted_and_the_newest_stay(tmp
     old = file("2026-01-01T01-aaaaaaaa-0.1.parquet", 5000)
     middle = file("2026-01-01T02-aaaaaaaa-0.2.parquet", 50)
     new = file("2026-01-01T03-aaaaaaaa-0.3.parquet", 5)
-    dead = file("unfinished.2026-01-01T03-aaaaaaaa-0.3.parquet", 5000)
+    dead = file("unfinished.2026-01-01T03-aaaaaaaa-0.3", 5000)
     foreign = file("notes.txt", 5000)
     prune(tmp_path, Retention(1 << 20, keep_s=1000), time.time())
     assert not old.exists()
