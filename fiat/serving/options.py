@@ -37,6 +37,7 @@ class ServerOptions:
         workers: processes.
         threads: of one operator of a model; 0 shares the cores among the workers.
         counts: folder for counts of models without a manifest; None for none.
+        log: folder that requests and answers of models without a manifest are written to; None writes nothing.
         limits: of each worker.
         worker: number of this process; None is the one who supervises.
         lifeline: pipe whose end means that the supervisor is gone; None for none.
@@ -50,6 +51,7 @@ class ServerOptions:
     workers: int
     threads: int
     counts: Path | None
+    log: Path | None
     limits: ServerLimits
     worker: int | None = None
     lifeline: int | None = None
@@ -72,13 +74,15 @@ def parse(arguments: Sequence[str]) -> ServerOptions:
         action="append",
         default=[],
         metavar=("NAME", "VERSION", "DIGEST", "FOLDER"),
-        help="model to serve as it is; an empty DIGEST takes any package",
+        help="model to serve as it is; an empty DIGEST takes any package. Of models with the same name the first one "
+        "answers requests that name no version",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--threads", type=int, default=0, help="of one operator; 0 shares the cores")
     parser.add_argument("--counts", type=Path, help="folder for counts of --model")
+    parser.add_argument("--log", type=Path, help="folder for requests and answers of --model")
     for item in fields(ServerLimits):
         kind = type(item.default)
         parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default)
@@ -98,6 +102,7 @@ def parse(arguments: Sequence[str]) -> ServerOptions:
         workers=found.workers,
         threads=found.threads,
         counts=found.counts,
+        log=found.log,
         limits=ServerLimits(**{item.name: getattr(found, item.name) for item in fields(ServerLimits)}),
         worker=found.worker,
         lifeline=found.lifeline,

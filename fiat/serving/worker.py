@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from urllib.parse import quote
 
 import uvloop
 
@@ -22,7 +23,7 @@ from fiat.serving.greeting import greet
 from fiat.serving.loaded import LoadedVersion
 from fiat.serving.options import FixedModel, ServerOptions, parse
 from fiat.serving.place import Place
-from fiat.serving.release import Placed, ReleaseManifest, Version
+from fiat.serving.release import LogPlan, Placed, ReleaseManifest, Version
 from fiat.serving.server import Server, listen, raise_file_limit, url_of
 from fiat.serving.signature_check import check_signature
 
@@ -84,12 +85,16 @@ class Worker:
             await self._fleet.close()
 
     async def _load(self) -> None:
-        for model in self._options.models:
-            self._fleet.state(model.name)
-        for model in self._options.models:
+        manifests = _fixed(self._options.models, LogPlan() if self._options.log else None)
+        for manifest in manifests:
+            self._fleet.state(manifest.model)
+        for manifest in manifests:
             if self._options.counts is not None:
-                self._census.place(model.name, self._options.counts)
-            await self._fleet.bring(Placed(_fixed(model), Path()))
+                self._census.place(manifest.model, self._options.counts)
+            if self._options.log is not None:
+                folder = self._options.log.absolute() / quote(manifest.model, safe="")
+                self._logs.follow(manifest.model, manifest.log, folder)
+            await self._fleet.bring(Placed(manifest, Path()))
         for follower in self._followers:
             await follower.look()
         # What is loaded stays: the garbage collector need not look at it again and again.
@@ -131,9 +136,13 @@ class Worker:
         loop.add_reader(lifeline, ended)
 
 
-def _fixed(model: FixedModel) -> ReleaseManifest:
-    only = Version(model.version, model.digest, str(model.folder.absolute()), 100.0)
-    return ReleaseManifest(model.name, 1, (only,))
+def _fixed(models: Sequence[FixedModel], log: LogPlan | None) -> list[ReleaseManifest]:
+    found: dict[str, list[Version]] = {}
+    for model in models:
+        versions = found.setdefault(model.name, [])
+        percent = 0.0 if versions else 100.0
+        versions.append(Version(model.version, model.digest, str(model.folder.absolute()), percent))
+    return [ReleaseManifest(name, 1, tuple(versions), log=log) for name, versions in found.items()]
 
 
 def _own_version() -> str:
