@@ -37,8 +37,8 @@ def advance(plan: RolloutPlan, state: RolloutState, now_s: float, window: Window
     time_over = now_s - state.since_s >= stage.hold_s
     n = n_judged(stage, window)
     if n >= state.next_look or (time_over and not state.held) or _waited(state, now_s):
-        return _look(plan, state, now_s, window, time_over=time_over)
-    if state.paused_s is not None and now_s - state.paused_s >= plan.patience_s:
+        state = _look(plan, state, now_s, window, time_over=time_over)
+    if state.phase == "paused" and state.paused_s is not None and now_s - state.paused_s >= plan.patience_s:
         told = f"given up after a pause of {seconds_words(plan.patience_s)}: {state.reason}"
         return replace(state, phase="refused", reason=told)
     return state
