@@ -44,6 +44,7 @@ COMMANDS = {
     "diff": Entry(PLACES, "Compare what targets have with the model of this commit."),
     "deploy": Entry(PLACES, "Bring targets to the model of this commit; mend what differs."),
     "rollback": Entry(PLACES, "Bring the earlier model back, at once, without training."),
+    "stop": Entry(PLACES, "End a service, until the next deploy."),
     "hold": Entry(PLACES, "Let nothing be put on a target until it is lifted."),
     "unhold": Entry(PLACES, "Lift what keeps models away from a target."),
     "lineage": Entry(MODELS, "Show what made a model, or which models came from data."),

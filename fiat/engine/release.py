@@ -210,7 +210,10 @@ class Releaser:
         try:
             if reason := self.placer.why_not(wanted):
                 return StepResult(step.name, step.kind, "skipped", reason)
-            numbered = replace(wanted, generation=self.generation(_target_name(step)))
+            version = self.store.registry.number(wanted.model, digest)
+            settings = {**wanted.settings, "version": str(version)} if version else wanted.settings
+            generation = self.generation(_target_name(step))
+            numbered = replace(wanted, generation=generation, settings=settings)
             sight, was_there = self.placer.place(numbered)
         except Fenced:
             raise  # nothing may be written any more: the run belongs to another process

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-DeploymentState = Literal["deploying", "deployed", "refused", "failed"]
-"""On its way; there; the target went back by itself; the target could not be brought to it."""
+DeploymentState = Literal["deploying", "deployed", "refused", "failed", "stopped"]
+"""On its way; there; the target went back by itself; it could not be brought to it; somebody ended what was there."""
 
 
 @dataclass(frozen=True)

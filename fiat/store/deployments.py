@@ -12,7 +12,7 @@ _COLUMNS = (
     "sequence, place, kind, target, spec, model, digest, commit_id, run, generation, cause, approver, settings, state, "
     "reason, began_at, ended_at"
 )
-_OPEN = "state IN ('deploying', 'deployed')"
+_OPEN = "state IN ('deploying', 'deployed', 'stopped')"
 
 
 class Deployments:
@@ -58,20 +58,25 @@ class Deployments:
                 (state, reason, write_time(at), sequence),
             )
 
+    def stop(self, sequence: int, who: str, at: datetime) -> None:
+        """Nothing is wanted at the place of this deployment any more, until the next one."""
+        self.end(sequence, "stopped", f"stopped by {who}", at)
+
     def wanted(self, place: str) -> Deployment | None:
-        """Desired state of a place: the newest that was neither refused nor failed."""
+        """Desired state of a place: the newest that was neither refused nor failed; None when somebody ended that."""
         rows = self._database.read(
             f"SELECT {_COLUMNS} FROM deployments WHERE place = ? AND {_OPEN} ORDER BY sequence DESC LIMIT 1",
             (place,),
         )
-        return _read(rows[0]) if rows else None
+        found = _read(rows[0]) if rows else None
+        return found if found is not None and found.state != "stopped" else None
 
     def standing(self, prefix: str = "") -> list[Deployment]:
         """Desired state of every place whose name starts with a prefix, by place."""
         rows = self._database.read(
             f"SELECT {_COLUMNS} FROM deployments WHERE sequence IN "
             f"(SELECT MAX(sequence) FROM deployments AS newest WHERE {_OPEN} GROUP BY place) "
-            "AND place >= ? AND place < ? ORDER BY place",
+            "AND state <> 'stopped' AND place >= ? AND place < ? ORDER BY place",
             (prefix, prefix + "\U0010ffff"),
         )
         return [_read(row) for row in rows]

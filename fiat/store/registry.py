@@ -59,6 +59,14 @@ class Registry:
             for number, (digest, releases) in enumerate(released.items(), 1)
         ]
 
+    def number(self, model: str, digest: str) -> int:
+        """Number of a package among a model's versions; 0 when it was never released."""
+        rows = self._database.read(
+            "SELECT digest FROM releases WHERE model = ? GROUP BY digest ORDER BY MIN(sequence)", (model,)
+        )
+        known = [str(row[0]) for row in rows]
+        return known.index(digest) + 1 if digest in known else 0
+
     def models(self) -> list[ModelSummary]:
         """Every released model, by name."""
         rows = self._database.read(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from fiat.builtin.service_words import rollout_words
 from fiat.engine.placing import Ground, Placer
 from fiat.engine.policy import RepoPolicy
 from fiat.engine.release import Releaser
@@ -73,4 +74,6 @@ def deploy_decision(releaser: Releaser, step: Step, walk: Walk, commit: str) -> 
         return Decision(step.name, "skip", (reason,))
     if releaser.deployed(step, walk):
         return Decision(step.name, "reuse", ("the target already has this model",))
-    return Decision(step.name, "run", ("the target has another model or none",))
+    rollout = rollout_words(step.params) if step.params.get("to") == "service" else ""
+    reasons = ("the target has another model or none", rollout)
+    return Decision(step.name, "run", tuple(reason for reason in reasons if reason))

@@ -22,8 +22,8 @@ def place_rows(store: Store, sights: Sequence[Sight]) -> list[PlaceRow]:
 
 def version_name(store: Store, model: str, digest: str) -> str:
     """What people call a package: `digits 3`, or the beginning of its digest where it was never released."""
-    number = next((one.number for one in store.registry.versions(model) if one.digest == digest), None)
-    return f"{model} {number}" if number is not None else digest[:12]
+    number = store.registry.number(model, digest)
+    return f"{model} {number}" if number else digest[:12]
 
 
 def _row(store: Store, sight: Sight) -> PlaceRow:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from fiat.builtin.deploy_service_place import service_place
+from fiat.builtin.service_stop import stop as stop_service
 from fiat.engine.placing import Placer, Sight
 from fiat.errors import EnvironmentFault, FiatError, SpecError
 from fiat.ports.deploy import TargetState
@@ -144,6 +146,22 @@ def hold(shelf: Shelf, places: Sequence[str], reason: str) -> None:
         shelf.store.deployments.hold(Hold(place, "", "", who_am_i(), reason or "held by hand", utc_now()))
 
 
+def stop(shelf: Shelf, placer: Placer, deployment: Deployment) -> bool:
+    """End a service, and want nothing there until the next deploy; gives whether anything ran.
+
+    Raises:
+        SpecError: what is there is no process.
+        FiatError: it can't be ended.
+    """
+    if deployment.kind != "service":
+        raise SpecError(
+            f"{deployment.place} is a {deployment.kind}: nothing runs there that could be stopped"
+        )
+    # First what is wanted, so that nobody mends what is about to end.
+    shelf.store.deployments.stop(deployment.sequence, who_am_i(), utc_now())
+    return stop_service(service_place(placer.request(deployment)).folder)
+
+
 def held_places(shelf: Shelf, name: str, target: str = "") -> list[str]:
     """Places that a name means, those too that never had a model because their first one was refused.
 
@@ -182,7 +200,9 @@ def _named(shelf: Shelf, current: Deployment, version: str) -> Deployment:
             f"{current.model} has no version {version}", hint=f"`fiat models {current.model}` lists them"
         )
     release = next((one for one in found.releases if one.digest == found.digest), None)
-    return replace(current, digest=found.digest, commit=release.commit if release else "")
+    number = shelf.store.registry.number(current.model, found.digest)
+    settings = {**current.settings, **({"version": str(number)} if number else {})}
+    return replace(current, digest=found.digest, commit=release.commit if release else "", settings=settings)
 
 
 def since(moment: datetime | None, now: datetime) -> str:

@@ -78,7 +78,7 @@ def _story(shelf: Shelf, digest: str, served: str) -> Why:
     run = _run(store, release)
     return Why(
         model=model,
-        number=next((one.number for one in store.registry.versions(model) if one.digest == digest), 0),
+        number=store.registry.number(model, digest),
         digest=digest,
         served=served,
         manifest=found.manifest,

@@ -67,6 +67,18 @@ def test_places_of_one_repository_are_told_from_those_of_another(store: Store) -
     assert store.deployments.wanted("acme/b:x:m") is None
 
 
+def test_a_place_that_somebody_stopped_wants_nothing_until_the_next_deploy(store: Store) -> None:
+    place = "production:fashion"
+    store.deployments.end(store.deployments.begin(deployment()), "deployed", "done", NOW)
+    second = store.deployments.begin(deployment(digest="b.dir", run="r2"))
+    store.deployments.stop(second, "ada", NOW)
+    assert store.deployments.wanted(place) is None
+    assert store.deployments.standing() == []
+    assert store.deployments.newest(place)[0].reason == "stopped by ada"
+    store.deployments.begin(deployment(digest="c.dir", run="r3"))
+    assert [one.digest for one in store.deployments.standing()] == ["c.dir"]
+
+
 def test_holds_stand_until_they_are_lifted(store: Store) -> None:
     place = "production:fashion"
     store.deployments.hold(Hold(place, "c" * 40, "a.dir", "rollout", "p95 above 20 ms", NOW))
