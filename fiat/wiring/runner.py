@@ -27,21 +27,20 @@ from fiat.engine.seated import Seated
 from fiat.engine.sender import Sender
 from fiat.engine.specs_at import SpecsAt
 from fiat.engine.split import Splitter
-from fiat.engine.targets import Targets
 from fiat.engine.ticks import Ticks
 from fiat.errors import EnvironmentFault, FiatError
 from fiat.store.file_system import check_place
 from fiat.store.locks import HeldLock
 from fiat.store.store import Store
 from fiat.wiring.desk import utc_now
-from fiat.wiring.grounds import runner_placer
 from fiat.wiring.probing import probe_sources
 from fiat.wiring.processes import kill_process, process_alive, process_name
 from fiat.wiring.runner_cleaner import Cleaner
 from fiat.wiring.runner_door import RunnerDoor
 from fiat.wiring.runner_loop import Loop
 from fiat.wiring.runner_parts import Parts, credential_lines, make_parts, make_triggers, new_token
-from fiat.wiring.runner_teller import CommentLanguage, target_words
+from fiat.wiring.runner_teller import CommentLanguage
+from fiat.wiring.runner_watch import make_targets
 from fiat.wiring.runner_workers import Workers
 from fiat.wiring.short_mirror import ShortMirror
 
@@ -227,14 +226,7 @@ class Runner:
             heads=Heads(store, asks),
             commands=Commands(store, parts.repos, specs, asks, CommentLanguage()),
             ticks=Ticks(store, specs, asks, probe_sources(parts), order.new_id, utc_now, parts.log),
-            targets=Targets(
-                store=store,
-                placer=partial(runner_placer, parts.settings, store, utc_now),
-                words=target_words(parts.settings),
-                watch=lambda watched, deployment: None,
-                clock=time.monotonic,
-                log=parts.log,
-            ),
+            targets=make_targets(parts, store, asks),
             splitter=splitter,
             every_s=parts.settings.reconcile_s,
             clock=time.monotonic,

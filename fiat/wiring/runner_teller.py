@@ -16,12 +16,12 @@ from fiat.wiring.runner_settings import RunnerSettings
 
 def make_teller(settings: RunnerSettings) -> ForgeTeller:
     """Words for every repository of a runner."""
-    return ForgeTeller(_manners(settings))
+    return ForgeTeller(make_manners(settings))
 
 
 def target_words(settings: RunnerSettings) -> Words:
     """Reports of a repository about a place that a model went to."""
-    manners = _manners(settings)
+    manners = make_manners(settings)
 
     def words(
         repo: str, deployment: Deployment, state: TargetState, drift: Sequence[str]
@@ -31,7 +31,8 @@ def target_words(settings: RunnerSettings) -> Words:
     return words
 
 
-def _manners(settings: RunnerSettings) -> Mapping[str, Manner]:
+def make_manners(settings: RunnerSettings) -> Mapping[str, Manner]:
+    """How each repository is spoken about."""
     return {
         repository.policy.name: Manner(
             context=repository.policy.context,
