@@ -72,8 +72,8 @@ def compare_window(reference: Reference, rows: pa.Table, plan: DriftPlan, n_requ
         n_requests: that the rows came in.
     """
     found: list[tuple[ColumnProfile, ColumnProfile]] = []
-    notes: list[str] = []
-    sent = as_sent(rows, reference.columns)
+    sent, told = as_sent(rows, reference.columns)
+    notes = [*told]
     for now in profile_batches(sent.to_batches()).columns if sent.num_columns else ():
         before = reference.columns[now.name]
         if comparable(before, now):

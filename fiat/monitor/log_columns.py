@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +14,8 @@ from fiat.profile.model import ColumnProfile
 FEATURE = b"fiat_feature"
 """Field metadata: the name of a feature in the data."""
 _NUMBERS = ("int", "float", "bool")
+_LEAST_STEPS = 20.0
+"""Different numbers that a type must have within a standard deviation."""
 
 
 def feature_rows(rows: pa.Table) -> pa.Table:
@@ -29,17 +32,21 @@ def feature_rows(rows: pa.Table) -> pa.Table:
     return pa.table(chosen)
 
 
-def as_sent(rows: pa.Table, reference: Mapping[str, ColumnProfile]) -> pa.Table:
-    """The columns that the reference has, with values as it has them.
+def as_sent(rows: pa.Table, reference: Mapping[str, ColumnProfile]) -> tuple[pa.Table, tuple[str, ...]]:
+    """The columns that the reference has, with values as it has them, and sentences about those that can't be compared.
 
     Clients send numbers as floats with NaN where one is missing, texts that are empty, times as ISO 8601.
     """
-    chosen = {
-        name: _as_kind(rows.column(name), reference[name])
-        for name in rows.schema.names
-        if name in reference and not pa.types.is_null(rows.schema.field(name).type)
-    }
-    return pa.table(chosen)
+    chosen: dict[str, pa.ChunkedArray] = {}
+    notes = []
+    for name, kind in zip(rows.schema.names, rows.schema.types, strict=True):
+        if name not in reference or pa.types.is_null(kind):
+            continue
+        if _is_too_coarse(kind, reference[name]):
+            notes.append(f"{name} is sent as {kind}, which can't tell its numbers apart")
+        else:
+            chosen[name] = _as_kind(rows.column(name), reference[name])
+    return pa.table(chosen), tuple(notes)
 
 
 def as_reference(column: ColumnProfile) -> ColumnProfile:
@@ -65,6 +72,15 @@ def _as_kind(values: pa.ChunkedArray, column: ColumnProfile) -> pa.ChunkedArray:
         values = pc.if_else(pc.equal(values, ""), pa.scalar(None, values.type), values)
         return _times(values) if column.kind == "time" else values
     return values
+
+
+def _is_too_coarse(kind: pa.DataType, column: ColumnProfile) -> bool:
+    """Whether numbers as large as the column's are rounded by more than a small part of how far they vary."""
+    numbers = column.numbers
+    if not pa.types.is_floating(kind) or numbers is None or not numbers.sd > 0:
+        return False
+    largest = max(abs(numbers.min), abs(numbers.max))
+    return float(np.finfo(kind.to_pandas_dtype()).eps) * largest > numbers.sd / _LEAST_STEPS
 
 
 def _holds_whole(values: pa.ChunkedArray, column: ColumnProfile) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from fiat.serving.log_buffer import LABEL, MODEL
 from fiat.serving.log_files import LogFiles, Retention
@@ -30,6 +31,8 @@ _READ_BYTES = 1 << 20
 _TICK_S = 0.5
 _MOST_GATHERED = 2048
 _NICE = 10
+_MOST_ROWS = 1 << 31
+"""No request has so many: labels of later rows belong to nothing."""
 
 
 class Writer:
@@ -60,7 +63,7 @@ class Writer:
         if entry[0] == MODEL:
             self._models[entry[1]] = LogModel(entry[1], entry[2], entry[3])
         elif entry[0] == LABEL:
-            self._gathered_labels += [(entry[1], *row) for row in entry[2]]
+            self._gathered_labels += [(entry[1], *row) for row in entry[2] if row[1] < _MOST_ROWS]
         else:
             self._gathered.setdefault(entry[4], []).append(entry)
             self._n_gathered += 1
@@ -71,8 +74,12 @@ class Writer:
         """Bring what was gathered to its files, which are written when they are due."""
         for digest, entries in self._gathered.items():
             model = self._models.get(digest) or LogModel(digest, {}, "columns")
-            for table, n_requests in prediction_rows(model, entries):
-                self._predictions.add(digest[:8], table, n_requests)
+            try:
+                for table, n_requests in prediction_rows(model, entries):
+                    self._predictions.add(digest[:8], table, n_requests)
+            except (ValueError, TypeError, pa.ArrowException) as error:
+                # One request that can't be written must not end the log of all others.
+                print(f"log writer: requests can't be written: {error}", file=sys.stderr, flush=True)
         self._gathered, self._n_gathered = {}, 0
         if self._gathered_labels:
             self._labels.add("labels", label_rows(self._gathered_labels), len(self._gathered_labels))
