@@ -13,6 +13,7 @@ from fiat.builtin.deploy_versions import (
 )
 from fiat.builtin.source_dvc_file import folder_md5
 from fiat.model.package import MANIFEST, damaged_files
+from fiat.model.signing import carry_signature, signature_beside
 from fiat.ports.deploy import DeployRequest, TargetState
 
 
@@ -53,7 +54,7 @@ class DirectoryTarget:
         return TargetState("broken" if wrong else "serving", digest, f"stands at {place.link}", faults=faults)
 
     def apply(self, request: DeployRequest) -> None:
-        """Copy the package beside the others, then let the link lead to it.
+        """Copy the package, and its signature when it has one, beside the others; then let the link lead to it.
 
         Raises:
             SpecError: the path leaves the root, or is taken by something that no deploy made, or the graph is one that
@@ -62,7 +63,6 @@ class DirectoryTarget:
             Waiting: another deploy holds the place all the time.
             EnvironmentFault: the folder can't be written, or the package is not what its digest or manifest says.
         """
-
         place = place_of(request)
 
         def is_whole(folder: Path) -> bool:
@@ -77,4 +77,5 @@ class DirectoryTarget:
             make=lambda shelf: ready_version(
                 shelf, request.digest, is_whole, lambda folder: copy_package(request, folder)
             ),
+            publish=lambda folder: carry_signature(signature_beside(request.package), folder),
         )

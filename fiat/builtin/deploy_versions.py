@@ -18,6 +18,7 @@ from fiat.builtin.source_dvc_file import folder_md5
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.model.package import GRAPH, damaged_files
 from fiat.model.precheck import precheck_model
+from fiat.model.signing import BESIDE
 from fiat.ports.deploy import DeployRequest
 
 LOCK_WAIT_S = 60.0
@@ -104,7 +105,7 @@ def bring_version(
     lock_wait_s: float,
     is_there: Callable[[], bool],
     make: Callable[[Path], Path],
-    publish: Callable[[Path], None] = lambda _: None,
+    publish: Callable[[Path], object] = lambda _: None,
 ) -> None:
     """Let the link lead to the request's version; one deploy at a time, and never one that is older than the last.
 
@@ -238,3 +239,5 @@ def _sweep(shelf: Path, kept: set[str]) -> None:
     for entry in shelf.iterdir():
         if entry.is_dir() and entry.name not in kept:
             shutil.rmtree(entry, ignore_errors=True)
+        elif entry.name.endswith(BESIDE) and not entry.name.startswith(tuple(kept)):
+            entry.unlink(missing_ok=True)

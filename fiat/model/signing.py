@@ -20,9 +20,11 @@ from typing import Any
 from fiat.errors import EnvironmentFault, FiatError, SignatureFault
 from fiat.model.package_files import damaged_files, package_files
 from fiat.model.provenance import statement_of
-from fiat.model.signing_keys import key_id, read_public_key
+from fiat.model.signing_keys import key_id, read_private_key, read_public_key
 
 SIGNATURE_SUFFIX, PROVENANCE_SUFFIX = ".sig", ".provenance.json"
+BESIDE = (SIGNATURE_SUFFIX, PROVENANCE_SUFFIX)
+"""Ends of the names of what lies beside a signed package."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def sign_package(folder: Path, key: Path, out: Path) -> None:
     Raises:
         EnvironmentFault: the library is not installed, the key can't be used, or the disk refused.
     """
+    read_private_key(key)
     library = _library("signing")
     draft = out.with_name(f"unfinished.{os.getpid()}.{out.name}")
     try:
@@ -183,7 +186,8 @@ def require_signature(
     return Verified(verified.key, verified.files, about)
 
 
-_CHANGED = re.compile(r"Hash mismatch for '([^']*)'")
+# The library's words are a list's, whose quotes may be escaped.
+_CHANGED = re.compile(r"Hash mismatch for \\*'([^'\\]*)\\*'")
 _HINT = "let somebody look at who changed it; `fiat sign MODEL --key FILE` signs it anew"
 
 
