@@ -22,12 +22,18 @@ class Follower:
         fleet: the models.
         path: of the manifest.
         on_manifest: called with each manifest that was read, before its versions are loaded.
+        on_end: called when a manifest was brought about, or could not be.
     """
 
     def __init__(
-        self, fleet: Fleet, path: Path, on_manifest: Callable[[ReleaseManifest, Path], None]
+        self,
+        fleet: Fleet,
+        path: Path,
+        on_manifest: Callable[[ReleaseManifest, Path], None],
+        on_end: Callable[[], None],
     ) -> None:
-        self._fleet, self._path, self._on_manifest = fleet, path, on_manifest
+        self._fleet, self._path = fleet, path
+        self._on_manifest, self._on_end = on_manifest, on_end
         self._seen: _Stat | None = None
         self._pause_s, self._again_at_s = _FIRST_PAUSE_S, 0.0
         self._manifest: ReleaseManifest | None = None
@@ -51,6 +57,7 @@ class Follower:
         if self._manifest is None:
             return
         done = await self._fleet.bring(Placed(self._manifest, self._path.parent))
+        self._on_end()
         self._again_at_s = 0.0 if done else asyncio.get_running_loop().time() + self._pause_s
         if not done:
             self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)

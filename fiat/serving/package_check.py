@@ -23,7 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         damaged = damaged_files(options.folder)
         if damaged:
-            sys.stderr.write(f"{', '.join(damaged)} of {options.folder} is missing or not as its manifest says\n")
+            sys.stderr.write(
+                f"{', '.join(damaged)} of {options.folder} is missing or not as its manifest says\n"
+            )
             return 1
         precheck_model(options.folder / GRAPH)
         probe_model(options.folder / GRAPH)

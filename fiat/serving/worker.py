@@ -56,7 +56,9 @@ class Worker:
         )
         self._census.attend(self._app)
         self._server = Server(self._app, options.limits)
-        self._followers = [Follower(self._fleet, path, self._placed) for path in options.releases]
+        self._followers = [
+            Follower(self._fleet, path, self._placed, self._write) for path in options.releases
+        ]
 
     async def run(self) -> None:
         """Serve until told to end."""
@@ -105,8 +107,11 @@ class Worker:
         while True:
             await asyncio.sleep(_TELL_EVERY_S)
             self._logs.flush()
-            with contextlib.suppress(OSError):  # a full disk must not end the server
-                self._census.write()
+            self._write()
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not end the server
+            self._census.write()
 
     async def _greet(self, url: str) -> None:
         while not self._fleet.is_ready:
