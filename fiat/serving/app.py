@@ -30,7 +30,7 @@ from fiat.serving.fleet import Fleet
 from fiat.serving.inform import Informer
 from fiat.serving.label_body import read_labels
 from fiat.serving.limits import Refused
-from fiat.serving.mlflow_forms import write_invocations
+from fiat.serving.mlflow_forms import write_invocation_error, write_invocations
 from fiat.serving.predict import Answered, Predictor
 from fiat.serving.refusal import BadRequest
 from fiat.serving.release import ServerLimits
@@ -96,12 +96,12 @@ class Application:
             else:
                 await self._inform(route, headers, receive, send)
         except (BadRequest, Refused) as error:
-            await self._send_error(error, headers, send)
+            await self._send_error(error, scope, headers, send)
         except Disconnected:
             pass
         except Exception:
             LOG.exception("%s %s failed", scope["method"], scope["path"])
-            await self._send_error(Refused(500, "the server failed: its log says why"), headers, send)
+            await self._send_error(Refused(500, "the server failed: its log says why"), scope, headers, send)
         finally:
             self.in_flight -= 1
 
@@ -185,11 +185,15 @@ class Application:
             extra.append((b"fiat-version", _as_header(answer.version)))
         await self._send(200, kind, answer.body, headers, send, extra)
 
-    async def _send_error(self, error: BadRequest | Refused, headers: Headers, send: Send) -> None:
+    async def _send_error(
+        self, error: BadRequest | Refused, scope: Scope, headers: Headers, send: Send
+    ) -> None:
         extra = list(error.headers) if isinstance(error, Refused) else []
-        await self._send(
-            error.status, JSON, msgspec.json.encode({"error": error.message}), headers, send, extra
-        )
+        if scope["path"].strip("/") == "invocations":
+            body = write_invocation_error(error.message, error.status)
+        else:
+            body = msgspec.json.encode({"error": error.message})
+        await self._send(error.status, JSON, body, headers, send, extra)
 
     async def _send(
         self,
