@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fiat.builtin import job_tree
+from fiat.serving.counts import read_workers
+from fiat.serving.place import Place
 
 Command = Callable[[Sequence[str]], list[str]]
 SERVER = "fiat.serving.main"
 MEMORY_BYTES = 16 << 30
 _ENVIRONMENT = {"LANG": "C.UTF-8"}
 _PROGRAM = "import runpy, sys; sys.path[:] = {path}; runpy.run_module('{module}', run_name='__main__', alter_sys=True)"
+_READY = b"ready: "
 _LOOK_S = 0.005
 _STOP_S = 3.0
 _DYING_S = 0.5
@@ -89,7 +92,7 @@ def running_server(release: Path, command: Command, *, timeout_s: float) -> Iter
             preexec_fn=_limit,
         )
     try:
-        url = _wait_until_ready(process, folder / "out", started + timeout_s, timeout_s)
+        url = _wait_until_ready(process, folder, started + timeout_s, timeout_s)
         yield ProbedServer(process, url, time.monotonic() - started)
     finally:
         _end(process)
@@ -110,14 +113,17 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], out: Path, end: float, timeout_s: float) -> str:
+def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path, end: float, timeout_s: float) -> str:
     while True:
-        url = _url(out.read_bytes())
+        url = _url((folder / "out").read_bytes())
         if url:
             return url
         code = process.poll()
         if code is not None:
             raise ProbeFault(f"the server {_ending(code)} before it was ready")
+        # A server tries again and again to load what it follows; here once is enough.
+        if reason := _refused(folder):
+            raise ProbeFault(f"the server can't load the model: {reason}")
         if time.monotonic() > end:
             raise ProbeFault(f"the server was not ready after {timeout_s:g} s")
         time.sleep(_LOOK_S)
@@ -126,12 +132,22 @@ def _wait_until_ready(process: subprocess.Popen[bytes], out: Path, end: float, t
 def _url(printed: bytes) -> str:
     """What the server says on one line once it can answer; empty before."""
     for line in printed.splitlines(keepends=True):
-        if line.endswith(b"\n") and line.lstrip().startswith(b"{"):
-            try:
-                return str(json.loads(line)["url"])
-            except (ValueError, KeyError, TypeError):
-                continue
+        if line.startswith(_READY) and line.endswith(b"\n"):
+            return line.removeprefix(_READY).decode("utf-8", "replace").strip()
     return ""
+
+
+def _refused(folder: Path) -> str:
+    """Why a version could not be loaded, as the server's workers tell; empty when none was refused."""
+    told = (
+        version
+        for worker in read_workers(Place(folder).counts)
+        for model in worker.versions.values()
+        for version in model
+    )
+    return next(
+        (version.reason or "it does not say why" for version in told if version.state == "failed"), ""
+    )
 
 
 def _ending(code: int) -> str:
