@@ -85,13 +85,16 @@ def _objects(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _strays(plan: Sweep) -> Iterator[Path]:
-    """Logs of forgotten runs, packages that are no longer needed, drafts of dead processes."""
+    """Logs of forgotten runs, packages and signatures that are no longer needed, drafts of dead processes."""
     packages = {digest.removesuffix(DIR) for digest in plan.artifacts}
     for path in _entries(plan.root / "runs"):
         if path.name not in plan.runs and _is_old(path, plan.before_s):
             yield path
     for path in _entries(plan.root / "packages"):
         if path.name not in packages and _is_old(path, plan.before_s):
+            yield path
+    for path in _entries(plan.root / "signatures"):
+        if path.name.partition(".")[0] not in packages and _is_old(path, plan.before_s):
             yield path
     for path in _entries(plan.root / "tmp"):
         pid = path.name.partition("-")[0]

@@ -261,5 +261,22 @@ def test_drafts_and_folders_of_dead_processes_go_and_those_of_living_ones_stay(t
         ]
 
 
+def test_signatures_stay_as_long_as_their_packages(tmp_path: Path) -> None:
+    with open_store(tmp_path / ".fiat", now=lambda: datetime.now(UTC)) as store:
+        released, dropped = put(store, b"released"), put(store, b"dropped")
+        fields = ("digits", "", "main", "c" * 40, "run", released.digest, "f", START)
+        store.releases.add(Release(*fields))
+        (store.root / "signatures").mkdir()
+        for digest in (released.digest, dropped.digest, f"unfinished.17.{released.digest}"):
+            for end in (".sig", ".provenance.json"):
+                (store.root / "signatures" / f"{digest.removesuffix('.dir')}{end}").touch()
+        assert clean(store).removed_folders == 4
+        kept = released.digest.removesuffix(".dir")
+        assert {path.name for path in (store.root / "signatures").iterdir()} == {
+            f"{kept}.sig",
+            f"{kept}.provenance.json",
+        }
+
+
 def test_an_empty_store_has_nothing_to_remove(store: Store) -> None:
     assert clean(store) == GcReport(0, 0, 0, 0, 0, 0, 0, False)
