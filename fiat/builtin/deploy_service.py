@@ -15,7 +15,7 @@ from fiat.builtin.deploy_service_state import look
 from fiat.builtin.deploy_shelf import admit, locked
 from fiat.builtin.service_ledger import Ledger, read_ledger
 from fiat.builtin.service_plan import log_plan, rollout_plan, server_limits
-from fiat.builtin.service_process import keeper_of, kill_group, start_keeper
+from fiat.builtin.service_process import SILENT_S, keeper_of, keeper_silent_s, kill_group, start_keeper
 from fiat.builtin.service_wanted import Candidate, ServerWish, Wanted, read_wanted, write_wanted
 from fiat.errors import EnvironmentFault, SpecError, Stalled
 from fiat.model.package import damaged_files
@@ -25,6 +25,7 @@ from fiat.serving.place import Place
 
 _LOCK_WAIT_S = 60.0
 _TAKEN_S = 20.0
+_STARTED_S = 30.0
 _LOADED_S = 180.0
 _FOLLOWED_S = 5.0
 _POLL_S = 0.03
@@ -37,13 +38,19 @@ class ServiceTarget:
     Args:
         lock_wait_s: how long another deploy of the same service is waited for.
         keeper_arguments: further arguments of the keeper's program.
+        taken_s: how long a keeper that lives may take to see what is wanted, before it is replaced.
     """
 
     name = "service"
     version = "1"
 
-    def __init__(self, lock_wait_s: float = _LOCK_WAIT_S, keeper_arguments: Sequence[str] = ()) -> None:
-        self._lock_wait_s = lock_wait_s
+    def __init__(
+        self,
+        lock_wait_s: float = _LOCK_WAIT_S,
+        keeper_arguments: Sequence[str] = (),
+        taken_s: float = _TAKEN_S,
+    ) -> None:
+        self._lock_wait_s, self._taken_s = lock_wait_s, taken_s
         self._keeper_arguments = tuple(keeper_arguments)
 
     def observe(self, request: DeployRequest) -> str | None:
@@ -94,14 +101,14 @@ class ServiceTarget:
 
     def _see_through(self, place: Place, wanted: Wanted) -> None:
         """Wait for the keeper to take it, then for the version to be loaded, then for servers to follow."""
-        self._start(place)
-        if not _until(lambda: _taken(place, wanted), _TAKEN_S):
+        started = self._start(place)
+        if not _until(lambda: _taken(place, wanted), _STARTED_S if started else self._taken_s):
             # One that stands still is ended: what it decided is on disk, and its server lives on.
             standing = keeper_of(place)
             if standing is not None and standing.alive:
                 kill_group(standing)
             self._start(place)
-            if not _until(lambda: _taken(place, wanted), _TAKEN_S):
+            if not _until(lambda: _taken(place, wanted), _STARTED_S):
                 raise EnvironmentFault(
                     f"no keeper takes over the service at {place.folder}",
                     hint=f"see {place.logs / 'keeper.log'}",
@@ -120,10 +127,15 @@ class ServiceTarget:
             )
         _until(lambda: _followed(place), _FOLLOWED_S)
 
-    def _start(self, place: Place) -> None:
+    def _start(self, place: Place) -> bool:
+        """See that there is a keeper that moves; whether a new one was needed."""
         keeper = keeper_of(place)
-        if keeper is None or not keeper.alive:
-            start_keeper(place, self._keeper_arguments)
+        if keeper is not None and keeper.alive:
+            if keeper_silent_s(place) < SILENT_S:
+                return False
+            kill_group(keeper)
+        start_keeper(place, self._keeper_arguments)
+        return True
 
 
 def _wish(before: Wanted | None, request: DeployRequest, folder: str) -> Wanted:

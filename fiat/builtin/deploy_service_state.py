@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from fiat.builtin.deploy_service_package import changed_files
 from fiat.builtin.service_health import asks_ready
 from fiat.builtin.service_ledger import Ledger, manifest_of, read_ledger
-from fiat.builtin.service_process import keeper_of, read_record
+from fiat.builtin.service_process import SILENT_S, keeper_of, keeper_silent_s, read_record
 from fiat.builtin.service_server import HOST
 from fiat.builtin.service_wanted import Wanted, read_wanted
 from fiat.errors import FiatError
@@ -79,6 +79,8 @@ def _faults(place: Place, ledger: Ledger) -> Iterator[str]:
     keeper, record = keeper_of(place), read_record(place.server)
     if keeper is None or not keeper.alive:
         yield "its keeper is gone"
+    elif keeper_silent_s(place) > SILENT_S:
+        yield "its keeper stands still"
     manifest = manifest_of(ledger)
     if manifest is None:
         return

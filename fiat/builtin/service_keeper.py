@@ -136,6 +136,8 @@ class Keeper:
         if time.monotonic() - self._tidied < _TIDY_EVERY_S:
             return
         self._tidied = time.monotonic()
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self._place.keeper)
         # Somebody may have changed what servers follow: what was decided stands.
         self._write_manifest()
         rotate(self._place.logs)
@@ -152,6 +154,7 @@ def main(arguments: list[str]) -> int:
     place = Place(asked.folder.absolute())
     if os.fork():
         return 0
+    os.setsid()
     with _lock(place) as held:
         if not held:
             return 0

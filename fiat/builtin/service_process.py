@@ -31,6 +31,8 @@ _PASSED_ON = (
     "NVIDIA_VISIBLE_DEVICES",
 )
 _POLL_S = 0.02
+SILENT_S = 30.0
+"""A keeper that shows nothing for so long stands still."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,14 @@ def keeper_of(place: Place) -> ProcessName | None:
         return ProcessName(**_read(place.keeper))
     except TypeError:
         return None
+
+
+def keeper_silent_s(place: Place) -> float:
+    """Seconds since the keeper last showed that it moves."""
+    try:
+        return max(0.0, time.time() - place.keeper.stat().st_mtime)
+    except FileNotFoundError:
+        return 0.0
 
 
 def start_keeper(place: Place, arguments: Sequence[str] = ()) -> None:
