@@ -1,8 +1,6 @@
 """Read the log while it grows: which rows are new, window by window, without reading what was read before."""
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,22 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-
-@dataclass(frozen=True)
-class LogFile:
-    """A file of the log.
-
-    Attributes:
-        path: where it is.
-        what: beginning of the digest of the version that answered; `labels` for labels.
-        size_bytes: of it.
-        written_at: seconds since 1970 when it was replaced last.
-    """
-
-    path: Path
-    what: str
-    size_bytes: int
-    written_at: float
+from fiat.monitor.log_files import LogFile
 
 
 @dataclass(frozen=True)
@@ -42,19 +25,6 @@ class Cut:
     rows: pa.Table | None
     n_requests: int
     position: Mapping[str, int]
-
-
-def log_files(folder: Path) -> list[LogFile]:
-    """The files of a folder in the order they were begun; empty when it is not there. Opens none of them."""
-    found = []
-    with suppress(OSError):
-        for entry in os.scandir(folder):
-            words = entry.name.split("-", 4)
-            if len(words) == 5 and entry.name.endswith(".parquet") and words[0].isdigit():
-                with suppress(OSError):
-                    facts = entry.stat()
-                    found.append(LogFile(Path(entry.path), words[3], facts.st_size, facts.st_mtime))
-    return sorted(found, key=lambda file: (_begun(file.path.name), file.path.name))
 
 
 def read_file(path: Path, columns: list[str] | None = None) -> pa.Table | None:
@@ -108,8 +78,3 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
 def count_requests(rows: pa.Table) -> int:
     """Requests that rows came in."""
     return int(pc.sum(pc.equal(rows.column("row"), 0)).as_py() or 0)
-
-
-def _begun(name: str) -> tuple[str, int]:
-    moment = name.rsplit(".", 2)[-2] if name.count(".") >= 2 else "0"
-    return name[:13], int(moment) if moment.isdigit() else 0

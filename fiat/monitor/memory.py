@@ -58,10 +58,14 @@ class Memory:
         return self.folder / "actions.jsonl"
 
     @contextmanager
-    def held(self) -> Iterator[bool]:
-        """Keep other watchers away; False when another one is at work."""
+    def held(self, what: str) -> Iterator[bool]:
+        """Keep others away who do the same; False when another one is at it.
+
+        Args:
+            what: `judging` windows or `acting` on them.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as file:
+        with (self.folder / f"{what}.lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -1,12 +1,7 @@
-"""One look at a service's log: windows that are new since the last look, judged and remembered.
+"""One look at a service's log: windows that are new since the last look, judged and remembered."""
 
-Costs the listing of two folders when nothing is new.
-"""
-
-import hashlib
 import json
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,42 +9,20 @@ import pyarrow as pa
 from fiat.errors import EnvironmentFault
 from fiat.monitor.alarms import next_episode
 from fiat.monitor.comparison import Compared, Reference, compare_window, reference_of
-from fiat.monitor.labelled import join, judge, read_answers, read_labels, tally
+from fiat.monitor.labelled import join, read_answers, read_labels, tally
 from fiat.monitor.log_columns import feature_rows
-from fiat.monitor.log_reading import Cut, LogFile, cut_windows, log_files, read_file
+from fiat.monitor.log_files import LogFile, log_files
+from fiat.monitor.log_reading import Cut, cut_windows, read_file
 from fiat.monitor.memory import Memory
 from fiat.monitor.model import DriftPlan, Kind, QualityPlan, Window
+from fiat.monitor.tally import judge
+from fiat.monitor.watched import Watched
 from fiat.profile.document import read_profile
 
 MOST_WINDOWS = 20
 """Windows of a version that one look judges; what is more is counted and passed over."""
 _SHORT = 8
 _LATENCIES = (0.5, 0.95, 0.99)
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What is looked at.
-
-    Attributes:
-        predictions: folder of the log.
-        labels: folder of labels.
-        releases: folder of packages, each named by its digest.
-        drift: None: inputs are not held against anything.
-        quality: None: labels are not looked at.
-    """
-
-    predictions: Path
-    labels: Path
-    releases: Path
-    drift: DriftPlan | None = None
-    quality: QualityPlan | None = None
-
-    def look(self) -> str:
-        """What the folders look like, in short: the same when nothing is new."""
-        files = [*log_files(self.predictions), *log_files(self.labels)]
-        facts = [(file.path.name, file.size_bytes, file.written_at) for file in files]
-        return hashlib.sha256(repr((facts, self.drift, self.quality)).encode()).hexdigest()
 
 
 def new_windows(watched: Watched, memory: Memory) -> list[Window]:

@@ -9,9 +9,10 @@ from typing import Any, cast
 from fiat.builtin.http_client import BrokenTransfer, HttpClient
 from fiat.errors import FiatError
 from fiat.monitor.alarms import CLEAR_AFTER, Action, AlarmPlan, alarm_sentence, decide
+from fiat.monitor.ask import judge_windows
 from fiat.monitor.memory import Memory, Seen
 from fiat.monitor.model import DriftPlan, Kind, Metric, QualityMetric, QualityPlan, Window
-from fiat.monitor.watch import Watched, new_windows
+from fiat.monitor.watched import Watched
 from fiat.serving.place import Place
 from fiat.serving.release import read_manifest
 from fiat.spec.section import duration_s
@@ -74,8 +75,8 @@ def watch_service(
 ) -> WatchOutcome:
     """Judge what is new in a service's log, tell the webhook, and say what else is to be done.
 
-    Costs a listing of the log's folders while nothing is new and no alarm holds. Two at a time don't disturb each other: the
-    second has nothing to do. Who is killed in it does nothing twice afterwards.
+    Costs a listing of the log's folders while nothing is new and no alarm holds; what is new is read by a child. Two at a
+    time don't disturb each other: the second has nothing to do. Who is killed in it does nothing twice afterwards.
 
     Args:
         place: of the service.
@@ -84,7 +85,8 @@ def watch_service(
         client: for the webhook; None tells nobody, and leaves it for a later look.
 
     Raises:
-        OSError: what was found can't be remembered.
+        EnvironmentFault: the log can't be read, or what was found can't be remembered.
+        OSError: what is to be done can't be remembered.
     """
     watched, memory = watched_of(place, settings), Memory(place.watch)
     if not place.predictions.is_dir():
@@ -94,10 +96,10 @@ def watch_service(
     seen = memory.seen()
     if seen == Seen(look, quiet=True):
         return WatchOutcome()
-    with memory.held() as alone:
+    with memory.held("acting") as alone:
         if not alone:
             return WatchOutcome()
-        found = new_windows(watched, memory) if seen.look != look else []
+        serials = set(judge_windows(watched, memory)) if seen.look != look else set()
         windows = memory.windows()
         plan = alarm_plan(settings)
         left = decide(plan, windows, memory.done(now_s), serving, now_s)
@@ -109,7 +111,8 @@ def watch_service(
         alarms = holding(windows, serving)
         memory.shorten()
         memory.see(Seen(look, quiet=not (alarms or left or memory.waits())))
-    return WatchOutcome(tuple(found), alarms, tuple(item for item in left if item.kind != "webhook"))
+    found = tuple(window for window in windows if window.serial in serials)
+    return WatchOutcome(found, alarms, tuple(item for item in left if item.kind != "webhook"))
 
 
 def settle(place: Place, action: Action, now_s: float) -> None:

@@ -8,8 +8,11 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, mean_absolute_error, root_mean_squared_error
 
-from fiat.monitor.labelled import Tally, judge, quality_by_version
+from fiat.errors import EnvironmentFault
+from fiat.monitor.ask import ask_quality
+from fiat.monitor.labelled import quality_by_version
 from fiat.monitor.model import QualityPlan
+from fiat.monitor.tally import Tally, judge
 from fiat.serving.place import Place
 from tests.monitor.watch_stage import DIGEST, OTHER, START_S, logged, two_columns, write_labels, write_log
 
@@ -105,3 +108,14 @@ def test_an_alarm_needs_enough_labels_and_more_than_chance() -> None:
     high = QualityPlan("mae", max=1.0, min_labels=10)
     assert judge(Tally(100, 0, 100, 200.0, 500.0, 3000.0), high).alarms
     assert not judge(Tally(), high).alarms
+
+
+def test_a_child_says_the_same_and_is_not_started_without_labels(place: Place) -> None:
+    write_log(place, logged(two_columns(DRAW, 4), prediction=pa.array([1.0, 2.0, 3.0, 4.0])))
+    assert ask_quality(place.predictions, place.labels, 0.0, timeout_s=0.0).versions == {}
+    write_labels(place, [("r0", 1.5), ("r1", 2), ("lost", 1)])
+    found = ask_quality(place.predictions, place.labels, 0.0)
+    assert found == quality_by_version(place.predictions, place.labels, 0.0)
+    assert found.versions[DIGEST].value("mae") == 0.25
+    with pytest.raises(EnvironmentFault, match="looked at"):
+        ask_quality(place.predictions, place.labels, 0.0, timeout_s=0.001)

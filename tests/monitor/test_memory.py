@@ -80,9 +80,11 @@ def test_what_went_well_in_the_end_is_not_tried_again(tmp_path: Path) -> None:
 
 def test_one_watcher_keeps_the_others_away(tmp_path: Path) -> None:
     memory = Memory(tmp_path)
-    with memory.held() as first, Memory(tmp_path).held() as second:
+    with memory.held("acting") as first, Memory(tmp_path).held("acting") as second:
         assert (first, second) == (True, False)
-    with memory.held() as again:
+        with memory.held("judging") as other:
+            assert other
+    with memory.held("acting") as again:
         assert again
 
 
