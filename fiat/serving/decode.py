@@ -8,32 +8,18 @@ Source: https://github.com/kserve/open-inference-protocol, specification/protoco
 https://github.com/triton-inference-server/server, docs/protocol/extension_binary_data.md.
 """
 
-import struct
-from functools import reduce
-from operator import or_
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from fiat.serving.decode_binary import read_binary, read_raw
-from fiat.serving.decode_json import SMALL_BYTES, JsonData
+from fiat.serving.decode_json import JsonData
+from fiat.serving.decode_quick import OutputText, QuickMessage, QuickReader
 from fiat.serving.refusal import BadRequest, shown
 from fiat.serving.requests import AnyArray, InferRequest, RequestedOutput
 from fiat.serving.tensors import ModelInfo, ServedTensor
 
 _NO_DATA = msgspec.Raw(b"")
-_CODES = {"FP16": "e", "FP32": "f", "FP64": "d", "INT8": "b", "INT16": "h", "INT32": "i", "INT64": "q"} | {
-    "UINT8": "B",
-    "UINT16": "H",
-    "UINT32": "I",
-    "UINT64": "Q",
-}
-
-
-class _Output(msgspec.Struct, gc=False):
-    name: str
-    parameters: dict[str, Any] | None = None
 
 
 class _Input(msgspec.Struct, gc=False):
@@ -47,7 +33,7 @@ class _Input(msgspec.Struct, gc=False):
 class _Message(msgspec.Struct, gc=False):
     inputs: list[_Input]
     id: str | None = None
-    outputs: list[_Output] | None = None
+    outputs: list[OutputText] | None = None
     parameters: dict[str, Any] | None = None
 
 
@@ -59,7 +45,7 @@ class InferDecoder:
         self._json = {tensor.name: JsonData(tensor) for tensor in info.inputs}
         self._outputs = {tensor.name for tensor in info.answered}
         self._message = msgspec.json.Decoder(_Message)
-        self._quick = _quick_decoder(info.inputs)
+        self._quick = QuickReader(info)
 
     def read(self, body: bytes, header_length: str | None = None) -> InferRequest:
         """Read a request.
@@ -71,48 +57,13 @@ class InferDecoder:
         Raises:
             BadRequest: the body is no request that this model can take.
         """
-        if header_length is None and self._quick is not None and len(body) <= SMALL_BYTES:
-            found = self._read_quickly(body)
-            if found is not None:
-                return found
-        return self._read_carefully(body, header_length)
-
-    def _read_quickly(self, body: bytes) -> InferRequest | None:
-        """The common request, flat JSON that is right in everything; None leaves it to the careful way."""
-        try:
-            message = self._quick.decode(body)
-            items = message.inputs
-            if len(items) != len(self._inputs) or message.outputs is not None or message.parameters:
-                return None
-            arrays = {}
-            for item in items:
-                tensor = self._inputs[item.name]
-                shape, data, wanted = item.shape, item.data, tensor.shape
-                if item.datatype != tensor.datatype or item.parameters or len(shape) != len(wanted):
-                    return None
-                count = 1
-                for size, expected in zip(shape, wanted, strict=True):
-                    if size != expected and (expected != -1 or size < 0):
-                        return None
-                    count *= size
-                if len(data) != count:
-                    return None
-                code = _CODES.get(tensor.datatype)
-                if code is None:
-                    for text in data:
-                        if type(text) is not str:
-                            return None
-                    array = np.empty(count, object)
-                    array[:] = data
-                else:
-                    array = np.frombuffer(struct.pack(f"<{count}{code}", *data), tensor.dtype)
-                arrays[item.name] = array.reshape(shape)
-            rows = items[0].shape[0]
-            if len(arrays) != len(items) or any(len(array) != rows for array in arrays.values()):
-                return None
-        except (ValueError, KeyError, IndexError, RecursionError, OverflowError, struct.error):
-            return None
-        return InferRequest(message.id, arrays, rows)
+        found = self._quick.read(body) if header_length is None else None
+        if found is None:
+            return self._read_carefully(body, header_length)
+        message, arrays, n_rows = found
+        if message.outputs is None and message.parameters is None:
+            return InferRequest(message.id, arrays, n_rows)
+        return self._request(message, arrays, n_rows)
 
     def _read_carefully(self, body: bytes, header_length: str | None) -> InferRequest:
         if header_length is None:
@@ -127,12 +78,17 @@ class InferDecoder:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise _no_request(head, error) from error
         arrays = self._arrays(message, tail)
+        return self._request(message, arrays, _row_count(arrays))
+
+    def _request(
+        self, message: _Message | QuickMessage, arrays: dict[str, AnyArray], n_rows: int
+    ) -> InferRequest:
         parameters = message.parameters or {}
         return InferRequest(
             message.id,
             arrays,
-            _row_count(arrays),
-            self._requested(message, parameters),
+            n_rows,
+            self._requested(message.outputs, parameters),
             _switch(parameters, "binary_data_output", "the request"),
             parameters,
         )
@@ -174,12 +130,14 @@ class InferDecoder:
             )
         return tensor
 
-    def _requested(self, message: _Message, parameters: dict[str, Any]) -> tuple[RequestedOutput, ...] | None:
-        if not message.outputs:
+    def _requested(
+        self, outputs: list[OutputText] | None, parameters: dict[str, Any]
+    ) -> tuple[RequestedOutput, ...] | None:
+        if not outputs:
             return None
         binary = _switch(parameters, "binary_data_output", "the request")
         found: dict[str, RequestedOutput] = {}
-        for item in message.outputs:
+        for item in outputs:
             if item.name not in self._outputs:
                 raise BadRequest(
                     f"the model has no output {shown(item.name)}; it gives {shown(', '.join(sorted(self._outputs)))}"
@@ -198,38 +156,6 @@ class InferDecoder:
         ((name, tensor),) = self._inputs.items()
         arrays = {name: read_raw(tensor, body)}
         return InferRequest(None, arrays, _row_count(arrays), None, binary_output=True)
-
-
-def _quick_decoder(inputs: tuple[ServedTensor, ...]) -> Any:
-    kinds: set[Any] = set()
-    for tensor in inputs:
-        if tensor.datatype == "BOOL" or not tensor.shape:
-            return None
-        kinds.add({"f": float, "O": str}.get(tensor.dtype.kind, int))
-    item: Any = reduce(or_, sorted(kinds, key=str))
-    quick_input: Any = msgspec.defstruct(
-        "QuickInput",
-        [
-            ("name", str),
-            ("shape", list[int]),
-            ("datatype", str),
-            ("data", list.__class_getitem__(item)),
-            ("parameters", dict[str, Any] | None, None),
-        ],
-        gc=False,
-    )
-    return msgspec.json.Decoder(
-        msgspec.defstruct(
-            "QuickMessage",
-            [
-                ("inputs", list.__class_getitem__(quick_input)),
-                ("id", str | None, None),
-                ("outputs", msgspec.Raw | None, None),
-                ("parameters", dict[str, Any] | None, None),
-            ],
-            gc=False,
-        )
-    )
 
 
 def _row_count(arrays: dict[str, AnyArray]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fiat.serving.decode import InferDecoder
-from fiat.serving.decode_json import SMALL_BYTES
+from fiat.serving.decode_quick import QUICK_BYTES
 from fiat.serving.encode import InferEncoder
 from fiat.serving.mlflow_forms import InvocationReader, write_invocations
 from fiat.serving.refusal import BadRequest
@@ -36,6 +36,13 @@ MODELS = {
     "free": _model(("x", "FP32", (-1, -1)), features="x"),
     "words": _model(("x", "BYTES", (-1,)), features="x"),
     "flags": _model(("x", "BOOL", (-1, 2)), features="x"),
+    "mixed": _model(
+        ("n", "INT8", (-1, 2)),
+        ("x", "FP16", (-1, 2)),
+        ("w", "BYTES", (-1, 2)),
+        layout="columns",
+        features="n x w",
+    ),
     "all": _model(*((name, name, (-1, 1)) for name in (*_NUMBERS, "BOOL", "BYTES"))),
 }
 _DECODERS = {name: InferDecoder(info) for name, info in MODELS.items()}
@@ -50,7 +57,7 @@ def _infer(name: str, header: str | None, body: bytes) -> None:
     _ENCODERS[name].write(found, found.inputs)
     if header is None:
         # Room behind a body sends it the careful way: both ways must understand the same.
-        careful = decoder.read(body + b" " * SMALL_BYTES)
+        careful = decoder.read(body + b" " * QUICK_BYTES)
         assert careful.id == found.id
         for key, array in found.inputs.items():
             np.testing.assert_array_equal(careful.inputs[key], array)
