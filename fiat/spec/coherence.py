@@ -35,6 +35,7 @@ def find_contradictions(spec: Spec) -> list[Contradiction]:
         *_columns(spec),
         *_metrics(spec),
         *_gates(spec),
+        *_targets(spec),
     ]
 
 
@@ -200,6 +201,13 @@ def _gates(spec: Spec) -> Iterator[Contradiction]:
             names = [" x ".join(sorted(columns)) for columns in slices]
             hint = meant(shown, names) or f"add it to `evaluate.slices`{_there_is(names)}"
             yield Contradiction(("gates", index, "slice"), f"`{shown}` is not in `evaluate.slices`", hint)
+
+
+def _targets(spec: Spec) -> Iterator[Contradiction]:
+    """What can be watched."""
+    if spec.monitor is not None and not any(target.to == "service" for target in spec.deploy.values()):
+        hint = "add a target such as `production: {to: service}`"
+        yield Contradiction(("monitor",), "`monitor` watches a service, and the spec deploys none", hint)
 
 
 def _evaluated(spec: Spec) -> list[str]:

@@ -75,6 +75,9 @@ SLICED = TRAIN + "evaluate: {metrics: [accuracy, {call: 'm:cost'}], slices: [lab
          "spec.yaml:5:24: transform[0].columns[0]: `id` is no feature of data.d: the split goes by it"),
         (DATA.format("features: [area]") + TRANSFORM.format("aera"),
          "spec.yaml:5:24: transform[0].columns[0]: `aera` is not among data.d.features (did you mean `area`?)"),
+        (TRAIN + "evaluate: {}\nmonitor: {drift: {max: 0.1}}\n",
+         ("spec.yaml:6:1: monitor: `monitor` watches a service, and the spec deploys none "
+          "(add a target such as `production: {to: service}`)")),
     ],
 )  # fmt: skip
 def test_sections_that_contradict_each_other_are_told_at_their_place(
