@@ -118,10 +118,14 @@ def _told(found: Measured) -> str:
     clients = f" by {found.clients} clients" if found.clients > 1 else ""
     times = ", ".join(f"{_word(name)} {_short(getattr(found, name))} ms" for name in _TIMES[:3])
     return (
-        f"ready after {_short(found.load_s)} s; {rows} answered within {found.max_abs:.2g} of what was recorded; "
+        f"ready after {_short(found.load_s)} s; {rows} answered {_closeness(found.max_abs)}; "
         f"{found.requests:,} requests of {found.rows} row{'' if found.rows == 1 else 's'}{clients}: {times}; "
         f"{show_bytes(found.memory)} of memory; a model of {show_bytes(found.size)}"
     )
+
+
+def _closeness(max_abs: float) -> str:
+    return "as recorded" if max_abs == 0 else f"within {max_abs:.2g} of what was recorded"
 
 
 def _word(name: str) -> str:

@@ -1,8 +1,9 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from fiat.errors import SpecError
 from fiat.model.probe import probe_model
@@ -22,6 +23,22 @@ def test_a_model_of_texts_passes(tmp_path: Path) -> None:
     }
     made = graphs.model([helper.make_node("Identity", ["x"], ["y"])], **ends)
     probe_model(graphs.write(made, tmp_path / "m.onnx"))
+
+
+def test_a_model_that_refuses_values_that_training_did_not_see_passes(tmp_path: Path) -> None:
+    ends = {
+        "inputs": [graphs.value("x", ["n"], TensorProto.INT64)],
+        "outputs": [graphs.value("y", ["n"], TensorProto.INT64)],
+        "initializers": [numpy_helper.from_array(np.zeros(0, np.int64), "places")],
+    }
+    for name, code in (("a category of town that training did not see", 0), ("anything else", 1)):
+        made = graphs.model([helper.make_node("Gather", ["places", "x"], ["y"], name=name)], **ends)
+        path = graphs.write(made, tmp_path / f"m{code}.onnx")
+        if code:
+            with pytest.raises(SpecError, match="anything else"):
+                probe_model(path)
+        else:
+            probe_model(path)
 
 
 def test_a_model_that_the_runtime_refuses_is_refused_with_its_reason(tmp_path: Path) -> None:
