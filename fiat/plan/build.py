@@ -7,8 +7,9 @@ Where each section of the YAML becomes steps:
 `deploy` -> deploy.<target>
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from fiat.errors import SpecError, Where
 from fiat.plan.datasets import all_data, named_dataset, require_rows, role_of, training_data
@@ -186,6 +187,13 @@ def _bare(step: Step) -> dict[str, object]:
     }
 
 
+def _meant(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"there is: {', '.join(sorted(one for one in known if one.startswith('data.'))) or 'no dataset'}"
+
+
 def _in_order(steps: list[Step]) -> list[Step]:
     """Inputs first; among what could come next, the spec's order.
 
@@ -201,7 +209,9 @@ def _in_order(steps: list[Step]) -> list[Step]:
         for ref in step.inputs.values():
             if ref.step not in names and not ref.step.startswith("@"):
                 raise SpecError(
-                    f"step {step.name} needs {ref}, which no step makes", where=Where("spec", key=step.key)
+                    f"step {step.name} needs {ref}, which no step makes",
+                    hint=_meant(ref.step, names),
+                    where=Where("spec", key=step.key),
                 )
     ordered: list[Step] = []
     done: set[str] = set()
