@@ -50,6 +50,7 @@ COMMANDS = {
     "lineage": Entry(MODELS, "Show what made a model, or which models came from data."),
     "sign": Entry(MODELS, "Sign a model's package, and how it was made."),
     "verify": Entry(MODELS, "Check a package, its signature, and how it was made."),
+    "bom": Entry(MODELS, "Write a model's bill of materials."),
     "keys": Entry(MODELS, "Make keys that sign models."),
     "gc": Entry(MACHINE, "Remove what no kept run needs."),
     "up": Entry(MACHINE, "Start a Ray that stays warm between runs."),

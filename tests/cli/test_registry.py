@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "wiring"))
 from registry_stage import staged
@@ -113,6 +115,17 @@ def test_a_model_is_signed_and_checked_and_another_key_is_exit_code_one(project:
     project.fiat("verify", "tiny@1", FIAT_SIGNING_KEY="signing.pem")
     assert "already" in project.fiat("keys", "new", "signing.pem", code=3)[1]
     assert "no public key" in project.fiat("verify", "tiny", "--key", "signing.pem", code=3)[1]
+
+
+def test_the_bill_of_materials_is_printed_or_written(project: Project) -> None:
+    document = json.loads(project.fiat("bom", "tiny@1")[0])
+    assert document["specVersion"] == "1.6"
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document)) is None
+    names = {one["bom-ref"] for one in document["components"]}
+    assert {"package/model.onnx", "data/data.rows", "code/tiny.py", "pypi/numpy==2.0.0"} <= names
+    project.fiat("bom", "tiny@1", "--output", "bom.json")
+    assert json.loads((project.root / "bom.json").read_text()) == document
+    assert "can't write" in project.fiat("bom", "tiny@1", "-o", "nowhere/bom.json", code=3)[1]
 
 
 def test_the_private_key_is_in_nothing_that_is_printed_or_kept(project: Project) -> None:
