@@ -44,6 +44,8 @@ COMMANDS = {
     "diff": Entry(PLACES, "Compare what targets have with the model of this commit."),
     "deploy": Entry(PLACES, "Bring targets to the model of this commit; mend what differs."),
     "rollback": Entry(PLACES, "Bring the earlier model back, at once, without training."),
+    "monitor": Entry(PLACES, "Show how far a served model's requests are from what it learned."),
+    "labels": Entry(PLACES, "Bring labels that came later to a service."),
     "stop": Entry(PLACES, "End a service, until the next deploy."),
     "hold": Entry(PLACES, "Let nothing be put on a target until it is lifted."),
     "unhold": Entry(PLACES, "Lift what keeps models away from a target."),

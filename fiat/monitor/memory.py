@@ -152,6 +152,21 @@ class Memory:
         draft.write_text(json.dumps(asdict(seen)) + "\n", "utf-8")
         draft.replace(self.folder / "seen.json")
 
+    def settings(self) -> Mapping[str, Any]:
+        """What the watcher was asked last, for whoever has only the folder; empty when nobody watched yet."""
+        try:
+            found = json.loads((self.folder / "settings.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def keep_settings(self, settings: Mapping[str, Any]) -> None:
+        """Remember what the watcher was asked."""
+        if self.settings() != settings:
+            draft = self.folder / "unfinished.settings.json"
+            draft.write_text(json.dumps(settings) + "\n", "utf-8")
+            draft.replace(self.folder / "settings.json")
+
     def shorten(self) -> None:
         """Forget old windows and actions once there are twice as many as are kept."""
         for path in (self._windows, self._actions):

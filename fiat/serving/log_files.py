@@ -123,6 +123,12 @@ class LogFiles:
         current.new_items = current.new_rows = 0
 
 
+def labels_path(folder: Path, moment_us: int) -> Path:
+    """A new file for labels that somebody brings as a file, at a moment (microseconds since 1970)."""
+    hour = datetime.fromtimestamp(moment_us / 1e6, UTC).strftime("%Y-%m-%dT%H")
+    return folder / f"{hour}-labels-file.{moment_us}.parquet"
+
+
 def write_rows(path: Path, table: pa.Table) -> None:
     """Write a file so that it is there as a whole or not at all.
 

@@ -91,7 +91,7 @@ def watch_service(
     watched, memory = watched_of(place, settings), Memory(place.watch)
     if not place.predictions.is_dir():
         return WatchOutcome()
-    serving = _serving(place)
+    serving = serving_digest(place)
     look = f"{watched.look()} {serving}"
     seen = memory.seen()
     if seen == Seen(look, quiet=True):
@@ -110,6 +110,8 @@ def watch_service(
                     _tell(memory, client, str(url), action, windows, now_s)
         alarms = holding(windows, serving)
         memory.shorten()
+        # Without the address: it may hold a secret, and whoever shows the folder needs it not.
+        memory.keep_settings({key: value for key, value in settings.items() if key != "webhook"})
         memory.see(Seen(look, quiet=not (alarms or left or memory.waits())))
     found = tuple(window for window in windows if window.serial in serials)
     return WatchOutcome(found, alarms, tuple(item for item in left if item.kind != "webhook"))
@@ -124,6 +126,14 @@ def settle(place: Place, action: Action, now_s: float) -> None:
     memory = Memory(place.watch)
     memory.begin(action, now_s)
     memory.end(action.key, now_s)
+
+
+def serving_digest(place: Place) -> str:
+    """Beginning of the digest of the version that has most of the traffic; empty when that is not known."""
+    with suppress(FiatError):
+        versions = read_manifest(place.manifest).versions
+        return max(versions, key=lambda version: version.percent).digest[:_SHORT]
+    return ""
 
 
 def holding(windows: list[Window], serving: str) -> tuple[Alarm, ...]:
@@ -192,14 +202,6 @@ def alarm_plan(settings: Mapping[str, Any]) -> AlarmPlan:
         cool_down_s=duration_s(str(settings.get("cool_down", "1d"))),
         max_retrains=int(settings.get("max_retrains", 3)),
     )
-
-
-def _serving(place: Place) -> str:
-    """Beginning of the digest of the version that has most of the traffic; empty when that is not known."""
-    with suppress(FiatError):
-        versions = read_manifest(place.manifest).versions
-        return max(versions, key=lambda version: version.percent).digest[:_SHORT]
-    return ""
 
 
 def _tell(
