@@ -22,6 +22,7 @@ from fiat.model.package import damaged_files
 from fiat.ports.deploy import DeployRequest, TargetState
 from fiat.serving.counts import read_workers
 from fiat.serving.place import Place
+from fiat.serving.release import LogPlan
 
 _LOCK_WAIT_S = 60.0
 _TAKEN_S = 20.0
@@ -54,7 +55,10 @@ class ServiceTarget:
         self._keeper_arguments = tuple(keeper_arguments)
 
     def observe(self, request: DeployRequest) -> str | None:
-        """Digest that the service was asked for last, or where that was refused, what it has instead."""
+        """Digest that the service was asked for last, or where that was refused, what it has instead.
+
+        None, too, when nobody keeps the service: then nobody starts its server again.
+        """
         place = service_place(request)
         wanted = read_wanted(place.wanted)
         if wanted is None or wanted.stop:
@@ -65,7 +69,8 @@ class ServiceTarget:
             version = ledger.stable
         if version is None or damaged_files(place.folder / version.folder, deep=False):
             return None
-        return version.digest
+        keeper = keeper_of(place)
+        return version.digest if keeper is not None and keeper.alive else None
 
     def state(self, request: DeployRequest) -> TargetState:
         """What the service does: files compared, keeper and server asked."""
@@ -150,17 +155,20 @@ def _wish(before: Wanted | None, request: DeployRequest, folder: str) -> Wanted:
         generation = before.version.generation
     port, workers = settings.get("port"), settings.get("workers")
     rollout, limits = settings.get("rollout"), settings.get("limits")
+    plan, log = rollout_plan(rollout if isinstance(rollout, dict) else None), log_plan(request.monitor)
+    if log is None and "quality_drop" in plan.limits:
+        log = LogPlan()  # labels can only be joined to what was written down
     wish = Wanted(
         serial=before.serial if before else 1,
         model=str(settings["model"]),
         version=Candidate(name, request.digest, folder, generation, request.commit),
-        plan=rollout_plan(rollout if isinstance(rollout, dict) else None),
+        plan=plan,
         server=ServerWish(
             port=int(str(port)) if port is not None else None,
             workers=int(str(workers)) if workers is not None else 1,
             limits=server_limits(limits if isinstance(limits, dict) else None),
         ),
-        log=log_plan(request.monitor),
+        log=log,
         key=_key(request),
         names=dict(list(names.items())[-_NAMES_KEPT:]),
     )

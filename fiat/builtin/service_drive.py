@@ -7,6 +7,7 @@ from typing import Any
 
 from fiat.builtin.service_ledger import Ledger, Moving
 from fiat.builtin.service_moves import loaded, refused, step, unparked
+from fiat.builtin.service_quality import QualityWatch
 from fiat.builtin.service_server import Patience, Server
 from fiat.builtin.service_wanted import Candidate, ServerWish
 from fiat.serving.counts import VersionCounts, WorkerCounts, read_workers
@@ -28,6 +29,7 @@ class Drive:
         self._path = place.folder / "window.json"
         self._key = ""
         self._gathered = Gathered()
+        self._quality = QualityWatch(place)
 
     def move(self, ledger: Ledger, *, server: Server, wish: ServerWish, now_s: float) -> Ledger:
         """The ledger after a look at what servers tell now.
@@ -90,7 +92,12 @@ class Drive:
         if self._gathered is not before:
             self._remember()
         now = self._gathered
-        return step(ledger, now_s, Window(now.of(digest), now.of(stable.digest), now.before))
+        window = Window(now.of(digest), now.of(stable.digest), now.before)
+        if "quality_drop" in moving.plan.limits:
+            # Labels come late, so those of earlier stages count too: all since the rollout began, for both.
+            ours, theirs = self._quality.since(moving.began_s, digest, stable.digest)
+            window = replace(window, canary_quality=ours, stable_quality=theirs)
+        return step(ledger, now_s, window)
 
     def _begin(self, key: str, workers: Sequence[WorkerCounts], model: str, stable: str) -> None:
         """The window of another stage; right after a keeper's death, the one that it left."""

@@ -48,6 +48,7 @@ class Moving:
         plan: of the rollout.
         loading_s: when it began to load, seconds since 1970; None while it is loaded.
         rollout: how far it is; None before it was loaded.
+        began_s: when its first stage began, seconds since 1970.
         parked: it is out of the manifest until the stable version is up again.
         deaths: of servers that had it.
     """
@@ -56,6 +57,7 @@ class Moving:
     plan: RolloutPlan = field(default_factory=RolloutPlan)
     loading_s: float | None = None
     rollout: RolloutState | None = None
+    began_s: float = 0.0
     parked: bool = False
     deaths: int = 0
 

@@ -55,7 +55,7 @@ def loaded(ledger: Ledger, now_s: float) -> Ledger:
     state = begin(moving.plan, now_s)
     if state.over:
         return _promoted(ledger, moving.version, now_s, "it is loaded and warm")
-    return _at_stage(ledger, replace(moving, loading_s=None), state, now_s)
+    return _at_stage(ledger, replace(moving, loading_s=None, began_s=now_s), state, now_s)
 
 
 def step(ledger: Ledger, now_s: float, window: Window) -> Ledger:

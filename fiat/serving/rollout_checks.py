@@ -42,7 +42,7 @@ class Window:
         canary: of the new version.
         stable: of the earlier one.
         before: of the earlier one before this stage: what a version with all traffic is compared with.
-        canary_quality: of the new version.
+        canary_quality: of the new version, since the rollout began: labels come late.
         stable_quality: of the earlier one.
     """
 
@@ -94,7 +94,7 @@ def _judged(name: str, stage: Stage, window: Window) -> bool:
     if stage.kind == "shadow":
         return name in ("error_ratio", "error_increase")
     if name == "quality_drop":
-        return True
+        return stage.percent < 100 or window.stable_quality.n > 0
     return name not in RELATIVE or stage.percent < 100 or _reference(stage, window).requests > 0
 
 

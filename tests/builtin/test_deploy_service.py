@@ -40,7 +40,7 @@ class TestConformance(DeploySuite):
 
     @pytest.fixture
     def stride(self) -> int:
-        return 23
+        return 11
 
     @pytest.fixture
     def root(self, tmp_path: Path) -> Iterator[Path]:

@@ -103,6 +103,22 @@ def test_a_good_model_goes_up_step_by_step_and_the_earlier_one_is_warm_until_the
     assert kinds(service)[-5:] == ["loading", "stage", "stage", "stage", "promoted"]
 
 
+@pytest.mark.slow
+def test_labels_that_come_later_send_a_worse_model_back(service: Service) -> None:
+    """Both models answer quickly and well-formed; only the labels tell that one of them is wrong."""
+    service.deploy(1)
+    rollout = {**QUICK, "steps": [{"percent": 50}], "hold": "2s", "abort_on": {"quality_drop": 0.1}}
+    with Load(service.port, pause_s=0.02) as load:
+        service.deploy(-1, rollout=rollout)
+        assert read_manifest(service.place.manifest).log is not None
+        service.wait(lambda state: state.phase == "paused")
+        load.send_labels(("c", "a"))
+        state = service.wait(lambda state: state.phase == "failed", 60)
+    assert state.reason.startswith("quality_drop is 1 by ")
+    assert load.faults == []
+    assert set(load.statuses) == {200}
+
+
 def test_what_had_all_traffic_before_takes_it_again_at_once(standin: Service) -> None:
     for number in (1, 2):
         standin.deploy(number)
