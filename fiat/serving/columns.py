@@ -28,6 +28,11 @@ class TableInputs:
         """Of the graph, in order."""
         return tuple(self._tensors)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that it reads, in order."""
+        return self.features if self._matrix else tuple(self._columns)
+
     def from_columns(self, columns: Mapping[str, Sequence[Any]], n_rows: int) -> dict[str, AnyArray]:
         """The inputs for rows of data.
 
@@ -38,7 +43,7 @@ class TableInputs:
         Raises:
             BadRequest: a column is missing, or holds what its input can't take.
         """
-        wanted = self.features if self._matrix else tuple(self._columns)
+        wanted = self.columns
         missing = [name for name in wanted if name not in columns]
         if missing:
             raise BadRequest(

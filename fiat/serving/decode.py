@@ -171,7 +171,7 @@ def _row_count(arrays: dict[str, AnyArray]) -> int:
 
 def _binary_size(item: _Input) -> int | None:
     size = (item.parameters or {}).get("binary_data_size")
-    has_data = len(bytes(item.data)) > 0
+    has_data = memoryview(item.data).nbytes > 0
     if size is None:
         if not has_data:
             raise BadRequest(f"input {shown(item.name)} has neither data nor a binary_data_size")

@@ -90,9 +90,10 @@ class InvocationReader:
         return self._table.from_columns(columns, len(split.data)), len(split.data)
 
     def _read_dataframe_records(self, rows: list[dict[str, Any]]) -> tuple[dict[str, AnyArray], int]:
-        # A column that some rows have is missing in the others; without rows nothing can be missing.
-        names = {name for row in rows for name in row} if rows else self._table.features
-        columns = {name: [row.get(name) for row in rows] for name in names}
+        # A column that some rows have is missing in the others; without rows nothing can be missing. Others are not even
+        # looked for: rows that all have columns of their own would make a table of rows times rows.
+        wanted = [name for name in self._table.columns if not rows or any(name in row for row in rows)]
+        columns = {name: [row.get(name) for row in rows] for name in wanted}
         return self._table.from_columns(columns, len(rows)), len(rows)
 
     def _read_instances(self, rows: list[Any]) -> tuple[dict[str, AnyArray], int]:

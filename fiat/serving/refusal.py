@@ -20,5 +20,10 @@ _LONGEST = 120
 
 def shown(value: object) -> str:
     """What a client sent, quoted for a sentence and cut where it becomes long."""
-    text = repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        text = repr(value[: _LONGEST + 1])
+    elif isinstance(value, list) and len(value) > _LONGEST:
+        text = str(value[:_LONGEST])
+    else:
+        text = str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -33,7 +33,7 @@ def every_package(folder: Path) -> SamplePackage:
 
 
 def table_package(folder: Path) -> SamplePackage:
-    """A classifier of raw columns: the logits of `old` and `young` are the age and its opposite; the town comes back twice."""
+    """A classifier of raw columns: logits of `old` and `young` are the age and its opposite; the town comes back twice."""
     sides = [
         [
             helper.make_tensor_value_info("age", TensorProto.DOUBLE, ["n", 1]),

@@ -172,6 +172,7 @@ def test_a_text_is_no_number_and_a_number_no_text() -> None:
 def test_what_a_client_sent_is_not_repeated_at_any_length() -> None:
     assert len(refusal(message(tensor("z" * 100_000, "FP32", (1, 3), [1, 2, 3])))) < 300
     assert len(refusal(triple([1], [1] * 100_000))) < 300
+    assert len(refusal(triple([1, 2, 3], parameters={"binary_data_output": [[1] * 1000] * 1000}))) < 300
 
 
 @pytest.mark.parametrize("shape", [(10**9, 3), (2**62, 3), (0, 3), (2**31, 2**31, 2**31)])

@@ -1,5 +1,6 @@
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,15 @@ def test_a_batch_may_be_empty(form: str) -> None:
         found = read({form: []}, info)
         assert found.n_rows == 0
         assert next(iter(found.inputs.values())).shape == shape
+
+
+def test_rows_that_all_have_columns_of_their_own_make_no_square() -> None:
+    rows = [{str(number): 1, "age": 1, "town": ""} for number in range(20_000)]
+    body = json.dumps({"dataframe_records": rows}).encode()
+    tracemalloc.start()
+    assert read(body, TABLE).n_rows == len(rows)
+    assert tracemalloc.get_traced_memory()[1] < 50 * len(body)
+    tracemalloc.stop()
 
 
 def test_parameters_are_kept() -> None:
