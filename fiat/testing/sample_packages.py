@@ -13,7 +13,7 @@ from fiat.model.signature import read_signature
 
 _WIDTH = 3
 _METRIC = {"name": "accuracy", "value": 0.9, "slice": "", "low": 0.85, "high": 0.94, "n_rows": 200}
-_ABOUT = {"task": "classification", "split": "test", "n_rows": 200, "parity": None}
+_ABOUT = {"task": "classification", "split": "test", "n_rows": 200, "parity": None, "scores": "logits"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def make_package(folder: Path, number: int) -> SamplePackage:
     (evaluation / "metrics.json").write_text(json.dumps([_METRIC]))
     (evaluation / "evaluation.json").write_text(json.dumps(_ABOUT))
     target = folder / f"package{number}"
-    write_package(target, Parts(onnx, evaluation, None, None, ("onnxruntime==1.20.0",)), Origin("tiny"))
+    rows = ({"x": np.ones((1, _WIDTH), np.float32)},)
+    parts = Parts(onnx, evaluation, None, None, ("onnxruntime==1.20.0",), rows=rows)
+    write_package(target, parts, Origin("tiny"))
     return SamplePackage(target, digest_of(target))
 
 

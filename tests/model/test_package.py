@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.model.card import CardSource
 from fiat.model.package import Origin, damaged_files, write_package
+from fiat.model.warmup import read_warmup
+from fiat.profile.document import read_profile
+from fiat.profile.model import DataProfile, Profile
 
 sys.path.insert(0, str(Path(__file__).parent))
 import onnx_graphs as graphs
@@ -77,6 +81,29 @@ def test_packed_twice_it_has_the_same_bytes(
         write_package(Path(folder) / "one", given, origin)
         write_package(Path(folder) / "deeper" / "two", given, turned)
         assert contents(Path(folder) / "one") == contents(Path(folder) / "deeper" / "two")
+
+
+def test_it_takes_the_reference_profile_and_the_first_row_that_the_graph_takes(tmp_path: Path) -> None:
+    profile = DataProfile((Profile(3, (), "train"),), "label", "ab")
+    rows = [{"x": np.ones((1, width), np.float32)} for width in (2, 3)]
+    given = replace(parts(tmp_path), profile=profile, rows=rows)
+    manifest = write_package(tmp_path / "package", given, ORIGIN)
+    assert read_profile(tmp_path / "package") == profile
+    row = read_warmup(tmp_path / "package")
+    assert row is not None
+    assert row["x"].tolist() == [[1.0, 1.0, 1.0]]
+    assert set(manifest["files"]) == FILES - {"manifest.json"} | {"profile.json", "warmup.json"}
+    assert damaged_files(tmp_path / "package") == []
+
+
+def test_the_manifest_says_what_the_scores_are(tmp_path: Path) -> None:
+    given = parts(tmp_path)
+    assert write_package(tmp_path / "one", given, ORIGIN)["scores"] == "logits"
+    about = json.loads((given.evaluation / "evaluation.json").read_text())
+    (given.evaluation / "evaluation.json").write_text(
+        json.dumps(about | {"task": "regression", "scores": "none"})
+    )
+    assert write_package(tmp_path / "two", given, ORIGIN)["scores"] == "values"
 
 
 def test_nothing_of_the_place_it_was_made_at_is_in_it(tmp_path: Path) -> None:
