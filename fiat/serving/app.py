@@ -42,6 +42,8 @@ Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 LOG = logging.getLogger("fiat.serving")
+WHOLE = "fiat.whole"
+"""ASGI extension of our own server: sends an answer in one piece."""
 JSON, BYTES = b"application/json", b"application/octet-stream"
 _MOST_PATHS = 1024
 _LARGE_BYTES = 1 << 18
@@ -92,9 +94,9 @@ class Application:
             route = self._route(scope)
             if route.kind == "infer" or route.kind == "invocations":
                 answer = await self._predict(route, headers, receive, started)
-                await self._send_answer(answer, route, headers, send)
+                await self._send_answer(answer, route, scope, headers, send)
             else:
-                await self._inform(route, headers, receive, send)
+                await self._inform(route, scope, headers, receive, send)
         except (BadRequest, Refused) as error:
             await self._send_error(error, scope, headers, send)
         except Disconnected:
@@ -151,7 +153,9 @@ class Application:
             write=_write_invocation,
         )
 
-    async def _inform(self, route: Route, headers: Headers, receive: Receive, send: Send) -> None:
+    async def _inform(
+        self, route: Route, scope: Scope, headers: Headers, receive: Receive, send: Send
+    ) -> None:
         body = b""
         if route.methods is POST:
             body = await read_body(
@@ -161,7 +165,7 @@ class Application:
             status, kind, content = self._take_labels(headers, body)
         else:
             status, kind, content = self._informer.answer(route, body, is_draining=self.is_draining)
-        await self._send(status, kind, content, headers, send)
+        await self._send(status, kind, content, scope, headers, send)
 
     def _take_labels(self, headers: Headers, body: bytes) -> tuple[int, bytes, bytes]:
         model, labels = read_labels(body)
@@ -175,7 +179,9 @@ class Application:
             )
         return 200, JSON, msgspec.json.encode({"labels": len(labels)})
 
-    async def _send_answer(self, answer: Answered, route: Route, headers: Headers, send: Send) -> None:
+    async def _send_answer(
+        self, answer: Answered, route: Route, scope: Scope, headers: Headers, send: Send
+    ) -> None:
         extra: list[tuple[bytes, bytes]] = [(b"x-request-id", _as_header(answer.request_id))]
         kind = JSON
         if answer.header_length is not None:
@@ -183,7 +189,7 @@ class Application:
             extra.append((b"inference-header-content-length", b"%d" % answer.header_length))
         if route.kind == "invocations":
             extra.append((b"fiat-version", _as_header(answer.version)))
-        await self._send(200, kind, answer.body, headers, send, extra)
+        await self._send(200, kind, answer.body, scope, headers, send, extra)
 
     async def _send_error(
         self, error: BadRequest | Refused, scope: Scope, headers: Headers, send: Send
@@ -193,13 +199,14 @@ class Application:
             body = write_invocation_error(error.message, error.status)
         else:
             body = msgspec.json.encode({"error": error.message})
-        await self._send(error.status, JSON, body, headers, send, extra)
+        await self._send(error.status, JSON, body, scope, headers, send, extra)
 
     async def _send(
         self,
         status: int,
         kind: bytes,
         body: bytes,
+        scope: Scope,
         headers: Headers,
         send: Send,
         extra: Sequence[tuple[bytes, bytes]] = (),
@@ -214,6 +221,9 @@ class Application:
         sent.append((b"content-length", b"%d" % len(body)))
         if self.is_draining:
             sent.append((b"connection", b"close"))
+        extensions = scope.get("extensions")
+        if extensions is not None and WHOLE in extensions and extensions[WHOLE](status, sent, body):
+            return
         await send({"type": "http.response.start", "status": status, "headers": sent})
         await send({"type": "http.response.body", "body": body})
 

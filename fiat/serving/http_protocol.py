@@ -6,11 +6,15 @@ take longer than a small model.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Coroutine, Generator, Iterable, Sequence
+from functools import partial
+from types import coroutine
 from typing import Any, cast
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from fiat.serving.app import WHOLE
 
 MOST_HEAD_BYTES = 64 << 10
 MOST_CONNECTIONS = 16384
@@ -31,6 +35,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self.began_s, self.stuck_s = self.loop.time(), math.inf
         self._unread_bytes = 0
         self._in_head, self._message_bytes = True, 0
+        self._complete: RequestResponseCycle | None = None
+        self._answered: RequestResponseCycle | None = None
+        # Not a function for each request: request, cycle and function would hold one another until they are collected.
+        self._extensions = {WHOLE: self.send_whole}
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
@@ -45,20 +53,86 @@ class LimitedProtocol(HttpToolsProtocol):
         """All headers came."""
         self._in_head = False
         super().on_headers_complete()
+        cast(dict[str, Any], self.scope)["extensions"] = self._extensions
 
     def on_message_complete(self) -> None:
         """All of a request came."""
         self.began_s = math.inf
         self._message_bytes = 0
         super().on_message_complete()
+        cycle, self._complete = self._complete, None
+        if cycle is not None:
+            self._run(cycle)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         super().data_received(data)
+        cycle, self._complete = self._complete, None
+        if cycle is not None:  # its body goes on in another packet
+            self._answered = cycle
+            super()._start_asgi_task(cycle, self.app)
         if self.began_s != math.inf:
             self._message_bytes += len(data)
             if self._message_bytes > (MOST_HEAD_BYTES if self._in_head else self.most_message_bytes):
                 self.end(431 if self._in_head else 413, "the request is too long")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.more_body:
+            # Most bodies come in one packet with their headers: a moment later the request is complete.
+            self._complete = cycle
+        else:
+            self.loop.call_soon(
+                self._run, cycle
+            )  # not from here: thousands may be queued up behind one another
+
+    def _run(self, cycle: RequestResponseCycle) -> None:
+        """Let the app answer right here; a task is made only when it waits for something."""
+        self._answered = cycle
+        answer = cycle.run_asgi(self.app)
+        try:
+            awaited = answer.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(_go_on(answer, awaited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def send_whole(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Send the answer to the request that is being answered, in one piece.
+
+        Args:
+            status: of HTTP.
+            headers: lower-case names, values without control characters; `content-length` among them.
+            body: of the answer.
+
+        Returns:
+            False when the client does not read on, and the answer has to wait: it is sent in the usual way then.
+        """
+        cycle = self._answered
+        if cycle is None or cycle.flow.write_paused:
+            return False
+        if cycle.disconnected:
+            return True
+        parts = [STATUS_LINE[status]]
+        for name, value in cycle.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+            if name == b"connection":
+                cycle.keep_alive = False
+        if not cycle.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts.append(b"\r\n")
+        if cycle.scope["method"] != "HEAD":
+            parts.append(body)
+        cycle.transport.write(b"".join(parts))
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
@@ -105,6 +179,22 @@ class LimitedProtocol(HttpToolsProtocol):
         """Between requests and without a timer: bytes came that begin no request."""
         idle = self.cycle is None or self.cycle.response_complete
         return idle and self.began_s == math.inf and self.timeout_keep_alive_task is None
+
+
+@coroutine
+def _go_on(answer: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """The rest of a coroutine that was begun outside a task and waits for something."""
+    while True:
+        try:
+            given = yield awaited
+        except BaseException as error:
+            step = partial(answer.throw, error)
+        else:
+            step = partial(answer.send, given)
+        try:
+            awaited = step()
+        except StopIteration:
+            return
 
 
 def look_at_all(connections: Iterable[Any], now_s: float, timeout_s: float) -> None:

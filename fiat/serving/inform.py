@@ -146,10 +146,10 @@ class Informer:
 
 def _counted(
     workers: Sequence[WorkerCounts], model: str, running: Running
-) -> tuple[LoadedVersion, Counts, float, float, float]:
+) -> tuple[LoadedVersion, Counts, float, float]:
     loaded, tally = running.loaded, running.loaded.tally
     counts = total(workers, model, loaded.version.digest)
-    return loaded, counts, tally.seconds, loaded.session.run_s, tally.answered_at_s
+    return loaded, counts, tally.seconds, loaded.session.run_s
 
 
 def _not_ready(state: ModelState) -> Refused:

@@ -66,21 +66,26 @@ class Gate:
                 f"{self._limits.concurrency} requests are worked on and {len(self._waiting)} wait: try again later",
                 ((b"retry-after", b"1"),),
             )
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
         self._waiting.append(turn)
+        timer = loop.call_at(deadline, self._expire, turn)
         try:
-            async with asyncio.timeout_at(deadline):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.leave()  # the turn came at the same moment: it goes on to the next one
             elif turn in self._waiting:
                 self._waiting.remove(turn)
-            if isinstance(error, TimeoutError):
-                raise Refused(
-                    503, f"the request waited {self._limits.timeout_s:g} s for its turn: try again later"
-                ) from None
             raise
+        finally:
+            timer.cancel()
+
+    def _expire(self, turn: asyncio.Future[None]) -> None:
+        if not turn.done():
+            self._waiting.remove(turn)
+            words = f"the request waited {self._limits.timeout_s:g} s for its turn: try again later"
+            turn.set_exception(Refused(503, words))
 
     def leave(self) -> None:
         """Let the next one in."""

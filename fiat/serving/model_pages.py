@@ -82,17 +82,16 @@ def index_page(states: Mapping[str, ModelState], *, only_ready: bool) -> list[Do
     return [entry for entry in entries if entry["state"] == "READY" or not only_ready]
 
 
-def stats_page(found: Sequence[tuple[LoadedVersion, Counts, float, float, float]]) -> Document:
+def stats_page(found: Sequence[tuple[LoadedVersion, Counts, float, float]]) -> Document:
     """Statistics.
 
     Args:
-        found: for each version its counts, seconds of all requests, seconds of all runs, and when the last answer was
-            given (seconds since 1970, 0 for never).
+        found: for each version its counts, seconds of all requests, and seconds of all runs.
     """
     return {"model_stats": [_stats(*item) for item in found]}
 
 
-def _stats(loaded: LoadedVersion, counts: Counts, seconds: float, run_s: float, last_s: float) -> Document:
+def _stats(loaded: LoadedVersion, counts: Counts, seconds: float, run_s: float) -> Document:
     def entry(count: int, spent_s: float) -> Document:
         return {"count": count, "ns": int(spent_s * _NS)}
 
@@ -100,7 +99,6 @@ def _stats(loaded: LoadedVersion, counts: Counts, seconds: float, run_s: float, 
     return {
         "name": loaded.info.name,
         "version": loaded.version.name,
-        "last_inference": int(last_s * 1000),
         "inference_count": counts.rows,
         "execution_count": counts.batches,
         "inference_stats": {

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
-from time import perf_counter, time
+from time import perf_counter
 
 import msgspec
 import numpy as np
@@ -120,7 +120,6 @@ class Predictor:
         seconds = perf_counter() - started
         tally.answered(seconds)
         tally.rows += request.n_rows
-        tally.answered_at_s = time()
         predictions = predictions_of(outputs, request.n_rows)
         if predictions is not None:
             tally.predicted(predictions)

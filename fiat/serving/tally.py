@@ -31,7 +31,6 @@ class Tally:
         self.shadow_failed = 0
         self.shadow_dropped = 0
         self.seconds = 0.0
-        self.answered_at_s = 0.0
         self.latency = [0] * N_BUCKETS
         self._predictions: Counter[str] = Counter()
         self._pending: list[np.ndarray] = []
