@@ -198,3 +198,20 @@ def test_a_protected_branch_that_is_not_watched_is_refused(
         assert read_runner_settings(settings_file, ENVIRONMENT).repositories
     else:
         assert "no watched branch can be" in refused(settings_file).errors[0].message
+
+
+def test_keys_that_sign_and_check_models_are_files_that_are_there(settings_file: Path) -> None:
+    folder = settings_file.parent
+    assert read_runner_settings(settings_file, ENVIRONMENT).signing_key is None
+    settings_file.write_text(TEXT + "signing_key: keys/signing.pem\n")
+    errors = refused(settings_file).errors
+    assert [error.where.key for error in errors if error.where] == ["signing_key", "verify_key"]
+    (folder / "keys").mkdir()
+    (folder / "keys" / "signing.pem").write_text("private")
+    (folder / "keys" / "signing.pem.pub").write_text("public")
+    settings = read_runner_settings(settings_file, ENVIRONMENT)
+    assert settings.signing_key == folder / "keys" / "signing.pem"
+    assert settings.verify_key == folder / "keys" / "signing.pem.pub"
+    settings_file.write_text(TEXT + "verify_key: keys/signing.pem.pub\n")
+    settings = read_runner_settings(settings_file, ENVIRONMENT)
+    assert (settings.signing_key, settings.verify_key) == (None, folder / "keys" / "signing.pem.pub")
