@@ -6,23 +6,19 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from fiat.builtin.deploy_service_package import ready_folder
 from fiat.builtin.deploy_service_place import service_place
 from fiat.builtin.deploy_service_state import look
 from fiat.builtin.deploy_shelf import admit, locked
 from fiat.builtin.service_ledger import Ledger, read_ledger
-from fiat.builtin.service_plan import log_plan, rollout_plan, server_limits
 from fiat.builtin.service_process import SILENT_S, keeper_of, keeper_silent_s, kill_group, start_keeper
-from fiat.builtin.service_wanted import Candidate, ServerWish, Wanted, read_wanted, write_wanted
+from fiat.builtin.service_wanted import Candidate, Wanted, read_wanted, write_wanted
 from fiat.errors import EnvironmentFault, SpecError, Stalled
 from fiat.model.package import damaged_files
 from fiat.ports.deploy import DeployRequest, TargetState
 from fiat.serving.counts import read_workers
 from fiat.serving.place import Place
-from fiat.serving.release import LogPlan
 
 _LOCK_WAIT_S = 60.0
 _TAKEN_S = 20.0
@@ -30,7 +26,6 @@ _STARTED_S = 30.0
 _LOADED_S = 180.0
 _FOLLOWED_S = 5.0
 _POLL_S = 0.03
-_NAMES_KEPT = 1000
 
 
 class ServiceTarget:
@@ -93,8 +88,8 @@ class ServiceTarget:
                 admit(place.folder, request)
                 before, ledger = read_wanted(place.wanted), read_ledger(place.rollout)
                 _not_again(ledger, request)
-                folder = ready_folder(place, request, _key(request))
-                wanted = _wish(before, request, folder)
+                folder = ready_folder(place, request, key_of(request))
+                wanted = wish_of(before, request, folder)
                 if wanted != before:
                     write_wanted(place.wanted, wanted)
                 self._see_through(place, wanted)
@@ -141,59 +136,6 @@ class ServiceTarget:
             kill_group(keeper)
         start_keeper(place, self._keeper_arguments)
         return True
-
-
-def _wish(before: Wanted | None, request: DeployRequest, folder: str) -> Wanted:
-    """What is wanted now; equal to what was wanted before when nothing is new."""
-    settings = request.settings
-    names = dict(before.names) if before else {}
-    given = settings.get("version")
-    name = str(given) if given else names.get(request.digest) or _next_name(names)
-    names[request.digest] = name
-    generation = request.generation
-    if before and generation == 0 and before.version.digest == request.digest:
-        generation = before.version.generation
-    port, workers = settings.get("port"), settings.get("workers")
-    rollout, limits = settings.get("rollout"), settings.get("limits")
-    plan, log = rollout_plan(rollout if isinstance(rollout, dict) else None), log_plan(request.monitor)
-    if log is None and "quality_drop" in plan.limits:
-        log = LogPlan()  # labels can only be joined to what was written down
-    wish = Wanted(
-        serial=before.serial if before else 1,
-        model=str(settings["model"]),
-        version=Candidate(name, request.digest, folder, generation, request.commit),
-        plan=plan,
-        server=ServerWish(
-            port=int(str(port)) if port is not None else None,
-            workers=int(str(workers)) if workers is not None else 1,
-            limits=server_limits(limits if isinstance(limits, dict) else None),
-        ),
-        log=log,
-        key=_key(request),
-        names=dict(list(names.items())[-_NAMES_KEPT:]),
-    )
-    return wish if before is None or wish == before else replace(wish, serial=before.serial + 1)
-
-
-def _key(request: DeployRequest) -> str:
-    """The key that packages must be signed with here; empty when none is asked for.
-
-    Raises:
-        EnvironmentFault: signatures are asked for, and no key is known.
-    """
-    if not request.settings.get("signed"):
-        return ""
-    key = request.settings.get("key")
-    if not key:
-        raise EnvironmentFault(
-            f"target {request.target} takes only signed packages, and no key is known to check them with",
-            hint="name the public key's file in the operator's settings",
-        )
-    return str(Path(str(key)).absolute())
-
-
-def _next_name(names: dict[str, str]) -> str:
-    return str(max((int(name) for name in names.values() if name.isdecimal()), default=0) + 1)
 
 
 def _not_again(ledger: Ledger | None, request: DeployRequest) -> None:

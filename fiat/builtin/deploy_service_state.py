@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from fiat.builtin.deploy_service_package import changed_files
+from fiat.builtin.service_command import HOST
 from fiat.builtin.service_health import asks_ready
 from fiat.builtin.service_ledger import Ledger, manifest_of, read_ledger
 from fiat.builtin.service_process import SILENT_S, keeper_of, keeper_silent_s, read_record
-from fiat.builtin.service_server import HOST
 from fiat.builtin.service_wanted import Wanted, read_wanted
 from fiat.errors import FiatError
 from fiat.ports.deploy import Phase, Share, TargetState

@@ -62,7 +62,9 @@ class Drive:
             if version.state == "failed":
                 return refused(ledger, now_s, f"it can't be loaded: {version.reason or 'no reason given'}")
         if _all_ready(workers, ledger.model, digest, wish):
-            return loaded(ledger, now_s)
+            before = _told(workers, ledger.model, ledger.stable.digest) if ledger.stable else []
+            alone = bool(before) and all(version.state == "failed" for version in before)
+            return loaded(ledger, now_s, alone=alone)
         since_s = moving.loading_s or 0.0
         if now_s < since_s:
             return replace(ledger, moving=replace(moving, loading_s=now_s))

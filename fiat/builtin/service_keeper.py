@@ -82,26 +82,37 @@ class Keeper:
             self._server.stop()
             return False
         self._look_at_wanted()
-        if self._wanted is None:
+        wanted = self._wanted
+        if wanted is None:
             return True
-        if self._wanted.stop:
+        if wanted.stop:
             self._server.stop()
             told, about = "the service was stopped", self._ledger.stable
             move = partial(with_event, now_s=self._clock(), kind="stopped", sentence=told, about=about)
             self._move(move)
             return False
-        self._move(partial(take, wanted=self._wanted, now_s=self._clock()))
+        faults = []
+        # A full disk holds decisions up, but not the care for the server.
+        for work in (self._take, self._serve, self._judge, self._tidy):
+            try:
+                work(wanted)
+            except OSError as error:
+                faults.append(error)
+        if faults:
+            raise faults[0]
+        return True
+
+    def _take(self, wanted: Wanted) -> None:
+        self._move(partial(take, wanted=wanted, now_s=self._clock()))
+
+    def _serve(self, wanted: Wanted) -> None:
         if manifest_of(self._ledger) is None:
             self._server.stop()
-        else:
-            how = self._server.turn(self._wanted.server, self._clock())
-            if how:
-                self._move(partial(died, now_s=self._clock(), how=how))
-        self._move(
-            partial(self._drive.move, server=self._server, wish=self._wanted.server, now_s=self._clock())
-        )
-        self._tidy()
-        return True
+        elif how := self._server.turn(wanted.server, self._clock()):
+            self._move(partial(died, now_s=self._clock(), how=how))
+
+    def _judge(self, wanted: Wanted) -> None:
+        self._move(partial(self._drive.move, server=self._server, wish=wanted.server, now_s=self._clock()))
 
     def _look_at_wanted(self) -> None:
         try:
@@ -132,7 +143,7 @@ class Keeper:
                 return
         write_manifest(self._place.manifest, manifest)
 
-    def _tidy(self) -> None:
+    def _tidy(self, _: Wanted) -> None:
         if time.monotonic() - self._tidied < _TIDY_EVERY_S:
             return
         self._tidied = time.monotonic()
@@ -162,7 +173,11 @@ def main(arguments: list[str]) -> int:
         patience = Patience(**asked.patience)
         keeper = Keeper(place, Server(place, asked.server, patience), patience)
         write_durably(place.keeper, asdict(name_of(os.getpid())))
-        keeper.begin()
+        try:
+            keeper.begin()
+        except (OSError, FiatError) as error:
+            _say(str(error))
+            return 3
         _run(keeper)
     return 0
 
@@ -178,9 +193,13 @@ def _run(keeper: Keeper) -> None:
             # A full disk or a broken file ends no server: it is said once, and tried again.
             if str(error) != told:
                 told = str(error)
-                print(f"{time.strftime('%FT%TZ', time.gmtime())} {told}", flush=True)
+                _say(told)
             time.sleep(1.0)
         time.sleep(_TURN_S)
+
+
+def _say(sentence: str) -> None:
+    print(f"{time.strftime('%FT%TZ', time.gmtime())} {sentence}", flush=True)
 
 
 @contextlib.contextmanager

@@ -41,13 +41,21 @@ def take(ledger: Ledger, wanted: Wanted, now_s: float) -> Ledger:
     return with_event(taken, now_s, "loading", f"version {version.name} is being loaded", version)
 
 
-def loaded(ledger: Ledger, now_s: float) -> Ledger:
-    """The moving version is loaded and warm at every worker."""
+def loaded(ledger: Ledger, now_s: float, *, alone: bool = False) -> Ledger:
+    """The moving version is loaded and warm at every worker.
+
+    Args:
+        ledger: before.
+        now_s: seconds since 1970.
+        alone: the stable version can't be used, so there is nothing to move traffic from.
+    """
     moving = ledger.moving
     if moving is None or moving.loading_s is None:
         return ledger
     if ledger.stable is None:
         return _promoted(ledger, moving.version, now_s, "it is the first one here")
+    if alone:
+        return _promoted(ledger, moving.version, now_s, "the one before can't be used any more")
     if moving.version.digest in ledger.veterans:
         return _promoted(ledger, moving.version, now_s, "it had it before")
     if moving.rollout is not None:

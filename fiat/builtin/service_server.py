@@ -8,14 +8,12 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fiat.builtin.service_command import HOST, any_port, port_is_free, server_command
 from fiat.builtin.service_health import HealthWatch
 from fiat.builtin.service_process import (
     NOBODY,
@@ -31,8 +29,8 @@ from fiat.builtin.service_process import (
 from fiat.builtin.service_wanted import ServerWish
 from fiat.serving.place import Place
 
-HOST = "127.0.0.1"
 _ADOPT_WAIT_S = 5.0
+_LAST_BYTES, _LAST_CHARACTERS = 4096, 200
 
 
 @dataclass(frozen=True)
@@ -154,10 +152,20 @@ class Server:
     def _raise(self, wish: ServerWish, now_s: float) -> str:
         if self._watch is not None and self._record is not None:
             kill_group(self._record.process)
-            return self._died(f"(process {self._record.process.pid}) died")
+            return self._died(f"died{self._last_words()}")
         if time.monotonic() >= self._next_start:
             self._start(wish, now_s)
         return ""
+
+    def _last_words(self) -> str:
+        """What it printed last, for people who wonder why it died."""
+        try:
+            with (self._place.logs / "server.log").open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_BYTES))
+                lines = log.read().decode("utf-8", "replace").strip().splitlines()
+        except OSError:
+            return ""
+        return f", its log ends with: {lines[-1][:_LAST_CHARACTERS]}" if lines else ""
 
     def _died(self, how: str) -> str:
         self._deaths += 1
@@ -215,46 +223,7 @@ class Server:
         if wish.port is not None:
             return wish.port
         kept = self._record.port if self._record else 0
-        return kept if kept and _free(kept) else _any_port()
+        return kept if kept and port_is_free(kept) else any_port()
 
     def _command(self, wish: ServerWish, port: int) -> list[str]:
         return server_command(self._program, self._place, wish, port)
-
-
-def server_command(program: str, place: Place, wish: ServerWish, port: int) -> list[str]:
-    """Command line of a server."""
-    run: Sequence[str] = (program,) if program.endswith(".py") else ("-m", program)
-    limits = wish.limits
-    options = {
-        "release": place.manifest,
-        "host": HOST,
-        "port": port,
-        "workers": wish.workers,
-        "body-bytes": limits.body_bytes,
-        "concurrency": limits.concurrency,
-        "queue": limits.queue,
-        "timeout-s": limits.timeout_s,
-        "batch-rows": limits.batch_rows,
-        "drain-s": limits.drain_s,
-    }
-    return [
-        sys.executable,
-        *run,
-        *(word for name, value in options.items() for word in (f"--{name}", str(value))),
-    ]
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-        return True
-
-
-def _any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -87,10 +87,10 @@ def _look(
 def _doubt(plan: RolloutPlan, stage: Stage, n: int, checks: tuple[CheckResult, ...]) -> str:
     """Why a stage whose time is over can't be passed yet; empty when it can.
 
-    Without limits there is nothing to judge. At the end, all traffic has been there for its time and every stage before
+    Where nothing is judged only time counts. At the end, all traffic has been there for its time and every stage before
     was passed: too few requests hold nothing up any more.
     """
-    if not plan.limits:
+    if not checks:
         return ""
     if stage.kind == "bake":
         open_ = [

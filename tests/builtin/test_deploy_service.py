@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -304,3 +305,21 @@ def test_a_package_that_is_not_signed_is_not_taken_where_signatures_are_asked_fo
     with pytest.raises(EnvironmentFault):
         service.deploy(2, signed=True, key=str(service.folder / "missing.pem"))
     assert service.target.observe(service.ask(1, 0)) == service.digest(1)
+
+
+def test_a_name_that_another_model_has_here_is_made_its_own(standin: Service) -> None:
+    standin.deploy(1)
+    standin.deploy(2, version="1")
+    (version,) = read_manifest(standin.place.manifest).versions
+    assert version.name == f"1-{standin.digest(2)[:8]}"
+
+
+def test_a_port_that_somebody_has_is_said_to_be_the_reason(service: Service) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SpecError, match="the server died 3 times.*its log ends with.*address"):
+            service.deploy(1, port=port)
+    service.deploy(1, port=port)
+    assert service.port == port
