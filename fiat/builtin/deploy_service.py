@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from fiat.builtin.deploy_service_package import ready_folder
 from fiat.builtin.deploy_service_place import service_place
 from fiat.builtin.deploy_service_state import look
+from fiat.builtin.deploy_service_wish import key_of, wish_of
 from fiat.builtin.deploy_shelf import admit, locked
 from fiat.builtin.service_ledger import Ledger, read_ledger
 from fiat.builtin.service_process import SILENT_S, keeper_of, keeper_silent_s, kill_group, start_keeper

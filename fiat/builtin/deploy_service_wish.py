@@ -1,5 +1,6 @@
 """What a deploy asks of a service: a request's settings as the file that the keeper follows."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def wish_of(before: Wanted | None, request: DeployRequest, folder: str) -> Wante
         generation = before.version.generation
     port, workers = settings.get("port"), settings.get("workers")
     rollout, limits = settings.get("rollout"), settings.get("limits")
-    plan, log = rollout_plan(rollout if isinstance(rollout, dict) else None), log_plan(request.monitor)
+    plan, log = rollout_plan(rollout if isinstance(rollout, Mapping) else None), log_plan(request.monitor)
     if log is None and "quality_drop" in plan.limits:
         log = LogPlan()  # labels can only be joined to what was written down
     wish = Wanted(
@@ -37,7 +38,7 @@ def wish_of(before: Wanted | None, request: DeployRequest, folder: str) -> Wante
         server=ServerWish(
             port=int(str(port)) if port is not None else None,
             workers=int(str(workers)) if workers is not None else 1,
-            limits=server_limits(limits if isinstance(limits, dict) else None),
+            limits=server_limits(limits if isinstance(limits, Mapping) else None),
         ),
         log=log,
         key=key_of(request),
