@@ -108,7 +108,7 @@ TABLES = st.one_of(
     st.binary(max_size=40),
     st.booleans(),
 )
-@settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_messages_of_any_content_are_read_or_refused(
     target: str, items: list[Any], more: dict[str, Any], tail: bytes, binary: bool
 ) -> None:
@@ -126,7 +126,7 @@ def test_messages_of_any_content_are_read_or_refused(
         max_size=2,
     ),
 )
-@settings(max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_tables_of_any_content_are_read_or_refused(target: str, body: dict[str, Any]) -> None:
     try_case(target.encode() + b"\n" + json.dumps(body).encode())
 
