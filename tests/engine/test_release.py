@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from fiat.errors import Fenced, Stalled
 from fiat.model.package import damaged_files
 from fiat.plan.model import Plan, Ref, Step
 from fiat.ports.deploy import DeployRequest
-from fiat.run.model import Artifact, Run, StepResult
+from fiat.run.model import Artifact, GateResult, Result, Run, StepResult
 from fiat.store.fence import Fence
 from fiat.store.store import Store, open_store
 from fiat.testing.moments import killed_at
@@ -290,6 +290,35 @@ def test_a_refused_gate_releases_and_deploys_nothing(shop: Shop) -> None:
 
 
 # What was judged.
+
+
+def test_gates_are_told_in_the_specs_order_whichever_step_judged_them(shop: Shop) -> None:
+    told = {
+        f"gates[{place}]": GateResult(f"g{place}", "pass", "", key=f"gates[{place}]") for place in range(3)
+    }
+    data = GateResult("data d", "pass", "", key="data.d.checks[0]")
+    names = ("check.d", "gates", "gates.1", "package")
+    plan = Plan("t", ".", "d", tuple(Step(name, name.partition(".")[0]) for name in names))
+    walk = Walk(plan, None, lambda _: None, lambda _: None)  # type: ignore[arg-type, return-value]  # not walked
+    with shop.open() as store:
+        judged = [asdict(told[key]) for key in ("gates[0]", "gates[2]")]
+        (shop.base / "gates").write_text(json.dumps({"gates": judged}))
+        found = store.artifacts.put(shop.base / "gates", move=False)
+        walk.settle(StepResult("gates", "gates", "ran", outputs={"gates": found}), None)
+        for step, gate in (("gates.1", told["gates[1]"]), ("check.d", data)):
+            result = Result("f", step, "t", "r", {}, {}, facts={"gate": asdict(gate)})
+            walk.settle(StepResult(step, step, "ran"), result)
+        releaser = Releaser(
+            store=store,
+            plan=plan,
+            model="tiny",
+            alias="",
+            target=lambda kind: shop.target,
+            ground=lambda target: Ground(shop.root, confined=True),
+            reporter=SilentReporter(),
+            now=lambda: NOW,
+        )
+        assert [gate.name for gate in releaser.read_gates(walk)] == ["data d", "g0", "g1", "g2"]
 
 
 def test_bytes_that_were_swapped_in_the_store_are_not_deployed(shop: Shop) -> None:

@@ -62,6 +62,30 @@ def test_steps_are_wired_by_names() -> None:
     assert "baseline" in built.step("gates").optional
 
 
+def test_probes_come_behind_the_package_and_before_every_deploy() -> None:
+    gates = [{"probe": {"p95_ms": 5, "clients": 2}, "severity": "warn"}, {"metric": "accuracy", "min": 0.9}]
+    built = plan(gates=gates)
+    probe = built.step("gates.0")
+    assert probe.kind == "probe"
+    assert probe.params == {"probe": {"p95_ms": 5, "clients": 2}, "severity": "warn", "key": "gates[0]"}
+    assert probe.inputs == {
+        "package": Ref("package", "package"),
+        "evaluation": Ref("evaluate", "evaluation"),
+        "dataset": Ref("data.d", "dataset"),
+    }
+    assert built.step("deploy.shelf").after == ("gates.0",)
+    judged = built.step("gates").params["gates"]
+    assert [gate["key"] for gate in judged] == ["gates[1]"]  # type: ignore[attr-defined, index]
+    assert "gate.0" not in built.step("gates").inputs
+
+
+def test_a_package_describes_rows_by_their_check_or_else_by_themselves() -> None:
+    assert plan().step("package").inputs["dataset"] == Ref("data.d", "dataset")
+    checked = plan(data={"d": {**DATA, "checks": [{"duplicates": {"across": "error"}}]}})
+    assert checked.step("package").inputs["profile"] == Ref("check.d", "profile")
+    assert "dataset" not in checked.step("package").inputs
+
+
 def test_a_spec_of_steps_alone_is_a_spec() -> None:
     nothing = dict.fromkeys(("data", "train", "evaluate", "baseline", "gates", "model", "deploy"))
     built = plan(**nothing, steps={"a": {"run": "true"}})
