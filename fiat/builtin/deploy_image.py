@@ -154,13 +154,7 @@ def _read_settings(request: DeployRequest) -> _Wanted:
     base = _base(request, str(said["base"])) if said.get("base") else None
     recipe = bool(said.get("containerfile"))
     called = ImageName(name, tag, str(said["model"]), request.digest)
-    marks = [
-        text,
-        str(push),
-        base_mark(*base) if base else None,
-        recipe,
-        release_of("fiat-ml") if recipe else "",
-    ]
+    marks = [text, str(push), base_mark(*base) if base else None, recipe]
     suffix = hashlib.sha256(canonical(marks)).hexdigest()[:_SHORT]
     place = place_of(request, KIND, DEFAULT_PATH)
     return _Wanted(place, called, base, push, recipe, f"{request.digest}-{suffix}")

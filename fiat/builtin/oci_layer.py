@@ -1,32 +1,24 @@
-"""A folder of files as an image layer, the same bytes for the same files.
+"""A folder of files as an image layer, the same bytes for the same files, on every machine.
 
-Entries are sorted; times, owners and names of owners are nothing; modes are 644 and 755. What gzip makes of it depends on
-the zlib that Python was built with, so the layer's digest is the same wherever that is the same; its diff id (of the tar
-inside) is the same everywhere.
+Entries are sorted; times, owners and names of owners are nothing; modes are 644 and 755. The tar is not compressed: what
+gzip makes of it depends on the zlib that Python was built with, and weights hardly get smaller.
 """
 
-import gzip
 import hashlib
 import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, cast
 
 from fiat.builtin.oci_layout import LAYER_TYPE, Descriptor, blob_path
-
-_LEVEL = 6
-
-
-class _Sink(Protocol):
-    def write(self, data: bytes, /) -> int: ...
 
 
 @dataclass
 class _Hashed:
     """Passes bytes on and takes their digest."""
 
-    out: _Sink
+    out: IO[bytes]
     digest: "hashlib._Hash"
     size_bytes: int = 0
 
@@ -36,9 +28,6 @@ class _Hashed:
         self.out.write(data)
         return len(data)
 
-    def flush(self) -> None:
-        """Gzip asks for it; the file is flushed when it is closed."""
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -46,7 +35,7 @@ class Layer:
 
     Attributes:
         blob: its descriptor.
-        diff_id: digest of the tar inside.
+        diff_id: digest of the tar, which is the blob's own.
     """
 
     blob: Descriptor
@@ -66,16 +55,12 @@ def add_layer(layout: Path, source: Path, inside: str) -> Layer:
     """
     draft = layout / "blobs" / "layer"
     with draft.open("wb") as file:
-        packed = _Hashed(file, hashlib.sha256())
-        with gzip.GzipFile(
-            filename="", mode="wb", compresslevel=_LEVEL, fileobj=cast(IO[bytes], packed), mtime=0
-        ) as pressed:
-            plain = _Hashed(pressed, hashlib.sha256())
-            with tarfile.open(fileobj=cast(IO[bytes], plain), mode="w|", format=tarfile.PAX_FORMAT) as tar:
-                _fill(tar, source, inside)
-    blob = Descriptor(LAYER_TYPE, f"sha256:{packed.digest.hexdigest()}", packed.size_bytes)
-    draft.rename(blob_path(layout, blob.digest))
-    return Layer(blob, f"sha256:{plain.digest.hexdigest()}")
+        hashed = _Hashed(file, hashlib.sha256())
+        with tarfile.open(fileobj=cast(IO[bytes], hashed), mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            _fill(tar, source, inside)
+    digest = f"sha256:{hashed.digest.hexdigest()}"
+    draft.rename(blob_path(layout, digest))
+    return Layer(Descriptor(LAYER_TYPE, digest, hashed.size_bytes), digest)
 
 
 def _fill(tar: tarfile.TarFile, source: Path, inside: str) -> None:

@@ -204,7 +204,7 @@ def test_a_large_blob_goes_in_pieces(
     with registry(tmp_path / "registry") as host:
         Registry(there(host), request_, piece_bytes=100).push(layout, image)
         call(
-            "skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", f"docker://{host}/team/tiny:1",
+            "skopeo", "--insecure-policy", "copy", "--preserve-digests", "--src-tls-verify=false", f"docker://{host}/team/tiny:1",
             f"oci:{tmp_path / 'back'}:1",
         )  # fmt: skip
     assert read_image(tmp_path / "back").layers == image.layers
