@@ -54,13 +54,13 @@ def time_words(seconds: float) -> str:
 
 
 def _standing(service: WatchedService) -> tuple[Cell, ...]:
-    words = f"{count(len(service.drift), 'window')} of requests"
+    words = f": {count(len(service.drift), 'window')} of requests"
     if service.n_skipped:
         words += f", {service.n_skipped:,} requests passed over"
     if service.n_dropped:
-        return (Cell(words, "quiet"), Cell(f"{service.n_dropped:,} predictions not written down", "doubt"))
+        return (Cell(words, "quiet"), Cell(f", {service.n_dropped:,} predictions not written down", "doubt"))
     if not service.alarms and service.drift:
-        return (Cell(words, "quiet"), Cell("no alarm", "good"))
+        return (Cell(words, "quiet"), Cell(", no alarm", "good"))
     return (Cell(words, "quiet"),)
 
 

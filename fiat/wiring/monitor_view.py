@@ -59,6 +59,10 @@ def find_subject(name: str, root: Path) -> Subject:
     folder = Place(root / name) if name else None
     if folder is not None and (folder.manifest.is_file() or folder.predictions.is_dir()):
         return Subject(folder.folder.name, folder, Memory(folder.watch).settings())
+    if folder is not None and folder.folder.is_dir() and not (root / name / "spec.yaml").is_file():
+        raise SpecError(
+            f"{name} is no folder of a service", hint="it would hold release.json, or a log in predictions/"
+        )
     with open_shelf(root, read_settings(os.environ)) as shelf:
         found = [one for one in find_places(shelf, name) if one.kind == _SERVICE]
         if not found:
