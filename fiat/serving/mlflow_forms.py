@@ -8,6 +8,7 @@ Source: https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally, "Infe
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,16 +64,25 @@ class InvocationReader:
             raise BadRequest(
                 f"the content type {shown(kind)} is not taken: send application/json or text/csv", status=415
             )
-        try:
-            message = self._body.decode(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-            raise BadRequest(f"the body is none of MLflow's forms: {why}") from error
+        message = self._parse(body)
         sent = [name for name in _FORMS if getattr(message, name) is not _NOT_SENT]
         if len(sent) != 1:
             raise BadRequest(f"the body has {', '.join(sent) or 'none'} of {', '.join(_FORMS)}, expected one")
         inputs, n_rows = getattr(self, f"_read_{sent[0]}")(getattr(message, sent[0]))
         return InferRequest(None, inputs, n_rows, parameters=message.params or {})
+
+    def _parse(self, body: bytes) -> _Body:
+        try:
+            try:
+                return self._body.decode(body)
+            except msgspec.DecodeError:
+                if b"NaN" not in body:
+                    raise
+                # MLflow's own client writes what is missing like this, which is no JSON.
+                return self._body.decode(msgspec.json.encode(json.loads(body, parse_constant=_constant)))
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+            raise BadRequest(f"the body is none of MLflow's forms: {why}") from error
 
     def _read_dataframe_split(self, split: _Split) -> tuple[dict[str, AnyArray], int]:
         names = split.columns
@@ -173,6 +183,11 @@ def write_invocation_error(message: str, status: int) -> bytes:
     """
     code = _ERROR_CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL_ERROR")
     return msgspec.json.encode({"error_code": code, "message": message})
+
+
+def _constant(word: str) -> None:
+    if word != "NaN":
+        raise ValueError(f"JSON has no {word}")
 
 
 def _by_row(array: AnyArray) -> AnyArray:

@@ -103,6 +103,17 @@ def test_a_batch_may_be_empty(form: str) -> None:
         assert next(iter(found.inputs.values())).shape == shape
 
 
+def test_mlflow_s_client_writes_nan_for_what_is_missing() -> None:
+    text = b'{"dataframe_split": {"index": [0, 1], "columns": ["age", "town"], "data": [[3.0, "NaN"], [NaN, NaN]]}}'
+    found = fed(text, TABLE)
+    assert found["town"] == [["NaN"], [""]]
+    assert found["age"][0] == [3.0]
+    assert math.isnan(found["age"][1][0])
+    assert "has no Infinity" in refusal(b'{"inputs": [[NaN, Infinity, 1]]}')
+    assert "none of MLflow's forms" in refusal(b'{"inputs": [[NaN, "\\ud800", 1]]}')
+    assert "nested too deep" in refusal(b'{"inputs": [NaN, ' + b"[" * 100_000)
+
+
 def test_rows_that_all_have_columns_of_their_own_make_no_square() -> None:
     rows = [{str(number): 1, "age": 1, "town": ""} for number in range(20_000)]
     body = json.dumps({"dataframe_records": rows}).encode()
