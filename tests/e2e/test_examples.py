@@ -80,7 +80,7 @@ def test_the_document_of_a_run_has_the_shape_that_scripts_rely_on(checkout: Exam
         assert step["state"] in {"ran", "reused", "failed", "skipped"}
     assert all(isinstance(value, float) for value in document["metrics"].values())
     assert {"accuracy", "f1_macro", "log_loss"} <= set(document["metrics"])
-    assert len(document["gates"]) == 5
+    assert len(document["gates"]) == 6
     assert all(gate["state"] in {"pass", "skipped"} and gate["reason"] for gate in document["gates"])
     assert set(document["model"]) == {"digest", "path"}
 
