@@ -75,6 +75,12 @@ class Registry:
         )
         return [self._summary(read_release(row)) for row in rows]
 
+    def names(self) -> list[str]:
+        """Names of the released models, sorted."""
+        return [
+            str(row[0]) for row in self._database.read("SELECT DISTINCT model FROM releases ORDER BY model")
+        ]
+
     def owners(self, digest_start: str) -> list[tuple[str, str]]:
         """Models and package digests that begin so, each once, the newest release first."""
         rows = self._database.read(

@@ -118,9 +118,9 @@ def descend(store: Store, wanted: str) -> list[Descendant]:
         Versions by model and number; each once for each dataset that fits.
     """
     found = []
-    for summary in store.registry.models():
-        for version in store.registry.versions(summary.model):
-            ancestry = trace(store, Named(summary.model, version.digest, version))
+    for model in store.registry.names():
+        for version in store.registry.versions(model):
+            ancestry = trace(store, Named(model, version.digest, version))
             if ancestry is None:
                 continue
             found += [

@@ -67,7 +67,7 @@ def require_name(store: Store, name: str) -> Named:
     found = resolve_name(store, name)
     if found is not None:
         return found
-    known = [one.model for one in store.registry.models()]
+    known = store.registry.names()
     near = difflib.get_close_matches(name.partition("@")[0], known, n=3)
     hint = f"did you mean {' or '.join(near)}" if near else "`fiat models` lists those that were released"
     raise SpecError(f"no model {name!r} was released", hint=hint)
@@ -79,7 +79,7 @@ def resolve_model(store: Store, name: str) -> str | None:
     Raises:
         SpecError: several repositories have a model of this name.
     """
-    known = [one.model for one in store.registry.models()]
+    known = store.registry.names()
     if name in known:
         return name
     alike = [model for model in known if model.endswith(f":{name}")] if name else []

@@ -289,6 +289,34 @@ def test_the_program_says_by_its_exit_code_whether_the_signature_holds(signed: S
     assert _program("verify", signed.folder).returncode == 2
 
 
+@pytest.mark.parametrize("library", ["model_signing", "cryptography"])
+def test_without_the_libraries_it_says_what_to_install_and_not_that_a_signature_is_wrong(
+    signed: Signed, library: str
+) -> None:
+    paths = ", ".join(f"Path({str(path)!r})" for path in (signed.folder, signed.signature, signed.public))
+    code = (
+        f"import sys; sys.modules[{library!r}] = None; from pathlib import Path;"
+        f"from fiat.model import signing; signing.verify_package({paths})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    last = done.stderr.splitlines()[-1]
+    assert "EnvironmentFault" in last
+    assert "pip install 'fiat-ml[sign]'" in last
+
+
+def test_looking_for_a_signature_loads_neither_library() -> None:
+    code = (
+        "import sys, fiat.model.signing, fiat.engine.deploy;"
+        "print(sorted({'model_signing', 'cryptography', 'onnx'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
 def test_a_new_key_is_readable_by_its_owner_alone_and_never_written_over(tmp_path: Path) -> None:
     public = new_key(tmp_path / "key")
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600

@@ -85,7 +85,7 @@ def test_a_model_that_a_person_made_champion_is_not_its_own_baseline(store: Stor
     assert store.releases.last(MODEL, alias="champion", not_fingerprint="C") == make("B", alias="")
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     history=st.lists(
         st.tuples(st.sampled_from("ABCD"), st.sampled_from(["release", "move", "remove"])), max_size=12
