@@ -16,6 +16,8 @@ from fiat.ports.edge import Arrays
 
 MOST_ROWS = 10_000
 CALIBRATION_ROWS = 1024
+MOST_BYTES = 256 << 20
+"""Of measured rows, and of those to calibrate with: pictures are large."""
 _CALIBRATION_BATCH = 64
 _MADE_UP_ROWS = 64
 _FREE_AXIS = 1
@@ -78,13 +80,15 @@ def _rows_of(dataset: Dataset, inputs: GraphInputs, seed: int) -> Rows:
     name = next((name for name in SPLITS if dataset.split(name).n_rows), None)
     if name is None:
         raise SpecError("the dataset has no rows")
-    table = dataset.split(name).table().slice(0, MOST_ROWS)
+    whole = dataset.split(name).table()
+    most = max(1, MOST_BYTES * whole.num_rows // max(1, whole.nbytes))
+    table = whole.slice(0, min(MOST_ROWS, most))
     label = table.column(dataset.label).combine_chunks() if dataset.label in table.column_names else None
     if isinstance(label, pa.ChunkedArray):
         label = label.chunk(0)
     feeds = tuple(read_feeds(table, inputs))
     train = dataset.train.table()
-    count = min(CALIBRATION_ROWS, train.num_rows)
+    count = min(CALIBRATION_ROWS, most, train.num_rows)
     chosen = np.sort(np.random.default_rng(seed).choice(train.num_rows, count, replace=False))
     batches = [
         feed
