@@ -13,7 +13,7 @@ import numpy as np
 
 from fiat.errors import EnvironmentFault
 from fiat.serving.requests import AnyArray
-from fiat.serving.tensors import LABEL, PROBABILITIES, ModelInfo, find_class_outputs, label_datatype
+from fiat.serving.tensors import BYTES, LABEL, PROBABILITIES, ModelInfo, find_class_outputs, label_datatype
 
 SUM_TOLERANCE, ROUNDING = 1e-3, 1e-5
 """As in `fiat.evaluate.predictions`, which the server must not load: it brings Arrow."""
@@ -33,7 +33,7 @@ class Answerer:
         self._classes = found.classes if found else ()
         self._kind = info.scores
         self._adds_label, self._adds_shares = LABEL in added, PROBABILITIES in added
-        self._as_text = label_datatype(self._classes) != "INT64"
+        self._as_text = label_datatype(self._classes, found.label if found else None) == BYTES
         names = [*map(_text, self._classes), NO_TEXT] if self._as_text else [*self._classes, NO_CLASS]
         self._names = np.array(names, object if self._as_text else np.int64)
         self._places = {name: index for index, name in enumerate(self._classes)}

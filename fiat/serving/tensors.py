@@ -153,7 +153,7 @@ def added_outputs(
     found = find_class_outputs(outputs, labels)
     if found is None:
         return ()
-    added = [ServedTensor(LABEL, label_datatype(found.classes), (-1,))]
+    added = [ServedTensor(LABEL, label_datatype(found.classes, found.label), (-1,))]
     if found.scores is not None and scores in ("logits", "unknown"):
         added.append(ServedTensor(PROBABILITIES, "FP32", (-1, len(found.classes))))
     taken = {tensor.name for tensor in outputs}
@@ -181,9 +181,15 @@ def find_class_outputs(
     return None if scores is None and label is None else ClassOutputs(scores, label, classes)
 
 
-def label_datatype(classes: Sequence[object]) -> str:
-    """How labels are answered: INT64 when all classes are integers, else BYTES."""
-    return "INT64" if all(type(item) is int for item in classes) else BYTES
+def label_datatype(classes: Sequence[object], given: ServedTensor | None = None) -> str:
+    """How labels are answered: INT64 when all classes are integers and the graph itself gives no texts, else BYTES.
+
+    Args:
+        classes: of the model.
+        given: the graph's own label output, None when it has none.
+    """
+    texts = given is not None and given.datatype == BYTES
+    return "INT64" if not texts and all(type(item) is int for item in classes) else BYTES
 
 
 def element_count(shape: Sequence[int]) -> int:

@@ -98,6 +98,11 @@ def test_a_label_that_the_graph_gives_is_named() -> None:
     assert added(texts, **{"class": np.array([["b"], ["d"]], object)}) == {"label": ["b", "d"]}
 
 
+def test_texts_that_the_graph_gives_stay_texts_whatever_the_classes_are() -> None:
+    texts = classifier([("class", "BYTES", (-1,))], labels=(1, 2), scores="none")
+    assert added(texts, **{"class": np.array(["1", "x"], object)}) == {"label": ["1", "x"]}
+
+
 def test_numbers_are_left_alone() -> None:
     outputs = {"y": np.zeros((1, 3), np.float32)}
     assert Answerer(classifier(labels=None)).add(outputs) == outputs
