@@ -19,7 +19,6 @@ from fiat.serving.place import Place
 Command = Callable[[Sequence[str]], list[str]]
 SERVER = "fiat.serving.main"
 MEMORY_BYTES = 16 << 30
-_ENVIRONMENT = {"LANG": "C.UTF-8"}
 _PROGRAM = "import runpy, sys; sys.path[:] = {path}; runpy.run_module('{module}', run_name='__main__', alter_sys=True)"
 _READY = b"ready: "
 _LOOK_S = 0.005
@@ -87,7 +86,7 @@ def running_server(release: Path, command: Command, *, timeout_s: float) -> Iter
             stdout=out,
             stderr=log,
             cwd=folder,
-            env=_ENVIRONMENT,
+            env=_environment(),
             start_new_session=True,
             preexec_fn=_limit,
         )
@@ -106,6 +105,11 @@ def last_lines(folder: Path) -> list[str]:
         return []
     lines = [line.strip()[:_LINE_LENGTH] for line in text.replace(str(folder), ".").splitlines()]
     return [line for line in lines if line][-_LOG_LINES:]
+
+
+def _environment() -> dict[str, str]:
+    """The server turns into another program, which finds its modules by these and not in the folder it is in."""
+    return {"LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
 
 
 def _limit() -> None:

@@ -69,6 +69,10 @@ def test_scores_that_differ_are_refused_though_the_labels_are_the_same(stage: St
     assert gate.state == "fail"
     assert "answers differ from the recorded predictions by 0.00" in gate.reason
     assert gate.limit == 1e-4
+
+
+def test_how_far_scores_may_differ_is_up_to_the_spec(stage: Stage) -> None:
+    stage.write_graph(stage.package / "model.onnx", stage.weights * np.float32(1.01))
     allowed, _ = stage.probe({"max_abs": 0.05, "duration": "100ms", "rows": 50})
     assert allowed.state == "pass", allowed.reason
     assert "requests of 50 rows" in allowed.reason
@@ -97,6 +101,10 @@ def test_a_regression_is_compared_by_its_numbers(tmp_path: Path) -> None:
     gate, _ = stage.probe({"rows": N_ROWS, "p99_ms": 5_000.0, "duration": "100ms"})
     assert gate.state == "pass", gate.reason
     assert f"{N_ROWS} rows answered" in gate.reason
+
+
+def test_a_regression_whose_numbers_differ_is_refused(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, regression=True)
     stage.write_graph(stage.package / "model.onnx", stage.weights + np.float32(10))
     gate, _ = stage.probe({"p99_ms": 5_000.0, "duration": "100ms"})
     assert gate.state == "fail"
