@@ -21,6 +21,8 @@ ARG FIAT=fiat-ml=={release}
 RUN pip install --no-cache-dir "${{FIAT}}"
 COPY {CONTEXT}/ /{MODELS}/{model}/
 USER 65534:65534
+ENV HOME=/tmp
+WORKDIR /tmp
 EXPOSE {PORT}
 CMD ["fiat", "serve", "/{MODELS}/{model}", "--host", "0.0.0.0", "--port", "{PORT}"]
 """
