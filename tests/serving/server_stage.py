@@ -135,7 +135,10 @@ class Service:
         return package.digest
 
     def write(
-        self, *shares: tuple[str, str, float] | tuple[str, str, float, float], log: LogPlan | None = None
+        self,
+        *shares: tuple[str, str, float] | tuple[str, str, float, float],
+        log: LogPlan | None = None,
+        key: str = "",
     ) -> int:
         """Write a manifest of (name, digest, percent, shadow percent); its serial."""
         self.serial += 1
@@ -143,7 +146,7 @@ class Service:
             Version(share[0], share[1], f"releases/{share[1]}", share[2], share[3] if len(share) > 3 else 0.0)
             for share in shares
         )
-        write_manifest(self.manifest, ReleaseManifest(self.model, self.serial, versions, log=log))
+        write_manifest(self.manifest, ReleaseManifest(self.model, self.serial, versions, log, key))
         return self.serial
 
     def worker(self, number: int = 0) -> WorkerCounts | None:
