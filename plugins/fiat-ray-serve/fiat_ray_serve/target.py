@@ -110,7 +110,7 @@ class RayServeTarget:
             place.counts.mkdir(exist_ok=True)
             with locked(place.folder, self._lock_wait_s):
                 admit(place.folder, request)
-                folder = ready_folder(place, request, str(request.settings.get("key") or ""))
+                folder = ready_folder(place, request, _key(request))
                 before = read_manifest(place.manifest) if place.manifest.exists() else None
                 after = _manifest(before, request, folder)
                 if after != before:
@@ -221,15 +221,26 @@ def _manifest(before: ReleaseManifest | None, request: DeployRequest, folder: st
     given = request.settings.get("version")
     name = str(given) if given else names.get(request.digest) or request.digest[:12]
     version = Version(name, request.digest, folder, 100.0)
-    key = str(request.settings.get("key") or "") if request.settings.get("signed") else ""
     serial = before.serial if before else 1
     model = str(request.settings["model"])
-    wish = ReleaseManifest(model, serial, (version,), log_plan(request.monitor), key)
+    wish = ReleaseManifest(model, serial, (version,), log_plan(request.monitor), _key(request))
     return (
         wish
         if before is None or wish == before
         else ReleaseManifest(**{**_fields(wish), "serial": serial + 1})
     )
+
+
+def _key(request: DeployRequest) -> str:
+    """The key that packages must be signed with here; empty when none is asked for."""
+    if not request.settings.get("signed"):
+        return ""
+    if not request.settings.get("key"):
+        raise EnvironmentFault(
+            f"target {request.target} takes only signed packages, and no key is known to check them with",
+            hint="name the public key's file in the operator's settings",
+        )
+    return str(Path(str(request.settings["key"])).absolute())
 
 
 def _fields(manifest: ReleaseManifest) -> dict[str, Any]:
