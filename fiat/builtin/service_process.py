@@ -30,7 +30,7 @@ _PASSED_ON = (
     "CUDA_VISIBLE_DEVICES",
     "NVIDIA_VISIBLE_DEVICES",
 )
-_POLL_S = 0.02
+_POLL_S, _DEATH_S = 0.02, 5.0
 SILENT_S = 30.0
 """A keeper that shows nothing for so long stands still."""
 
@@ -192,6 +192,11 @@ def kill_group(process: ProcessName) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    # A killed process takes a moment to be gone, and with it what it holds.
+    deadline = time.monotonic() + _DEATH_S
+    while process.alive and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        _bury(process.pid)
     _bury(process.pid)
 
 

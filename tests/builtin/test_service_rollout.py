@@ -163,6 +163,7 @@ def test_the_same_deploy_again_does_not_begin_its_rollout_anew(standin: Service)
     assert standin.ledger.moving == before
 
 
+@pytest.mark.slow
 def test_errors_and_slowness_are_found_by_numbers_of_the_same_time(standin: Service) -> None:
     standin.behave(v2={"errors": 0.5}, v3={"latency_s": 0.05})
     standin.deploy(1)
