@@ -22,9 +22,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from fiat_mlflow.model_folder import _plan, column_types
-from fiat_mlflow.scorer import Scorer, _input, _load_pyfunc
-from fiat_mlflow.target import MlflowTarget
 
 from fiat.errors import EnvironmentFault, SpecError, Stalled, Waiting
 from fiat.ports.deploy import DeployRequest, DeployTarget
@@ -36,6 +33,9 @@ from fiat.serving.tensors import added_outputs, read_model_info
 from fiat.testing.deploy_suite import DeploySuite
 from fiat.testing.sample_columns import make_column_package
 from fiat.testing.sample_packages import make_package
+from fiat_mlflow.model_folder import _plan, column_types
+from fiat_mlflow.scorer import Scorer, _input, _load_pyfunc
+from fiat_mlflow.target import MlflowTarget
 
 Ask = Callable[..., DeployRequest]
 

@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import psutil
 import pytest
-from fiat_ray_serve.target import RayServeTarget
-from fiat_ray_serve.task import find_cluster, run_control
 
 from fiat.builtin import ray_up
 from fiat.builtin.deploy_service_place import service_place
@@ -23,6 +21,8 @@ from fiat.model.warmup import warmup_text
 from fiat.ports.deploy import DeployRequest
 from fiat.testing.sample_columns import AGES, make_column_package
 from fiat.testing.sample_packages import SamplePackage, digest_of
+from fiat_ray_serve.target import RayServeTarget
+from fiat_ray_serve.task import find_cluster, run_control
 
 Ask = Callable[..., DeployRequest]
 BAD = -1
@@ -229,6 +229,7 @@ def test_without_a_ray_the_next_step_is_told_and_nothing_is_served(ask: Ask, tmp
     assert target.state(request).phase == "absent"
 
 
+@pytest.mark.slow
 def test_a_ray_that_does_not_answer_is_told_by_its_address(ask: Ask, tmp_path: Path) -> None:
     target = RayServeTarget({**os.environ, "RAY_ADDRESS": "127.0.0.1:9"})
     with pytest.raises(EnvironmentFault, match=r"Ray at 127.0.0.1:9 can't be reached"):
