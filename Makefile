@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.fiat-setup
-PLUGINS := plugins/fiat-torch plugins/fiat-sklearn
+PLUGINS := plugins/fiat-torch plugins/fiat-sklearn plugins/fiat-litert plugins/fiat-mlflow plugins/fiat-ray-serve
 CODE := fiat plugins tests specs bench docs
 
 # What pip unpacks stays inside the checkout, so that a small or read-only /tmp does not matter.
