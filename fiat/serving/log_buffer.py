@@ -4,8 +4,8 @@ Runs in the server's event loop and in no other thread. Requests are packed at o
 every 64 KiB, and whenever `flush` is called, what is packed goes to the writer's pipe. What is packed but not in the pipe is
 lost when the server crashes: up to half a second where the server calls `flush` twice a second.
 
-A server opens its log by `open_log`, calls `predictions.learn` for each version that it loads, `predictions.offer` for each
-answered request, `labels.offer` for `POST /fiat/labels`, and `pipe.flush` on its tick of half a second.
+A server makes a `LogPipe`, and over it a `PredictionLog` and a `LabelLog`; it calls `learn` for each version that it loads,
+`offer` for each answered request and for `POST /fiat/labels`, and `LogPipe.flush` on its tick of half a second.
 """
 
 import hashlib
@@ -13,12 +13,11 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from fiat.serving.log_pipe import LogPipe, writer_command
+from fiat.serving.log_pipe import LogPipe
 from fiat.serving.release import LogPlan
 
 MODEL, PREDICTION, LABEL = 0, 1, 2
@@ -184,33 +183,6 @@ class LabelLog:
         if not rows:
             return True
         return self._packer.put((LABEL, int(self._clock() * 1e6), rows), len(rows))
-
-
-@dataclass(frozen=True)
-class ServiceLog:
-    """The log of one server process.
-
-    Attributes:
-        predictions: takes answered requests.
-        labels: takes labels.
-        pipe: to the writer; `pipe.flush()` twice a second, `pipe.close()` at the end.
-    """
-
-    predictions: PredictionLog
-    labels: LabelLog
-    pipe: LogPipe
-
-
-def open_log(folder: Path, worker: int, plan: LogPlan) -> ServiceLog:
-    """The log of a service's folder; its writer starts with the first `flush`.
-
-    Args:
-        folder: of the service (`fiat.serving.place`): files go into `predictions/` and `labels/` there.
-        worker: number of the server process.
-        plan: what is kept. For another plan: close this log and open another one.
-    """
-    pipe = LogPipe(writer_command(folder, worker, keep_s=plan.keep_s, max_bytes=plan.max_bytes))
-    return ServiceLog(PredictionLog(pipe, plan), LabelLog(pipe), pipe)
 
 
 def _frame(entry: object) -> bytes:

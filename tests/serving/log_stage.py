@@ -2,16 +2,45 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fiat.serving.log_buffer import ServiceLog, open_log
+from fiat.serving.log_buffer import LabelLog, PredictionLog
+from fiat.serving.log_pipe import LogPipe, writer_command
 from fiat.serving.release import LogPlan
 
 DIGEST = "0123456789abcdef0123456789abcdef.dir"
+
+
+@dataclass(frozen=True)
+class ServiceLog:
+    """The log of one server process.
+
+    Attributes:
+        predictions: takes answered requests.
+        labels: takes labels.
+        pipe: to the writer; `pipe.flush()` twice a second, `pipe.close()` at the end.
+    """
+
+    predictions: PredictionLog
+    labels: LabelLog
+    pipe: LogPipe
+
+
+def open_log(folder: Path, worker: int, plan: LogPlan) -> ServiceLog:
+    """The log of a service's folder; its writer starts with the first `flush`.
+
+    Args:
+        folder: of the service (`fiat.serving.place`): files go into `predictions/` and `labels/` there.
+        worker: number of the server process.
+        plan: what is kept. For another plan: close this log and open another one.
+    """
+    pipe = LogPipe(writer_command(folder, worker, keep_s=plan.keep_s, max_bytes=plan.max_bytes))
+    return ServiceLog(PredictionLog(pipe, plan), LabelLog(pipe), pipe)
 
 
 def matrix_log(folder: Path, plan: LogPlan | None = None, features: int = 4, worker: int = 0) -> ServiceLog:

@@ -13,11 +13,11 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from fiat.serving.log_buffer import Label, open_log
+from fiat.serving.log_buffer import Label
 from fiat.serving.log_files import LogFiles, Retention, prune, write_rows
 from fiat.serving.log_pipe import LogPipe
 from fiat.serving.release import LogPlan
-from tests.serving.log_stage import DIGEST, matrix_log, offer, rows, until
+from tests.serving.log_stage import DIGEST, matrix_log, offer, open_log, rows, until
 
 
 def test_requests_come_back_as_rows_with_everything_that_was_said(tmp_path: Path) -> None:
