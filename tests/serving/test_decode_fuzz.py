@@ -145,9 +145,7 @@ def test_memory_is_bounded_by_the_size_of_the_body(name: str, filler: bytes) -> 
         start.encode() + b'"data":[' + filler * (300_000 // len(filler)) + tail
         for tail in (b"", b"0]}]}", b"[]]}]}")
     ]
-    contents.append(
-        f"{name}-invoke\n".encode() + b'{"inputs":[' + filler * (300_000 // len(filler)) + b"0]}"
-    )
+    contents.append(f"{name}-invoke\n".encode() + b'{"inputs":[' + filler * (300_000 // len(filler)) + b"0]}")
     for content in contents:
         tracemalloc.start()
         try_case(content)
