@@ -16,7 +16,7 @@ from serving_models import Perceptron, json_body, mlflow_body
 _FOLDER = Path(os.environ.get("FIAT_BENCH_PEERS", "/tmp/v"))  # noqa: S108 - a cache of environments
 _PACKAGES = {
     "mlserver": ("mlserver==1.7.1", "onnxruntime", "numpy<3"),
-    "mlflow": ("mlflow==3.17.0", "onnxruntime", "numpy<3", "onnx"),
+    "mlflow": ("mlflow==3.17.2", "onnxruntime", "numpy<3", "onnx"),
 }
 _RUNTIME = """
 import onnxruntime as ort

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from fiat.errors import SpecError, Where
+from fiat.errors import SpecError
 from fiat.serving.release import ServerLimits
 from fiat.spec.deploy_section import Limits
 from fiat.spec.section import duration_s, size_bytes
@@ -90,9 +91,8 @@ def read_limits(words: Mapping[str, str]) -> ServerLimits:
         first = error.errors()[0]
         word = str(first["loc"][0]) if first["loc"] else ""
         raise SpecError(
-            f"--limit {word}={words.get(word, '')}: {first['msg']}",
+            f"--limit {word}={words.get(word, '')}: " + _fault(first),
             hint=f"known limits are {', '.join(Limits.model_fields)}",
-            where=Where("<command line>", key=word),
         ) from None
     return ServerLimits(
         body_bytes=size_bytes(found.body),
@@ -101,6 +101,10 @@ def read_limits(words: Mapping[str, str]) -> ServerLimits:
         timeout_s=duration_s(found.timeout),
         batch_rows=found.batch,
     )
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    return "there is no such limit" if error["type"] == "extra_forbidden" else str(error["msg"])
 
 
 def _words(model: ShownModel, taken: set[tuple[str, str]]) -> list[str]:
