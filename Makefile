@@ -60,9 +60,10 @@ docs: $(STAMP)  ## Fill the reference tables and help texts into the documents.
 bench: $(STAMP)  ## Measure against peers and print ratios; ARGS=--quick for a short one.
 	@$(BIN)/python bench/run.py $(ARGS)
 
-fuzz: $(STAMP)  ## Fuzz the spec loader for SECONDS (600); needs a Python that atheris has wheels for.
+fuzz: $(STAMP)  ## Fuzz the spec loader and the request decoder, each for SECONDS (600); needs a Python that atheris has wheels for.
 	@$(INSTALL) -c constraints.txt --group fuzz
 	@$(BIN)/python tests/fuzz/fuzz_spec.py -max_total_time=$(or $(SECONDS),600)
+	@$(BIN)/python tests/fuzz/fuzz_requests.py -max_total_time=$(or $(SECONDS),600)
 
 clean:  ## Remove the environment and every cache; keeps .fiat, where runs and models live.
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -171,11 +170,13 @@ def test_times_become_the_texts_that_the_graph_takes(ask: Ask) -> None:
 
 
 def mlflow_python() -> str:
-    """A Python that has MLflow, pandas and onnxruntime: FIAT_MLFLOW_PYTHON, or this one."""
-    named = os.environ.get("FIAT_MLFLOW_PYTHON")
-    if named or find_spec("mlflow"):
-        return named or sys.executable
-    reason = "FIAT_MLFLOW_PYTHON names no Python with mlflow, onnxruntime and pandas"
+    """A Python that has MLflow, pandas and onnxruntime: FIAT_MLFLOW_PYTHON, or that of tests/setup_peers.sh."""
+    found = os.environ.get("FIAT_MLFLOW_PYTHON") or str(
+        Path(sys.prefix) / "peers" / "mlflow" / "bin" / "python"
+    )
+    if Path(found).is_file():
+        return found
+    reason = f"MLflow is not there: run tests/setup_peers.sh, or set FIAT_MLFLOW_PYTHON (looked at {found})"
     if os.environ.get("CI"):
         pytest.fail(f"{reason}; CI must test the target with it")
     pytest.skip(reason)
