@@ -4,7 +4,9 @@ A place is a target with the model that goes to it. Its desired state is the new
 failed; what the target says of itself is compared with it, and mended by bringing the same model there again.
 """
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -101,18 +103,29 @@ class Placer:
             FiatError: the target could not be brought to it; what stood there still does.
         """
         before = self.store.deployments.wanted(deployment.place)
-        known = before is not None and (before.digest, before.generation) == (deployment.digest, 0)
-        if known and before is not None and deployment.generation == 0 and self._has(before):
+        known = before is not None and before.digest == deployment.digest
+        asked_otherwise = self.asked_otherwise(deployment)
+        by_hand = before is not None and before.generation == deployment.generation == 0
+        if before is not None and known and by_hand and not asked_otherwise and self._has(before):
             return self.look(before), True
+        if before is not None and before.state == "deploying" and not known:
+            with suppress(FiatError):  # how it ended is what a rollback asks later
+                self.look(before)
         numbered = replace(deployment, sequence=self.store.deployments.begin(deployment))
         try:
-            was_there = self._bring(numbered)
+            was_there = self._bring(numbered, mend=asked_otherwise)
         except Fenced:
             raise
         except FiatError as error:
             self.store.deployments.end(numbered.sequence, "failed", error.message, self.now())
             raise
         return self.look(numbered), was_there
+
+    def asked_otherwise(self, deployment: Deployment) -> bool:
+        """Whether what stands there was asked for with other settings: another port, path, or that it is signed."""
+        before = self.store.deployments.wanted(deployment.place)
+        told = json.loads(json.dumps(dict(deployment.settings)))
+        return before is not None and (before.kind, before.settings) != (deployment.kind, told)
 
     def look(self, deployment: Deployment) -> Sight:
         """Compare a place with its desired state, and note how a deployment ended."""

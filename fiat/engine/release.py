@@ -119,12 +119,13 @@ class Releaser:
         return checks + tuple(sorted(judged + probes, key=lambda gate: _place(gate) or 0))
 
     def deployed(self, step: Step, walk: Walk) -> bool:
-        """Whether the step's target already has the model (for a plan)."""
+        """Whether the step's target already has the model, as it is asked for (for a plan)."""
         package = walk.output("package", "package")
         if package is None:
             return False
-        request = self.placer.request(self.deployment_of(None, step, walk, package.digest))
-        return self.target(str(step.params["to"])).observe(request) == package.digest
+        wanted = self.deployment_of(None, step, walk, package.digest)
+        has = self.target(wanted.kind).observe(self.placer.request(wanted)) == package.digest
+        return has and not self.placer.asked_otherwise(wanted)
 
     def held_back(self, step: Step, walk: Walk, commit: str) -> str:
         """Why the model would not be put on the step's target (for a plan); empty when it would be."""
@@ -210,11 +211,8 @@ class Releaser:
         try:
             if reason := self.placer.why_not(wanted):
                 return StepResult(step.name, step.kind, "skipped", reason)
-            version = self.store.registry.number(wanted.model, digest)
-            settings = {**wanted.settings, "version": str(version)} if version else wanted.settings
             generation = self.generation(_target_name(step))
-            numbered = replace(wanted, generation=generation, settings=settings)
-            sight, was_there = self.placer.place(numbered)
+            sight, was_there = self.placer.place(replace(wanted, generation=generation))
         except Fenced:
             raise  # nothing may be written any more: the run belongs to another process
         except FiatError as error:
@@ -251,6 +249,8 @@ class Releaser:
             if role.startswith("data.") and (artifact := walk.output(ref.step, ref.output)) is not None
         }
         settings: dict[str, object] = {**step.params, "model": self.model}
+        if version := self.store.registry.number(self.release_name or self.model, digest):
+            settings["version"] = str(version)
         if inputs:
             settings[INPUTS] = inputs
         if self.monitor:

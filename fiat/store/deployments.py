@@ -51,16 +51,21 @@ class Deployments:
         return int(str(rows[0][0]))
 
     def end(self, sequence: int, state: DeploymentState, reason: str, at: datetime) -> None:
-        """Say how it went."""
+        """Say how one that was on its way went; what somebody ended meanwhile stays ended."""
         with self._database.write() as transaction:
             transaction.execute(
-                "UPDATE deployments SET state = ?, reason = ?, ended_at = ? WHERE sequence = ?",
+                "UPDATE deployments SET state = ?, reason = ?, ended_at = ? "
+                "WHERE sequence = ? AND state = 'deploying'",
                 (state, reason, write_time(at), sequence),
             )
 
     def stop(self, sequence: int, who: str, at: datetime) -> None:
         """Nothing is wanted at the place of this deployment any more, until the next one."""
-        self.end(sequence, "stopped", f"stopped by {who}", at)
+        with self._database.write() as transaction:
+            transaction.execute(
+                "UPDATE deployments SET state = 'stopped', reason = ?, ended_at = ? WHERE sequence = ?",
+                (f"stopped by {who}", write_time(at), sequence),
+            )
 
     def wanted(self, place: str) -> Deployment | None:
         """Desired state of a place: the newest that was neither refused nor failed; None when somebody ended that."""
@@ -100,7 +105,7 @@ class Deployments:
         with self._database.write() as transaction:
             transaction.execute(
                 "INSERT INTO holds (place, commit_id, digest, who, reason, held_at) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (place, commit_id) DO UPDATE SET digest = excluded.digest, who = excluded.who, "
+                "ON CONFLICT (place, commit_id, digest) DO UPDATE SET who = excluded.who, "
                 "reason = excluded.reason, held_at = excluded.held_at",
                 (hold.place, hold.commit, hold.digest, hold.who, hold.reason, write_time(hold.held_at)),
             )

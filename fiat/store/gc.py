@@ -1,5 +1,6 @@
 """Forgetting what no kept run needs: rows here, files in `sweep.py`."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from fiat.errors import EnvironmentFault
-from fiat.plan.prepared import COMPARED_WITH
+from fiat.plan.prepared import COMPARED_WITH, SERVED
 from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database, Row, Transaction
 from fiat.store.faults import damaged_rows
@@ -27,15 +28,19 @@ _RETIRED_S = 24 * 3600.0
 _AT_ONCE = 2_000
 _GIVE_WAY_S = 0.05
 _ALL = 1 << 40
-_OLD_RUNS = """SELECT id FROM (
+# What stands on targets now: a mend needs its package and data, and `fiat why` its run.
+_STANDING = (
+    """SELECT MAX(sequence) FROM deployments WHERE state IN ('deploying', 'deployed') GROUP BY place"""
+)
+_OLD_RUNS = f"""SELECT id FROM (
     SELECT id, state, started_at, ROW_NUMBER() OVER (
         PARTITION BY spec, id IN (SELECT id FROM queue WHERE fork = 1) ORDER BY started_at DESC, id DESC
     ) AS place FROM runs
 ) AS placed WHERE place > ? AND started_at < ? AND state <> 'running' AND id NOT IN (SELECT run FROM releases)
-AND id NOT IN (SELECT id FROM queue WHERE state <> 'done')"""
-_NEEDED_RUN = (
-    """SELECT 1 FROM releases WHERE run = ? UNION ALL SELECT 1 FROM queue WHERE id = ? AND state <> 'done'"""
-)
+AND id NOT IN (SELECT id FROM queue WHERE state <> 'done')
+AND id NOT IN (SELECT run FROM deployments WHERE sequence IN ({_STANDING}))"""
+_NEEDED_RUN = f"""SELECT 1 FROM releases WHERE run = ? UNION ALL SELECT 1 FROM queue WHERE id = ? AND state <> 'done'
+UNION ALL SELECT 1 FROM deployments WHERE run = ? AND sequence IN ({_STANDING})"""
 _UNNEEDED = "run NOT IN (SELECT id FROM runs) AND fingerprint NOT IN (SELECT fingerprint FROM steps)"
 
 
@@ -203,7 +208,7 @@ def _these_runs(rows: list[Row]) -> Forget:
         while rows and len(gone) < most:
             row = rows.pop()
             # One that was released or queued again since it was found old stays.
-            if not transaction.execute(_NEEDED_RUN, row * 2):
+            if not transaction.execute(_NEEDED_RUN, row * 3):
                 gone.append(row)
         for table, column in (("runs", "id"), ("steps", "run"), ("gates", "run"), ("metrics", "run")):
             transaction.execute_many(f"DELETE FROM {table} WHERE {column} = ?", gone)
@@ -245,9 +250,14 @@ def _needed(read: Callable[[str], list[Row]]) -> tuple[set[str], frozenset[str]]
         body = unpack(str(text))
         needed.update(one.digest for one in unpack_outputs(body["outputs"]).values())
         # What data were compared with is what the next data are compared with, should these be refused.
-        needed.add(str((body["parts"].get("inputs") or {}).get(COMPARED_WITH, "")))
+        # And without what clients had sent, the same data would be checked again with what they sent since.
+        inputs = body["parts"].get("inputs") or {}
+        needed.update(str(inputs.get(role, "")) for role in (COMPARED_WITH, SERVED))
     for (outputs,) in read("SELECT DISTINCT outputs FROM steps"):
         needed.update(one.digest for one in unpack_outputs(unpack(str(outputs))).values())
+    for digest, settings in read(f"SELECT digest, settings FROM deployments WHERE sequence IN ({_STANDING})"):
+        inputs = json.loads(str(settings)).get("inputs") or {}
+        needed.update((str(digest), *map(str, inputs.values())))
     runs = read("SELECT id FROM runs UNION SELECT id FROM queue WHERE state <> 'done'")
     return needed - {""}, frozenset(str(row[0]) for row in runs)
 

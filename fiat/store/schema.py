@@ -175,8 +175,8 @@ _DEPLOYMENTS = """CREATE TABLE deployments (
     ended_at TEXT
 )"""
 
-# What is not put on a place: one commit (its rollout failed), or anything when `commit_id` is empty (a person said
-# so).
+# What is not put on a place: a package of one commit (its rollout failed, or it was gone back from), or anything when
+# `digest` is empty (a person said so).
 _HOLDS = """CREATE TABLE holds (
     place TEXT NOT NULL,
     commit_id TEXT NOT NULL,
@@ -184,7 +184,7 @@ _HOLDS = """CREATE TABLE holds (
     who TEXT NOT NULL,
     reason TEXT NOT NULL,
     held_at TEXT NOT NULL,
-    PRIMARY KEY (place, commit_id)
+    PRIMARY KEY (place, commit_id, digest)
 )"""
 
 _REGISTRY_TABLES = (

@@ -120,9 +120,14 @@ def roll_back(shelf: Shelf, placer: Placer, current: Deployment, version: str = 
         FiatError: the target could not be brought to it.
     """
     who, now = who_am_i(), utc_now()
-    earlier = _named(shelf, current, version) if version else _before(shelf, current)
+    digest, commit = _named(shelf, current, version) if version else _before(shelf, current)
+    number = shelf.store.registry.number(current.model, digest)
     back = replace(
-        earlier,
+        current,
+        digest=digest,
+        commit=commit,
+        # The model goes back, not where it stands: whoever reads there shall have it.
+        settings={**current.settings, **({"version": str(number)} if number else {})},
         run="",
         generation=0,
         cause=f"rollback by {who}",
@@ -179,20 +184,19 @@ def held_places(shelf: Shelf, name: str, target: str = "") -> list[str]:
     return by_target or [one.place for one in find_places(shelf, name, target)]
 
 
-def _before(shelf: Shelf, current: Deployment) -> Deployment:
+def _before(shelf: Shelf, current: Deployment) -> tuple[str, str]:
+    """Digest and commit of the model before; one that was itself gone back from is none to go back to."""
+    bad = {hold.digest for hold in shelf.store.deployments.holds(current.place)} | {current.digest}
     for one in shelf.store.deployments.newest(current.place, limit=1000):
-        if (
-            one.state == "deployed"
-            and one.digest != current.digest
-            and one.sequence < (current.sequence or 1 << 62)
-        ):
-            return one
+        if one.state == "deployed" and one.digest not in bad and one.sequence < current.sequence:
+            return one.digest, one.commit
     raise SpecError(
         f"{current.place} had no other model before", hint="`fiat models` lists versions for `--to`"
     )
 
 
-def _named(shelf: Shelf, current: Deployment, version: str) -> Deployment:
+def _named(shelf: Shelf, current: Deployment, version: str) -> tuple[str, str]:
+    """Digest and commit of a released version."""
     name = version if any(mark in version for mark in "@:") else f"{current.model}@{version}"
     found = find_model(shelf, name)
     if found is None or not found.digest:
@@ -200,9 +204,7 @@ def _named(shelf: Shelf, current: Deployment, version: str) -> Deployment:
             f"{current.model} has no version {version}", hint=f"`fiat models {current.model}` lists them"
         )
     release = next((one for one in found.releases if one.digest == found.digest), None)
-    number = shelf.store.registry.number(current.model, found.digest)
-    settings = {**current.settings, **({"version": str(number)} if number else {})}
-    return replace(current, digest=found.digest, commit=release.commit if release else "", settings=settings)
+    return found.digest, release.commit if release else ""
 
 
 def since(moment: datetime | None, now: datetime) -> str:

@@ -304,3 +304,27 @@ def test_a_change_that_a_quick_look_does_not_see_is_found_within_ten_minutes(
     shop.seconds[0] = DEEP_S
     shop.look()
     assert len(stage.applied) == 2
+
+
+def test_other_settings_reach_a_place_that_has_the_model_already(
+    placer: Placer, store: Store, stage: Stage, digests: list[str]
+) -> None:
+    placer.place(wanted(digests[0], settings={"port": 8080}))
+    placer.place(wanted(digests[0], settings={"port": 8081}))
+    assert [request.settings["port"] for request in stage.applied] == [8080, 8081]
+    standing = store.deployments.wanted(PLACE)
+    assert standing is not None
+    assert standing.settings == {"port": 8081}
+    assert not placer.asked_otherwise(wanted(digests[0], settings={"port": 8081}))
+    assert placer.asked_otherwise(wanted(digests[0], settings={"port": 8081, "signed": True}))
+
+
+def test_a_rollout_that_nobody_watched_to_its_end_is_known_to_have_ended_when_the_next_begins(
+    placer: Placer, store: Store, stage: Stage, digests: list[str]
+) -> None:
+    placer.place(wanted(digests[0]))
+    stage.rolls = True
+    placer.place(wanted(digests[1], "c2"))
+    stage.now = TargetState("serving", digests[1], "has all traffic")
+    placer.place(wanted(digests[0], "c3"))
+    assert [one.state for one in store.deployments.newest()] == ["deploying", "deployed", "deployed"]

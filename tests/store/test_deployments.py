@@ -91,3 +91,26 @@ def test_holds_stand_until_they_are_lifted(store: Store) -> None:
     assert store.deployments.holds("other") == []
     assert store.deployments.unhold(place) == 2
     assert store.deployments.holds() == []
+
+
+def test_what_somebody_stopped_stays_stopped_though_a_look_from_before_ends_late(store: Store) -> None:
+    number = store.deployments.begin(deployment())
+    store.deployments.stop(number, "ada", NOW)
+    store.deployments.end(number, "deployed", "serves", NOW)
+    assert store.deployments.wanted("production:fashion") is None
+    assert store.deployments.newest()[0].state == "stopped"
+
+
+def test_outside_git_a_model_that_is_held_lifts_no_hold_of_everything(store: Store) -> None:
+    place = "production:fashion"
+    store.deployments.hold(Hold(place, "", "", "ada", "an incident", NOW))
+    store.deployments.hold(Hold(place, "", "b.dir", "bob", "rolled back by hand", NOW))
+    store.deployments.hold(Hold(place, "", "c.dir", "bob", "rolled back by hand", NOW))
+    held = {
+        digest
+        for digest in ("b.dir", "c.dir", "d.dir")
+        for hold in store.deployments.holds(place)
+        if hold.stops("", digest)
+    }
+    assert held == {"b.dir", "c.dir", "d.dir"}
+    assert store.deployments.unhold(place) == 3

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fiat.run.deployment import Deployment
 from fiat.run.model import Artifact, Release, Result, Run, StepResult
 from fiat.store.gc import GcReport, Heap, collect_garbage
 from fiat.store.store import Store, open_store
@@ -143,6 +144,31 @@ def test_a_released_model_its_run_and_a_run_that_goes_on_are_kept(store: Store) 
     assert [store.artifacts.check(one.digest) for one in (released, running, gone)] == [True, True, False]
     assert store.results.find("digits-0") is not None
     assert {run.id for run in store.runs.newest()} == {"digits-run-000", "digits-run-001"}
+
+
+def test_what_stands_on_a_target_its_run_and_the_data_that_it_reads_are_kept(store: Store) -> None:
+    package, data = add_run(store, 0), put(store, b"new rows")
+
+    def deploy(place: str) -> int:
+        return store.deployments.begin(
+            Deployment(
+                place, "batch", "scores", "digits", "digits", package.digest, "", "digits-run-000", 0, "a test", START,
+                settings={"inputs": {"new": data.digest}},
+            )
+        )  # fmt: skip
+
+    standing = deploy("scores:digits")
+    for number in range(1, 4):
+        add_run(store, number)
+    clean(store, keep_runs=1)
+    assert store.artifacts.check(package.digest)
+    assert store.artifacts.check(data.digest)
+    assert [run.id for run in store.runs.newest()] == ["digits-run-003", "digits-run-000"]
+    store.deployments.stop(standing, "ada", START)
+    clean(store, keep_runs=1)
+    assert not store.artifacts.check(package.digest)
+    assert not store.artifacts.check(data.digest)
+    assert [run.id for run in store.runs.newest()] == ["digits-run-003"]
 
 
 def test_runs_younger_than_some_days_are_kept_as_well(store: Store) -> None:

@@ -141,7 +141,7 @@ CREATE TABLE holds (
     who TEXT NOT NULL,
     reason TEXT NOT NULL,
     held_at TEXT NOT NULL,
-    PRIMARY KEY (place, commit_id)
+    PRIMARY KEY (place, commit_id, digest)
 );
 INSERT INTO "holds" VALUES('live:digits','0000000000000000000000000000000000000002','00000000000000000000000000000002.dir','rollout','more errors than before','2026-12-01T00:00:00.000000+00:00');
 CREATE TABLE marks (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
