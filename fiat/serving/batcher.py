@@ -132,6 +132,8 @@ class Batcher:
                 self._running, self._options = (), None
                 while not self._waiting:
                     if self._is_closed:
+                        # Who chose this version before it was swapped and waited for its turn still comes.
+                        self._thread = None
                         return
                     self._work_comes.wait()
                 batch = self._running = self._take()

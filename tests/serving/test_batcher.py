@@ -1,5 +1,6 @@
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -219,6 +220,18 @@ def test_who_waits_when_a_version_goes_is_still_answered(triple: Session) -> Non
         return list(await asyncio.gather(*asked))
 
     assert [float(answer["y"][0, 0]) for answer in run(work)] == [3.0 * value for value in range(10)]
+
+
+def test_who_still_comes_after_a_version_is_gone_is_answered_too(triple: Session) -> None:
+    async def work() -> list[float]:
+        batcher = Batcher(triple, batch_rows=64, name="gone", count_run=lambda: None)
+        await ask(batcher, rows(1))
+        batcher.close()
+        while any(thread.name == "gone" for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+        return [float((await ask(batcher, rows(value), 5.0))["y"][0, 0]) for value in (2, 4)]
+
+    assert run(work) == [6.0, 12.0]
 
 
 def test_the_cost_follows_quiet_runs_not_busy_moments(triple: Session) -> None:
