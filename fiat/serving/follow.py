@@ -21,7 +21,7 @@ class Follower:
     Args:
         fleet: the models.
         path: of the manifest.
-        on_manifest: called with each manifest that was read, before its versions are loaded.
+        on_manifest: called with a manifest each time before its versions are loaded.
         on_end: called when a manifest was brought about, or could not be.
     """
 
@@ -37,15 +37,26 @@ class Follower:
         self._seen: _Stat | None = None
         self._pause_s, self._again_at_s = _FIRST_PAUSE_S, 0.0
         self._manifest: ReleaseManifest | None = None
+        self._alone = asyncio.Lock()
 
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # a full disk or a strange manifest must not end the following
+                LOG.exception("%s can't be followed; it is tried again", self._path)
+                self._try_again()
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
         """Look once: read the manifest if it changed, try again what failed."""
+        async with (
+            self._alone
+        ):  # while the server starts, it looks too: two at once would load everything twice
+            await self._look()
+
+    async def _look(self) -> None:
         found = self._stat()
         now_s = asyncio.get_running_loop().time()
         if found is not None and found != self._seen:
@@ -56,11 +67,16 @@ class Follower:
             return
         if self._manifest is None:
             return
+        self._on_manifest(self._manifest, self._path.parent)
         done = await self._fleet.bring(Placed(self._manifest, self._path.parent))
         self._on_end()
-        self._again_at_s = 0.0 if done else asyncio.get_running_loop().time() + self._pause_s
+        self._again_at_s = 0.0
         if not done:
-            self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
+            self._try_again()
+
+    def _try_again(self) -> None:
+        self._again_at_s = asyncio.get_running_loop().time() + self._pause_s
+        self._pause_s = min(_LONGEST_PAUSE_S, 2 * self._pause_s)
 
     def _read(self) -> None:
         try:
@@ -70,7 +86,6 @@ class Follower:
             return
         self._manifest = manifest
         self._again_at_s = 0.0
-        self._on_manifest(manifest, self._path.parent)
 
     def _stat(self) -> _Stat | None:
         try:
