@@ -7,6 +7,9 @@ import msgspec
 from fiat.serving.log_buffer import Label
 from fiat.serving.refusal import BadRequest
 
+MOST_ROWS = 1 << 31
+"""No request has so many."""
+
 
 class _Label(msgspec.Struct):
     id: str
@@ -33,6 +36,6 @@ def read_labels(body: bytes) -> tuple[str, Sequence[Label]]:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadRequest(f"the body has no labels: {error}") from error
     for item in found.labels:
-        if not item.id or item.row < 0:
+        if not item.id or not 0 <= item.row < MOST_ROWS:
             raise BadRequest("each label needs the id of its request, and its row from 0 on")
     return found.model, [Label(item.id, item.label, item.row) for item in found.labels]

@@ -72,7 +72,11 @@ class _Packer:
         buffer = self._pipe.waiting
         start = len(buffer)
         buffer += b"\0\0\0\0"
-        self._encoder.encode_into(entry, buffer, -1)
+        try:
+            self._encoder.encode_into(entry, buffer, -1)
+        except BaseException:
+            del buffer[start:]  # half an entry would make rubbish of all that come after it
+            raise
         struct.pack_into("<I", buffer, start, len(buffer) - start - 4)
         self._pipe.count(n_items)
         return True

@@ -143,3 +143,13 @@ def test_a_server_does_not_load_arrow_for_its_log(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_what_cannot_be_packed_leaves_nothing_half_packed() -> None:
+    _, pipe = log_of(LogPlan())
+    labels = LabelLog(pipe, clock=lambda: 1.0)
+    assert labels.offer([Label("a", "x")])
+    with pytest.raises(OverflowError):
+        labels.offer([Label("b", "x", 10**30)])
+    assert labels.offer([Label("c", "x")])
+    assert [entry[2] for entry in entries(pipe)] == [[["a", 0, "x"]], [["c", 0, "x"]]]

@@ -28,6 +28,9 @@ def test_requests_and_labels_are_written_down_with_what_may_be_kept(tmp_path: Pa
         found = server.ask("POST", "/fiat/labels", json.dumps(labels))
         assert (found.status, found.json()) == (200, {"labels": 2})
         assert server.ask("POST", "/fiat/labels", '{"labels": [{"id": ""}]}').status == 400
+        for row in (-1, 2**31, 10**30):
+            wrong = {"labels": [{"id": "r0", "label": "c", "row": row}]}
+            assert server.ask("POST", "/fiat/labels", json.dumps(wrong)).status == 400
         counts = wait_for(service.worker)
         assert counts.log_dropped == 0
     rows = rows_of(service.folder / "predictions")
