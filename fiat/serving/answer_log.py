@@ -1,5 +1,6 @@
 """The logs of a server's models: opened when a manifest asks for one, changed with its plan, closed with the server."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class AnswerLogs:
         self._worker, self._clock = worker, clock
         self._logs: dict[str, AnswerLog] = {}
         self._dropped: dict[str, int] = {}
+        self._ending: list[tuple[str, LogPipe, threading.Thread]] = []
 
     def of(self, model: str) -> AnswerLog | None:
         """The log of a model; None when it has none."""
@@ -81,22 +83,35 @@ class AnswerLogs:
         """Send what waits; twice a second."""
         for log in self._logs.values():
             log.pipe.flush()
+        self._bury()
 
     def dropped(self, model: str) -> int:
         """Predictions and labels that were not written down."""
         log = self._logs.get(model)
-        return self._dropped.get(model, 0) + (log.pipe.dropped if log else 0)
+        ending = sum(pipe.dropped for name, pipe, _ in self._ending if name == model)
+        return self._dropped.get(model, 0) + ending + (log.pipe.dropped if log else 0)
 
     def close(self) -> None:
-        """Send what waits and end the writers."""
+        """Send what waits and end the writers, all at once."""
         for model in tuple(self._logs):
             self._end(model)
+        for _, _, thread in self._ending:
+            thread.join(2 * _END_S)
+        self._bury()
 
     def _end(self, model: str) -> None:
         log = self._logs.pop(model, None)
         if log is not None:
-            log.pipe.close(_END_S)
-            self._dropped[model] = self._dropped.get(model, 0) + log.pipe.dropped
+            # Its writer writes all its files first: the event loop must not wait for that.
+            thread = threading.Thread(target=log.pipe.close, args=(_END_S,), name=f"log {model}", daemon=True)
+            thread.start()
+            self._ending.append((model, log.pipe, thread))
+
+    def _bury(self) -> None:
+        ended = [item for item in self._ending if not item[2].is_alive()]
+        for model, pipe, _ in ended:
+            self._dropped[model] = self._dropped.get(model, 0) + pipe.dropped
+        self._ending = [item for item in self._ending if item not in ended]
 
     def _over(self, pipe: LogPipe, plan: LogPlan) -> AnswerLog:
         return AnswerLog(

@@ -2,13 +2,16 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent))
 from server_stage import Service, started, wait_for
 
+from fiat.serving.answer_log import AnswerLogs
 from fiat.serving.release import LogPlan
 from fiat.testing.sample_packages import make_package
 
@@ -59,3 +62,20 @@ def test_a_server_without_a_manifest_writes_where_it_is_told(tmp_path: Path) -> 
     with started(*arguments) as server:
         assert server.infer([[1, 2, 3]], id="mine").status == 200
     assert [row["request_id"] for row in rows_of(tmp_path / "log" / "tiny" / "predictions")] == ["mine"]
+
+
+def test_requests_do_not_wait_for_a_log_that_ends(tmp_path: Path) -> None:
+    logs = AnswerLogs(0, lambda: 1.0)
+    logs.follow("tiny", LogPlan(), tmp_path / "service")
+    logs.flush()
+    log = logs.of("tiny")
+    assert log is not None
+    assert log.predictions.offer("mine", "1", "d.dir", {}, {"y": np.ones((1, 1), np.float32)}, 9)
+    started_s = time.perf_counter()
+    logs.follow("tiny", LogPlan(max_bytes=1 << 29), tmp_path / "service")
+    logs.follow("tiny", None, tmp_path / "service")
+    # Starting Python alone takes the writer longer than this.
+    assert time.perf_counter() - started_s < 0.1
+    logs.close()
+    assert logs.dropped("tiny") == 0
+    assert [row["request_id"] for row in rows_of(tmp_path / "service" / "predictions")] == ["mine"]
