@@ -28,10 +28,6 @@ README_TEXT = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", SPEC_TEXT, re.DOTALL)
 BUILTINS = {"commit": "0" * 40, "ref": "main"}
 NOT_BUILT = {
-    "data.checks",
-    "deploy.to",
-    "gates.probe",
-    "monitor",
     "train.checkpoint",
     "train.warm_start",
     "tune",

@@ -61,8 +61,8 @@ class Limits(Section):
 class Replicas(Section):
     """How many copies of a server there are."""
 
-    min: Whole = Field(default=1, description="Fewest.")
-    max: Whole = Field(default=1, description="Most.")
+    min: Whole = Field(default=1, description="Fewest replicas.")
+    max: Whole = Field(default=1, description="Most replicas.")
 
     @model_validator(mode="before")
     @classmethod
