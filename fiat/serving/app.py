@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -24,6 +24,7 @@ from fiat.serving.bodies import (
     chosen_coding,
     pack,
     read_body,
+    unpacked,
 )
 from fiat.serving.counts import WorkerCounts
 from fiat.serving.fleet import Fleet
@@ -31,7 +32,7 @@ from fiat.serving.inform import Informer
 from fiat.serving.label_body import read_labels
 from fiat.serving.limits import Refused
 from fiat.serving.mlflow_forms import write_invocation_error, write_invocations
-from fiat.serving.predict import Answered, Predictor
+from fiat.serving.predict import Asked, Predictor
 from fiat.serving.refusal import BadRequest
 from fiat.serving.release import ServerLimits
 from fiat.serving.requests import InferRequest
@@ -48,6 +49,20 @@ JSON, BYTES = b"application/json", b"application/octet-stream"
 _MOST_PATHS = 1024
 _LARGE_BYTES = 1 << 18
 _LONGEST_ID = 200
+
+
+class Reply(msgspec.Struct, gc=False):
+    """An answer as it is sent.
+
+    Attributes:
+        status: of HTTP.
+        headers: lower-case names, values without control characters; `content-length` among them.
+        body: of it.
+    """
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 class Application:
@@ -83,89 +98,94 @@ class Application:
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request in the way of ASGI."""
         if scope["type"] != "http":
             await _other(scope, receive, send)
             return
         started = perf_counter()
         headers: Headers = dict(scope["headers"])
+        raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        try:
+            body = b""
+            if self._route(scope["method"], raw_path).methods is POST:
+                body = await read_body(
+                    receive, headers, most_bytes=self._limits.body_bytes, timeout_s=self._limits.timeout_s
+                )
+        except Disconnected:
+            return
+        except Refused as error:
+            reply = await self._reply(*_told(error, raw_path), headers)
+        else:
+            reply = await self.reply(scope["method"], raw_path, headers, body, started)
+        await self.send(reply, scope, send)
+
+    def knows(self, raw_path: bytes) -> bool:
+        """Whether this path was asked for before and is there."""
+        return raw_path in self._routes
+
+    async def reply(
+        self, method: str, raw_path: bytes, headers: Headers, body: bytes, started: float
+    ) -> Reply:
+        """The answer to a request that is there as a whole; it waits for nothing if it need not.
+
+        Args:
+            method: of HTTP.
+            raw_path: as it stands in the request, without the query.
+            headers: lower-case names.
+            body: as it was sent, perhaps packed.
+            started: `perf_counter` when its first byte came.
+        """
         self.in_flight += 1
         try:
-            route = self._route(scope)
+            route = self._route(method, raw_path)
+            body = unpacked(body, headers, self._limits.body_bytes)
             if route.kind == "infer" or route.kind == "invocations":
-                answer = await self._predict(route, headers, receive, started)
-                await self._send_answer(answer, route, scope, headers, send)
-            else:
-                await self._inform(route, scope, headers, receive, send)
+                return await self._predict(route, headers, body, started)
+            if route.kind == "labels":
+                return await self._reply(*self._take_labels(headers, body), (), headers)
+            told = self._informer.answer(route, body, is_draining=self.is_draining)
+            return await self._reply(*told, (), headers)
         except (BadRequest, Refused) as error:
-            await self._send_error(error, scope, headers, send)
-        except Disconnected:
-            pass
+            return await self._reply(*_told(error, raw_path), headers)
         except Exception:
-            LOG.exception("%s %s failed", scope["method"], scope["path"])
-            await self._send_error(Refused(500, "the server failed: its log says why"), scope, headers, send)
+            LOG.exception("%s %s failed", method, raw_path)
+            failed = Refused(500, "the server failed: its log says why")
+            return await self._reply(*_told(failed, raw_path), headers)
         finally:
             self.in_flight -= 1
 
-    def _route(self, scope: Scope) -> Route:
-        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-        route = self._routes.get(raw)
+    def _route(self, method: str, raw_path: bytes) -> Route:
+        route = self._routes.get(raw_path)
         if route is None:
-            found = find_route(raw)
+            found = find_route(raw_path)
             if found is None:
-                raise Refused(404, f"there is nothing at {scope['path'][:200]!r}")
+                raise Refused(404, f"there is nothing at {unquote(raw_path.decode('latin-1'))[:200]!r}")
             route = found
             if len(self._routes) < _MOST_PATHS:
-                self._routes[raw] = route
-        if scope["method"] not in route.methods:
+                self._routes[raw_path] = route
+        if method not in route.methods:
             allowed = ", ".join(route.methods)
-            raise Refused(
-                405, f"this path takes {allowed}, not {scope['method']}", ((b"allow", allowed.encode()),)
-            )
+            raise Refused(405, f"this path takes {allowed}, not {method}", ((b"allow", allowed.encode()),))
         return route
 
-    async def _predict(self, route: Route, headers: Headers, receive: Receive, started: float) -> Answered:
-        body = await read_body(
-            receive, headers, most_bytes=self._limits.body_bytes, timeout_s=self._limits.timeout_s
-        )
+    async def _predict(self, route: Route, headers: Headers, body: bytes, started: float) -> Reply:
         if route.kind == "infer":
             model = self._informer.served(route)
-            length = headers.get(b"inference-header-content-length")
-            text = None if length is None else length.decode("latin-1")
-            return await self.predictor.answer(
-                model,
-                route.version,
-                headers,
-                body,
-                started=started,
-                read=lambda running: running.loaded.decoder.read(body, text),
-                write=_write_infer,
-            )
+            asked = Asked(headers, body, started, _read_infer, _write_infer)
+            answer = await self.predictor.answer(model, route.version, asked)
+            extra = [(b"x-request-id", _as_header(answer.request_id))]
+            if answer.header_length is None:
+                return await self._reply(200, JSON, answer.body, extra, headers)
+            extra.append((b"inference-header-content-length", b"%d" % answer.header_length))
+            return await self._reply(200, BYTES, answer.body, extra, headers)
         model = self._informer.only_model()
-        kind = headers.get(b"content-type", b"").decode("latin-1")
-        return await self.predictor.answer(
-            model,
-            "",
-            headers,
-            body,
-            started=started,
-            read=lambda running: running.loaded.invocations.read(body, kind),
-            write=_write_invocation,
-        )
-
-    async def _inform(
-        self, route: Route, scope: Scope, headers: Headers, receive: Receive, send: Send
-    ) -> None:
-        body = b""
-        if route.methods is POST:
-            body = await read_body(
-                receive, headers, most_bytes=self._limits.body_bytes, timeout_s=self._limits.timeout_s
-            )
-        if route.kind == "labels":
-            status, kind, content = self._take_labels(headers, body)
-        else:
-            status, kind, content = self._informer.answer(route, body, is_draining=self.is_draining)
-        await self._send(status, kind, content, scope, headers, send)
+        asked = Asked(headers, body, started, _read_invocation, _write_invocation)
+        answer = await self.predictor.answer(model, "", asked)
+        extra = [
+            (b"x-request-id", _as_header(answer.request_id)),
+            (b"fiat-version", _as_header(answer.version)),
+        ]
+        return await self._reply(200, JSON, answer.body, extra, headers)
 
     def _take_labels(self, headers: Headers, body: bytes) -> tuple[int, bytes, bytes]:
         model, labels = read_labels(body)
@@ -179,38 +199,9 @@ class Application:
             )
         return 200, JSON, msgspec.json.encode({"labels": len(labels)})
 
-    async def _send_answer(
-        self, answer: Answered, route: Route, scope: Scope, headers: Headers, send: Send
-    ) -> None:
-        extra: list[tuple[bytes, bytes]] = [(b"x-request-id", _as_header(answer.request_id))]
-        kind = JSON
-        if answer.header_length is not None:
-            kind = BYTES
-            extra.append((b"inference-header-content-length", b"%d" % answer.header_length))
-        if route.kind == "invocations":
-            extra.append((b"fiat-version", _as_header(answer.version)))
-        await self._send(200, kind, answer.body, scope, headers, send, extra)
-
-    async def _send_error(
-        self, error: BadRequest | Refused, scope: Scope, headers: Headers, send: Send
-    ) -> None:
-        extra = list(error.headers) if isinstance(error, Refused) else []
-        if scope["path"].strip("/") == "invocations":
-            body = write_invocation_error(error.message, error.status)
-        else:
-            body = msgspec.json.encode({"error": error.message})
-        await self._send(error.status, JSON, body, scope, headers, send, extra)
-
-    async def _send(
-        self,
-        status: int,
-        kind: bytes,
-        body: bytes,
-        scope: Scope,
-        headers: Headers,
-        send: Send,
-        extra: Sequence[tuple[bytes, bytes]] = (),
-    ) -> None:
+    async def _reply(
+        self, status: int, kind: bytes, body: bytes, extra: Sequence[tuple[bytes, bytes]], headers: Headers
+    ) -> Reply:
         sent = [(b"content-type", kind), *extra]
         accepted = headers.get(b"accept-encoding")
         if accepted is not None and len(body) >= SMALLEST_PACKED_BYTES:
@@ -221,17 +212,39 @@ class Application:
         sent.append((b"content-length", b"%d" % len(body)))
         if self.is_draining:
             sent.append((b"connection", b"close"))
+        return Reply(status, sent, body)
+
+    async def send(self, reply: Reply, scope: Scope, send: Send) -> None:
+        """Send an answer in the way of ASGI, or in one piece where that is possible."""
         extensions = scope.get("extensions")
-        if extensions is not None and WHOLE in extensions and extensions[WHOLE](status, sent, body):
+        if extensions is not None and WHOLE in extensions and extensions[WHOLE](reply):
             return
-        await send({"type": "http.response.start", "status": status, "headers": sent})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+def _told(
+    error: BadRequest | Refused, raw_path: bytes
+) -> tuple[int, bytes, bytes, Sequence[tuple[bytes, bytes]]]:
+    extra = error.headers if isinstance(error, Refused) else ()
+    if raw_path.strip(b"/") == b"invocations":
+        return error.status, JSON, write_invocation_error(error.message, error.status), extra
+    return error.status, JSON, msgspec.json.encode({"error": error.message}), extra
 
 
 async def _packed(body: bytes, coding: str) -> bytes:
     if len(body) < _LARGE_BYTES:
         return pack(body, coding)
     return await asyncio.get_running_loop().run_in_executor(None, pack, body, coding)
+
+
+def _read_infer(running: Running, headers: Headers, body: bytes) -> InferRequest:
+    length = headers.get(b"inference-header-content-length")
+    return running.loaded.decoder.read(body, None if length is None else length.decode("latin-1"))
+
+
+def _read_invocation(running: Running, headers: Headers, body: bytes) -> InferRequest:
+    return running.loaded.invocations.read(body, headers.get(b"content-type", b"").decode("latin-1"))
 
 
 def _write_infer(running: Running, request: InferRequest, outputs: Outputs) -> tuple[bytes, int | None]:

@@ -10,6 +10,7 @@ from fiat.serving.limits import Refused
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 SMALLEST_PACKED_BYTES = 1024
 _LEVEL = 1
+_MOST_MEMBERS, _PIECE_BYTES = 1024, 1 << 16
 _WINDOW = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
 
 
@@ -20,17 +21,17 @@ class Disconnected(Exception):
 async def read_body(
     receive: Receive, headers: Mapping[bytes, bytes], *, most_bytes: int, timeout_s: float
 ) -> bytes:
-    """The body of a request, unpacked.
+    """The body of a request, as it was sent.
 
     Args:
         receive: of ASGI.
         headers: lower-case names.
-        most_bytes: longest body, packed and unpacked.
+        most_bytes: longest body.
         timeout_s: longest time until the rest is there, when it comes in parts. For the first part the connection looks
             (`http_protocol.py`): a timer for each request would cost more than decoding it.
 
     Raises:
-        Refused: 408, 413 or 415, or 400 for what can't be unpacked.
+        Refused: 408 or 413.
         Disconnected: the client went away.
     """
     stated = headers.get(b"content-length")
@@ -42,6 +43,20 @@ async def read_body(
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         body = await _rest(receive, body, most_bytes, timeout_s)
+    return body
+
+
+def unpacked(body: bytes, headers: Mapping[bytes, bytes], most_bytes: int) -> bytes:
+    """A body without its content coding, if it has one.
+
+    Args:
+        body: as it was sent.
+        headers: lower-case names.
+        most_bytes: longest body, packed and unpacked.
+
+    Raises:
+        Refused: 413 or 415, or 400 for what can't be unpacked.
+    """
     if len(body) > most_bytes:
         raise _too_long(most_bytes)
     coding = headers.get(b"content-encoding")
@@ -98,17 +113,23 @@ def unpack(body: bytes, coding: bytes, most_bytes: int) -> bytes:
 
 def _inflate(body: bytes, window: int, most_bytes: int) -> bytes:
     parts: list[bytes] = []
-    left = most_bytes
-    while body:
+    left, place, members, view = most_bytes, 0, 0, memoryview(body)
+    while place < len(view):
+        members += 1
+        if members > _MOST_MEMBERS:
+            raise Refused(400, f"the body is packed in more than {_MOST_MEMBERS} pieces")
         stream = zlib.decompressobj(window)
-        part = stream.decompress(body, left + 1)
-        left -= len(part)
-        if left < 0:
-            raise _too_long(most_bytes)
-        if not stream.eof:
-            raise zlib.error("it ends too early")
-        parts.append(part)
-        body = stream.unused_data  # gzip may have several members
+        while not stream.eof:
+            # Of a piece at a time: what a member leaves is copied, and there may be many members.
+            piece = view[place : place + _PIECE_BYTES]
+            if not piece:
+                raise zlib.error("it ends too early")
+            part = stream.decompress(piece, left + 1)
+            left -= len(part)
+            if left < 0:
+                raise _too_long(most_bytes)
+            parts.append(part)
+            place += len(piece) - len(stream.unused_data)  # gzip may have several members
     return b"".join(parts)
 
 

@@ -3,18 +3,23 @@
 A connection that sends its request drop by drop, never ends its headers, or does not read its answer costs memory and a
 file each; here it costs them for a while only. One look a second at all connections, since a timer for each request would
 take longer than a small model.
+
+Most requests come in one packet, to a path that was asked for before, by a client that waits for the answer. Those the app
+answers from the parser's own call, without ASGI's messages; all others take uvicorn's way.
 """
 
 import math
-from collections.abc import Coroutine, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 from functools import partial
-from types import coroutine
+from time import perf_counter
 from typing import Any, cast
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from fiat.serving.app import WHOLE
+from fiat.serving.app import WHOLE, Application, Reply
+from fiat.serving.http_reply import answer_later, go_on, reply_head
 
 MOST_HEAD_BYTES = 64 << 10
 MOST_CONNECTIONS = 16384
@@ -24,18 +29,24 @@ class LimitedProtocol(HttpToolsProtocol):
     """One connection.
 
     Attributes:
+        direct: the app, asked without ASGI.
         began_s: time of the event loop when the request that is being read began; infinite between requests.
         stuck_s: since when the client has not read on; infinite while it reads.
+        rested_s: since when nothing came after an answer, as far as anybody looked; infinite while something comes.
     """
 
+    direct: Application
     most_message_bytes = 64 << 20
 
     def connection_made(self, transport: Any) -> None:
         """A client is there, and has to send its first request in time."""
-        self.began_s, self.stuck_s = self.loop.time(), math.inf
+        self.began_s, self.stuck_s, self.rested_s = self.loop.time(), math.inf, math.inf
         self._unread_bytes = 0
         self._in_head, self._message_bytes = True, 0
-        self._complete: RequestResponseCycle | None = None
+        # A request whose headers are there, and of which uvicorn does not know yet.
+        self._is_held = False
+        self._parts: list[bytes] = []
+        self._complete: tuple[RequestResponseCycle, Any] | None = None
         self._answered: RequestResponseCycle | None = None
         # Not a function for each request: request, cycle and function would hold one another until they are collected.
         self._extensions = {WHOLE: self.send_whole}
@@ -45,65 +56,144 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request came."""
-        self.began_s = self.loop.time()
+        self.began_s, self.rested_s = self.loop.time(), math.inf
         self._in_head, self._message_bytes = True, 0
-        super().on_message_begin()
+        self.url, self.headers = b"", []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header came."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """All headers came."""
         self._in_head = False
-        super().on_headers_complete()
-        cast(dict[str, Any], self.scope)["extensions"] = self._extensions
+        self._is_held, self._parts = True, []
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body came."""
+        if self._is_held:
+            self._parts.append(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """All of a request came."""
         self.began_s = math.inf
         self._message_bytes = 0
+        if self._is_held:
+            if self._is_plain():
+                self._is_held = False
+                self._answer()
+                return
+            self._release(self.app)
         super().on_message_complete()
-        cycle, self._complete = self._complete, None
-        if cycle is not None:
-            self._run(cycle)
+        found, self._complete = self._complete, None
+        if found is not None:
+            self._run(*found)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         super().data_received(data)
-        cycle, self._complete = self._complete, None
-        if cycle is not None:  # its body goes on in another packet
-            self._answered = cycle
-            super()._start_asgi_task(cycle, self.app)
+        if self._is_held and not self.transport.is_closing():
+            try:
+                self._release(self.app)
+            except (httptools.HttpParserError, ValueError):
+                self.send_400_response("Invalid HTTP request received.")
+        found, self._complete = self._complete, None
+        if found is not None:  # its body goes on in another packet
+            self._answered = found[0]
+            super()._start_asgi_task(*found)
         if self.began_s != math.inf:
             self._message_bytes += len(data)
             if self._message_bytes > (MOST_HEAD_BYTES if self._in_head else self.most_message_bytes):
                 self.end(431 if self._in_head else 413, "the request is too long")
 
+    def _is_plain(self) -> bool:
+        """Whether the request that is held can be answered right here."""
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+            and self.direct.knows(self.url)
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and not self.transport.is_closing()
+        )
+
+    def _answer(self) -> None:
+        parts = self._parts
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        answer = self.direct.reply("POST", self.url, dict(self.headers), body, perf_counter())
+        try:
+            awaited = answer.send(None)
+        except StopIteration as ended:
+            self._write(ended.value)
+            return
+        # It has to wait for something: from here on it is one like all others.
+        waits = cast(Awaitable[Reply], go_on(answer, awaited))
+        self._release(partial(answer_later, self.direct, waits))
+        super().on_message_complete()
+        found, self._complete = self._complete, None
+        if found is not None:
+            self._answered = found[0]
+            super()._start_asgi_task(*found)
+
+    def _write(self, reply: Reply) -> None:
+        keep_alive = self.parser.should_keep_alive()
+        head, closes = reply_head(reply, self.server_state.default_headers, keep_alive=keep_alive)
+        self.transport.write(head + reply.body)
+        self.server_state.total_requests += 1
+        if closes:
+            self.transport.close()
+
+    def _release(self, app: Any) -> None:
+        """Tell uvicorn of the request that is held.
+
+        Raises:
+            HttpParserError: its path is none.
+            ValueError: the same.
+        """
+        self._is_held = False
+        url, headers, parts = self.url, self.headers, self._parts
+        super().on_message_begin()
+        self.url, self._parts = url, []
+        self.headers += headers
+        cast(dict[str, Any], self.scope)["extensions"] = self._extensions
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
+        usual, self.app = self.app, app
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app = usual
+        for part in parts:
+            super().on_body(part)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.more_body:
             # Most bodies come in one packet with their headers: a moment later the request is complete.
-            self._complete = cycle
+            self._complete = cycle, app
         else:
-            self.loop.call_soon(
-                self._run, cycle
-            )  # not from here: thousands may be queued up behind one another
+            # Not from here: thousands may be queued up behind one another.
+            self.loop.call_soon(self._run, cycle, app)
 
-    def _run(self, cycle: RequestResponseCycle) -> None:
+    def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Let the app answer right here; a task is made only when it waits for something."""
         self._answered = cycle
-        answer = cycle.run_asgi(self.app)
+        answer = cycle.run_asgi(app)
         try:
             awaited = answer.send(None)
         except StopIteration:
             return
-        task = self.loop.create_task(_go_on(answer, awaited))
+        task = self.loop.create_task(go_on(answer, awaited))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    def send_whole(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    def send_whole(self, reply: Reply) -> bool:
         """Send the answer to the request that is being answered, in one piece.
 
         Args:
-            status: of HTTP.
-            headers: lower-case names, values without control characters; `content-length` among them.
-            body: of the answer.
+            reply: the answer.
 
         Returns:
             False when the client does not read on, and the answer has to wait: it is sent in the usual way then.
@@ -113,23 +203,13 @@ class LimitedProtocol(HttpToolsProtocol):
             return False
         if cycle.disconnected:
             return True
-        parts = [STATUS_LINE[status]]
-        for name, value in cycle.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in headers:
-            parts += (name, b": ", value, b"\r\n")
-            if name == b"connection":
-                cycle.keep_alive = False
-        if not cycle.keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"\r\n")
-        if cycle.scope["method"] != "HEAD":
-            parts.append(body)
-        cycle.transport.write(b"".join(parts))
+        head, closes = reply_head(reply, cycle.default_headers, keep_alive=cycle.keep_alive)
+        cycle.keep_alive = not closes
+        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + reply.body)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
-        if not cycle.keep_alive:
+        if closes:
             cycle.transport.close()
         cycle.on_response()
         return True
@@ -172,29 +252,14 @@ class LimitedProtocol(HttpToolsProtocol):
             transport.abort()
         elif now_s - self.began_s > timeout_s:
             self.end(408, f"the request was not complete after {timeout_s:g} s")
-        elif self._is_forgotten():
-            self.began_s = now_s
+        elif self.began_s == math.inf and self.timeout_keep_alive_task is None and self._is_idle():
+            # Who was answered right here has no timer of uvicorn's.
+            self.rested_s = min(self.rested_s, now_s)
+            if now_s - self.rested_s > self.timeout_keep_alive:
+                transport.close()
 
-    def _is_forgotten(self) -> bool:
-        """Between requests and without a timer: bytes came that begin no request."""
-        idle = self.cycle is None or self.cycle.response_complete
-        return idle and self.began_s == math.inf and self.timeout_keep_alive_task is None
-
-
-@coroutine
-def _go_on(answer: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    """The rest of a coroutine that was begun outside a task and waits for something."""
-    while True:
-        try:
-            given = yield awaited
-        except BaseException as error:
-            step = partial(answer.throw, error)
-        else:
-            step = partial(answer.send, given)
-        try:
-            awaited = step()
-        except StopIteration:
-            return
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
 
 def look_at_all(connections: Iterable[Any], now_s: float, timeout_s: float) -> None:

@@ -21,12 +21,31 @@ from fiat.serving.served import Running, ServedModel
 from fiat.serving.session import RunFault
 from fiat.serving.shadow import Copied
 
-Read = Callable[[Running], InferRequest]
+Headers = Mapping[bytes, bytes]
+Read = Callable[[Running, Headers, bytes], InferRequest]
 Write = Callable[[Running, InferRequest, Outputs], tuple[bytes, int | None]]
 
 
 class _Named(msgspec.Struct):
     id: str | None = None
+
+
+class Asked(msgspec.Struct, gc=False):
+    """What a client asks.
+
+    Attributes:
+        headers: of the request, lower-case names.
+        body: unpacked.
+        started: `perf_counter` when its first byte came.
+        read: headers and body as a version takes them.
+        write: the outputs as the client wants them.
+    """
+
+    headers: Headers
+    body: bytes
+    started: float
+    read: Read
+    write: Write
 
 
 class Answered(msgspec.Struct, gc=False):
@@ -62,32 +81,19 @@ class Predictor:
         self._prefix, self._made = os.urandom(8).hex(), 0
         self.gate = Gate(limits)
 
-    async def answer(
-        self,
-        model: ServedModel,
-        version: str,
-        headers: Mapping[bytes, bytes],
-        body: bytes,
-        *,
-        started: float,
-        read: Read,
-        write: Write,
-    ) -> Answered:
+    async def answer(self, model: ServedModel, version: str, asked: Asked) -> Answered:
         """Answer one request.
 
         Args:
             model: that is asked.
             version: that the path names; empty lets the split choose.
-            headers: of the request, lower-case names.
-            body: unpacked.
-            started: `perf_counter` when its first byte came.
-            read: the body as a version takes it.
-            write: the outputs as the client wants them.
+            asked: the request.
 
         Raises:
             BadRequest: the client is wrong.
             Refused: too many requests, too slow, or the model failed.
         """
+        headers, started = asked.headers, asked.started
         given = headers.get(b"x-request-id")
         request_id = "" if given is None else given.decode("latin-1")
         if version:
@@ -95,17 +101,17 @@ class Predictor:
         elif len(model.answering) == 1:
             running = model.answering[0]
         else:
-            running = model.pick(self._key(headers, body, request_id) or self._make_id())
+            running = model.pick(self._key(headers, asked.body, request_id) or self._make_id())
         tally = running.loaded.tally
         try:
-            request = read(running)
+            request = asked.read(running, headers, asked.body)
         except BadRequest:
             tally.refused += 1
             raise
         request_id = request.id or request_id or self._make_id()
         try:
             outputs = await self._predict(running, request)
-            found = write(running, request, outputs)
+            found = asked.write(running, request, outputs)
         except Refused as error:
             if error.status >= 500:
                 self._failed(running, started)
@@ -123,7 +129,8 @@ class Predictor:
         predictions = predictions_of(outputs, request.n_rows)
         if predictions is not None:
             tally.predicted(predictions)
-        self._after(model, running, headers, body, request, request_id, outputs, seconds)
+        if model.log is not None or model.shadows:
+            self._after(model, running, asked, request, request_id, outputs, seconds)
         return Answered(found[0], found[1], request_id, running.loaded.version.name)
 
     async def _predict(self, running: Running, request: InferRequest) -> Outputs:
@@ -152,8 +159,7 @@ class Predictor:
         self,
         model: ServedModel,
         running: Running,
-        headers: Mapping[bytes, bytes],
-        body: bytes,
+        asked: Asked,
         request: InferRequest,
         request_id: str,
         outputs: Outputs,
@@ -171,18 +177,16 @@ class Predictor:
                     int(seconds * 1e6),
                 )
         if model.shadows and request.n_rows:
-            sticky = headers.get(b"fiat-sticky")
+            sticky = asked.headers.get(b"fiat-sticky")
             key = request_id if sticky is None else sticky.decode("latin-1")
             for other, shadow in model.copies(key, running):
                 if other.loaded.info.inputs == running.loaded.info.inputs:
                     shadow.offer(Copied(partial(_same, request), outputs, request.n_rows))
                 else:
-                    length = headers.get(b"inference-header-content-length")
-                    text = None if length is None else length.decode("latin-1")
-                    read = partial(_reread, other, body, text)
+                    read = partial(_reread, other, asked)
                     shadow.offer(Copied(read, outputs, request.n_rows))
 
-    def _key(self, headers: Mapping[bytes, bytes], body: bytes, request_id: str) -> str:
+    def _key(self, headers: Headers, body: bytes, request_id: str) -> str:
         """What says which version answers: the sticky key, the request's own id, its header's."""
         sticky = headers.get(b"fiat-sticky")
         if sticky is not None:
@@ -207,8 +211,8 @@ def _same(request: InferRequest) -> Outputs:
     return request.inputs
 
 
-def _reread(other: Running, body: bytes, header_length: str | None) -> Outputs:
-    return other.loaded.decoder.read(body, header_length).inputs
+def _reread(other: Running, asked: Asked) -> Outputs:
+    return asked.read(other, asked.headers, asked.body).inputs
 
 
 def _told(running: Running, error: RunFault) -> Refused | BadRequest:

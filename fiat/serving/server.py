@@ -29,9 +29,8 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, app: Application, limits: ServerLimits) -> None:
-        protocol = type(
-            "Protocol", (LimitedProtocol,), {"most_message_bytes": 2 * limits.body_bytes + (1 << 20)}
-        )
+        own = {"direct": app, "most_message_bytes": 2 * limits.body_bytes + (1 << 20)}
+        protocol = type("Protocol", (LimitedProtocol,), own)
         super().__init__(
             uvicorn.Config(
                 app,
