@@ -1,8 +1,9 @@
 import asyncio
+import time
 
 import pytest
 
-from fiat.serving.bodies import chosen_coding
+from fiat.serving.bodies import chosen_coding, pack, unpack
 from fiat.serving.limits import Gate, Refused
 from fiat.serving.release import ServerLimits
 
@@ -112,3 +113,27 @@ def test_a_client_that_goes_away_while_it_waits_blocks_nobody() -> None:
 )
 def test_the_coding_of_an_answer_is_one_that_the_client_takes(accepted: bytes, coding: str) -> None:
     assert chosen_coding(accepted) == coding
+
+
+def test_a_body_of_many_packed_pieces_is_unpacked_in_time_or_refused() -> None:
+    piece = pack(b"a", "gzip")
+    assert unpack(piece * 1000, b"gzip", 1 << 20) == b"a" * 1000
+    large = bytes(range(256)) * 2000
+    assert unpack(pack(large, "gzip") * 2, b"gzip", 1 << 20) == large * 2
+    started = time.perf_counter()
+    with pytest.raises(Refused) as told:
+        unpack(pack(b"", "gzip") * 500_000, b"gzip", 16 << 20)
+    assert (told.value.status, time.perf_counter() - started < 1) == (400, True)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_packed_body_is_unpacked_up_to_the_limit_and_not_when_it_is_cut(coding: str) -> None:
+    body = b"ab" * 100_000
+    packed = pack(body, coding)
+    assert unpack(packed, coding.encode(), len(body)) == body
+    with pytest.raises(Refused) as told:
+        unpack(packed, coding.encode(), len(body) - 1)
+    assert told.value.status == 413
+    with pytest.raises(Refused) as told:
+        unpack(packed[:-9], coding.encode(), len(body))
+    assert told.value.status == 400
