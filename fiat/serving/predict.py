@@ -1,6 +1,7 @@
 """One request from its body to its answer: which version, run, labels, copies, log, counts."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -102,12 +103,8 @@ class Predictor:
             running = model.answering[0]
         else:
             running = model.pick(self._key(headers, asked.body, request_id) or self._make_id())
+        running, request = self._read(model, running, asked, may_change=not version)
         tally = running.loaded.tally
-        try:
-            request = asked.read(running, headers, asked.body)
-        except BadRequest:
-            tally.refused += 1
-            raise
         request_id = request.id or request_id or self._make_id()
         try:
             outputs = await self._predict(running, request)
@@ -123,6 +120,9 @@ class Predictor:
         except FiatError as error:
             self._failed(running, started)
             raise Refused(500, f"the model gave no answer: {error.message}") from error
+        except Exception:
+            self._failed(running, started)
+            raise
         seconds = perf_counter() - started
         tally.answered(seconds)
         tally.rows += request.n_rows
@@ -132,6 +132,22 @@ class Predictor:
         if model.log is not None or model.shadows:
             self._after(model, running, asked, request, request_id, outputs, seconds)
         return Answered(found[0], found[1], request_id, running.loaded.version.name)
+
+    def _read(
+        self, model: ServedModel, running: Running, asked: Asked, *, may_change: bool
+    ) -> tuple[Running, InferRequest]:
+        """The request, and the version that takes it."""
+        try:
+            return running, asked.read(running, asked.headers, asked.body)
+        except BadRequest:
+            if may_change and running is not model.stable:
+                with contextlib.suppress(BadRequest):
+                    request = asked.read(model.stable, asked.headers, asked.body)
+                    # The client is right by the version before: that the new one takes other inputs is the new one's fault.
+                    self._failed(running, asked.started)
+                    return model.stable, request
+            running.loaded.tally.refused += 1
+            raise
 
     async def _predict(self, running: Running, request: InferRequest) -> Outputs:
         batcher, gate = running.batcher, self.gate

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 sys.path.insert(0, str(Path(__file__).parent))
 from server_stage import RunningServer, Service, make_graph_package, started, wait_for
 
-from fiat.serving.counts import total
+from fiat.serving.counts import read_workers, total
 from fiat.testing.sample_packages import SamplePackage, make_package
 
 
@@ -73,6 +73,33 @@ def test_requests_are_split_and_the_same_key_stays_where_it_is(service: Service,
 def _rows(service: Service, digest: str) -> int:
     worker = service.worker()
     return total([worker], "tiny", digest).rows if worker else 0
+
+
+def test_a_new_version_that_takes_other_inputs_fails_no_client_and_counts_as_failing(
+    service: Service, tmp_path: Path
+) -> None:
+    two = service.add(make_package(tmp_path, 2))
+    other = make_graph_package(
+        tmp_path,
+        "other",
+        [helper.make_node("Identity", ["words"], ["y"])],
+        inputs=[("words", TensorProto.STRING, ["n", 1])],
+        outputs=[("y", TensorProto.STRING, ["n", 1])],
+    )
+    service.add(other)
+    service.write(("1", two, 50), ("2", other.digest, 50))
+    with started("--release", str(service.manifest)) as server:
+        service.wait(1)
+        assert {factor(server) for _ in range(40)} == {2.0}
+        assert server.infer([[1, 0, 0]], version="2").status == 400
+        assert server.infer([[1, 0]]).status == 400
+
+        def counted() -> bool:
+            workers = read_workers(service.folder / "counts")
+            theirs, ours = (total(workers, "tiny", digest) for digest in (other.digest, two))
+            return theirs.failed == theirs.requests > 0 and (ours.requests, ours.failed) == (40, 0)
+
+        wait_for(counted)
 
 
 def test_a_package_whose_bytes_were_changed_is_refused_and_the_old_one_serves(
