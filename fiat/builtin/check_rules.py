@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from fiat.plan.prepared import SERVED
 from fiat.validate.model import (
     ColumnsRule,
     DistanceRule,
@@ -17,12 +18,20 @@ from fiat.validate.model import (
 )
 
 
-def rules_of(checks: Iterable[Mapping[str, Any]], unseen: Sequence[str] = ()) -> tuple[Rule, ...]:
-    """The rules of a check step's parameters, each with its severity and key path."""
-    return tuple(rule for check in checks for rule in _rules(check, tuple(unseen)))
+def rules_of(
+    checks: Iterable[Mapping[str, Any]], unseen: Sequence[str] = (), unsent: Sequence[str] = ()
+) -> tuple[Rule, ...]:
+    """The rules of a check step's parameters, each with its severity and key path.
+
+    Args:
+        checks: as the spec has them.
+        unseen: columns that no model learns from.
+        unsent: columns that no log of served requests holds.
+    """
+    return tuple(rule for check in checks for rule in _rules(check, tuple(unseen), tuple(unsent)))
 
 
-def _rules(check: Mapping[str, Any], unseen: tuple[str, ...]) -> Iterator[Rule]:
+def _rules(check: Mapping[str, Any], unseen: tuple[str, ...], unsent: tuple[str, ...]) -> Iterator[Rule]:
     severity, key = check.get("severity", "error"), str(check.get("key", ""))
     if rows := check.get("rows"):
         change = rows.get("change") or {}
@@ -38,10 +47,9 @@ def _rules(check: Mapping[str, Any], unseen: tuple[str, ...]) -> Iterator[Rule]:
         yield ColumnsRule(_say(columns["unexpected"], severity), _say(columns["missing"], severity), key)
     for name in ("drift", "skew"):
         if said := check.get(name):
-            limits = dict(said.get("columns") or {})
-            yield DistanceRule(
-                name, said["against"], said["max"], said.get("metric"), limits, severity, key, unseen
-            )
+            limits, against = dict(said.get("columns") or {}), said["against"]
+            ignored = (*unseen, *unsent) if against == SERVED else unseen
+            yield DistanceRule(name, against, said["max"], said.get("metric"), limits, severity, key, ignored)
     if said := check.get("duplicates"):
         columns = tuple(said.get("columns") or ())
         across, within = _say(said["across"], severity), _say(said["within"], severity)

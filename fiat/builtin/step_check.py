@@ -8,6 +8,7 @@ from typing import Any, cast
 from fiat.builtin.check_rules import rules_of
 from fiat.builtin.step_data_schema import schema_of
 from fiat.data.dataset import Dataset, open_dataset
+from fiat.plan.prepared import COMPARED_WITH, SERVED
 from fiat.ports.confinement import Confinement
 from fiat.ports.step import StepContext, StepOutcome
 from fiat.profile.document import FILE as PROFILE
@@ -30,7 +31,7 @@ _LABEL_WORD = "label"
 class CheckStep:
     """Describes and checks a dataset.
 
-    Inputs: `dataset`; `previous` and `data.<name>`: folders of profiles, or of datasets, to compare with. Output:
+    Inputs: `dataset`; `previous`, `serving` and `data.<name>`: folders of profiles, or of datasets, to compare with. Output:
     `profile`, a folder with `profile.json`, `findings.json` and `schema.yaml` (the schema that was checked: the
     spec's, or one inferred from the train split). Anomalies are no failure of this step: its fact `refused` says in
     one sentence that there are errors, and nothing that reads the dataset runs then.
@@ -58,7 +59,7 @@ class CheckStep:
         others = {
             role: _read_other(path, dataset)
             for role, path in context.inputs.items()
-            if role == "previous" or role.startswith("data.")
+            if role in (COMPARED_WITH, SERVED) or role.startswith("data.")
         }
         declared = schema_of(params, context.root, Confinement.of(context.facts))
         schema = with_derived(declared or infer_schema(profile), params.get("derived") or ())
@@ -66,7 +67,7 @@ class CheckStep:
             folder,
             profile,
             schema if declared else as_guessed(schema),
-            rules_of(params.get("checks") or (), params.get("unseen") or ()),
+            rules_of(params.get("checks") or (), params.get("unseen") or (), _unsent(params, dataset)),
             others,
             environment=str(params.get("environment") or "training"),
         )
@@ -77,7 +78,27 @@ class CheckStep:
         (target / SCHEMA).write_text(write_schema(schema), "utf-8")
         for anomaly in findings.anomalies:
             say(f"{anomaly.severity}: {sentence(anomaly)}")
-        return StepOutcome(facts=_facts(str(params["name"]), profile, findings))
+        lack = unserved_words(context)
+        if lack:
+            say(lack)
+        return StepOutcome(facts=_facts(str(params["name"]), profile, findings, lack))
+
+
+def unserved_words(context: StepContext) -> str:
+    """Why a check asks for what is served and there is nothing; empty when there is, or none asks."""
+    if SERVED in context.inputs or "is_logged" not in context.params:
+        return ""
+    if context.facts.get("sees_served") is False:
+        return "what is served is not compared with data that strangers change"
+    if not context.params["is_logged"]:
+        return "nothing to compare with is served: the log of requests is off without `monitor`"
+    return "nothing was served yet to compare with, or fewer than 100 requests"
+
+
+def _unsent(params: Mapping[str, Any], dataset: Dataset) -> tuple[str, ...]:
+    """Columns that are no features, or that the log leaves out."""
+    others = (name for name in dataset.train.table().column_names if name not in dataset.feature_names)
+    return (*others, *(params.get("redacted") or ()))
 
 
 def _slices(params: Mapping[str, Any], dataset: Dataset) -> tuple[tuple[str, ...], ...]:
@@ -110,10 +131,11 @@ def with_derived(schema: Schema, derived: Sequence[str]) -> Schema:
     return replace(schema, columns=schema.columns + more)
 
 
-def _facts(name: str, profile: DataProfile, findings: Findings) -> dict[str, object]:
+def _facts(name: str, profile: DataProfile, findings: Findings, lack: str) -> dict[str, object]:
     whole = [item for item in profile.profiles if not item.slice]
     n_columns = len(whole[0].columns) if whole else 0
     gate = _gate(name, n_columns, sum(item.n_rows for item in whole), findings)
+    gate = replace(gate, reason=f"{gate.reason}; {lack}") if lack else gate
     return {
         "rows": {item.split: item.n_rows for item in whole},
         "n_columns": n_columns,

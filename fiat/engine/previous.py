@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from fiat.plan.prepared import COMPARED_WITH
 from fiat.plan.prepared import PREVIOUS as PREVIOUS_REF
+from fiat.plan.prepared import SERVING as SERVING_REF
 from fiat.run.model import Result
 from fiat.store.store import Store
 
-PREVIOUS = PREVIOUS_REF.step
+PREVIOUS, SERVING = PREVIOUS_REF.step, SERVING_REF.step
 REFUSED = "refused"
 
 

@@ -1,10 +1,11 @@
 """The state of one walk over a plan: what is settled, what can start, what waits."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from fiat.engine.baseline import BASELINE, Baseline
 from fiat.engine.decide import Decided, Decider
-from fiat.engine.previous import PREVIOUS, REFUSED
+from fiat.engine.previous import PREVIOUS, REFUSED, SERVING
 from fiat.plan.model import Decision, Plan, Step
 from fiat.run.model import Artifact, Result, StepResult
 
@@ -21,6 +22,8 @@ class Walk:
         skip: a reason to leave a step out, or None (deploys that are not for this branch).
         find_previous: digest of the profile that a check is compared with, by the check's name and the digest of its
             dataset; empty when there is none.
+        find_served: digest of the profile of what clients sent to the served model; empty when there is none. It is asked
+            once a walk, so that all checks are compared with the same.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Walk:
         find_baseline: Callable[[str], Baseline],
         skip: Callable[[Step], str | None],
         find_previous: Callable[[str, str], str] = lambda step, dataset: "",
+        find_served: Callable[[], str] = lambda: "",
     ) -> None:
         self.plan = plan
         self.decided: dict[str, Decided] = {}
@@ -40,6 +44,7 @@ class Walk:
         self._find_baseline = find_baseline
         self._skip = skip
         self._find_previous = find_previous
+        self._find_served = cache(find_served)
 
     def advance(self) -> list[Decided]:
         """Decide every step whose inputs are known; returns those that must run now, in plan order."""
@@ -135,7 +140,7 @@ class Walk:
                 if found is None and export is not None:
                     return f"needs export, which {_ended(export)}"
                 continue
-            if ref.step == PREVIOUS:
+            if ref.step in (PREVIOUS, SERVING):
                 continue
             settled = self.settled.get(ref.step)
             if settled is not None and settled.state not in _HAS_OUTPUTS:
@@ -162,6 +167,10 @@ class Walk:
                 continue
             if ref.step == PREVIOUS:
                 if digest := self._find_previous(step.name, inputs["dataset"]):
+                    inputs[role] = digest
+                continue
+            if ref.step == SERVING:
+                if digest := self._find_served():
                     inputs[role] = digest
                 continue
             settled = self.settled.get(ref.step)

@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,35 @@ def ask_quality(predictions: Path, labels: Path, since_s: float, *, timeout_s: f
     answer = _ask(question, timeout_s)
     versions = {digest: Tally(**sums) for digest, sums in answer["versions"].items()}
     return Labelled(versions, int(answer["n_unmatched"]))
+
+
+@dataclass(frozen=True)
+class LastServed:
+    """How far requests were described last.
+
+    Attributes:
+        n_requests: that were; 0 for none.
+        until_us: time of the newest of them, microseconds since 1970.
+    """
+
+    n_requests: int = 0
+    until_us: int = 0
+
+
+def ask_served(services: Sequence[tuple[Path, Path]], before: LastServed, target: Path) -> LastServed:
+    """Describe what clients sent of late: `served.describe_served` in a child.
+
+    Args:
+        services: folder of the log and folder of packages of each.
+        before: how far they were described last.
+        target: folder that is made for `profile.json` where there is something new; else it is not there afterwards.
+
+    Raises:
+        EnvironmentFault: the child failed or took too long.
+    """
+    folders = [[str(predictions), str(releases)] for predictions, releases in services]
+    question = {"ask": "served", "services": folders, "before": asdict(before), "target": str(target)}
+    return LastServed(**_ask(question, _LONGEST_S))
 
 
 def _ask(question: Mapping[str, Any], timeout_s: float) -> Any:

@@ -3,13 +3,14 @@
     python -m fiat.monitor.child < question.json
 
 A question is a JSON object: `{"ask": "windows", ...}` judges and remembers what is new (see `judge_windows`), `{"ask":
-"quality", ...}` prints how good each version is (see `ask_quality`).
+"quality", ...}` prints how good each version is (see `ask_quality`), `{"ask": "served", ...}` describes what clients sent
+(see `ask_served`).
 """
 
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,8 +20,10 @@ from fiat.errors import FiatError
 from fiat.monitor.labelled import quality_by_version
 from fiat.monitor.memory import Memory
 from fiat.monitor.model import DriftPlan, QualityPlan
+from fiat.monitor.served import Described, describe_served
 from fiat.monitor.watch import new_windows
 from fiat.monitor.watched import Watched
+from fiat.profile.document import write_profile
 
 _NICE = 10
 
@@ -36,7 +39,7 @@ def main() -> int:
     try:
         question = json.load(sys.stdin)
         asked = question.pop("ask")
-        answer: object = _windows(**question) if asked == "windows" else _quality(**question)
+        answer = _ANSWERS[asked](**question)
     except (FiatError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -63,6 +66,19 @@ def _quality(predictions: str, labels: str, since_s: float) -> dict[str, Any]:
     found = quality_by_version(Path(predictions), Path(labels), since_s)
     versions = {digest: asdict(tally) for digest, tally in found.versions.items()}
     return {"versions": versions, "n_unmatched": found.n_unmatched}
+
+
+def _served(services: Sequence[Sequence[str]], before: Mapping[str, Any], target: str) -> dict[str, Any]:
+    """Write the profile where there is a new one."""
+    folders = [(Path(predictions), Path(releases)) for predictions, releases in services]
+    found = describe_served(folders, Described(**before))
+    if found.profile is not None:
+        Path(target).mkdir()
+        write_profile(Path(target), found.profile)
+    return {"n_requests": found.n_requests, "until_us": found.until_us}
+
+
+_ANSWERS: Mapping[str, Callable[..., object]] = {"windows": _windows, "quality": _quality, "served": _served}
 
 
 if __name__ == "__main__":

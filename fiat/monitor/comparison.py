@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from fiat.monitor.chance import beyond_chance, p_value
-from fiat.monitor.log_columns import as_reference, as_sent
+from fiat.monitor.log_columns import as_sent
 from fiat.monitor.model import ColumnDrift, DriftPlan, Moved
 from fiat.profile.distance import Distance, bins_of, comparable, distance
 from fiat.profile.distance_bins import MISSING, REST, Bins, Floats, has_all_values, value_counts
 from fiat.profile.distance_noise import js_bias, js_noise, linf_noise, psi_bias, psi_noise
 from fiat.profile.measure import profile_batches
+from fiat.profile.missing import as_clients_send
 from fiat.profile.model import ColumnProfile, DataProfile
 from fiat.profile.shown import text_of
 
@@ -58,7 +59,7 @@ def reference_of(profile: DataProfile) -> Reference:
         for column in item.columns:
             is_answer = column.name in ANSWERS
             if is_answer if item.split != "train" else column.name != profile.label:
-                columns.setdefault(column.name, as_reference(column))
+                columns.setdefault(column.name, as_clients_send(column))
     return Reference(columns)
 
 

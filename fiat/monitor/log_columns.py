@@ -2,34 +2,43 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from fiat.profile.columns import is_text
+from fiat.profile.missing import NUMBERS
 from fiat.profile.model import ColumnProfile
 
 FEATURE = b"fiat_feature"
 """Field metadata: the name of a feature in the data."""
-_NUMBERS = ("int", "float", "bool")
 _LEAST_STEPS = 20.0
 """Different numbers that a type must have within a standard deviation."""
 
 
 def feature_rows(rows: pa.Table) -> pa.Table:
     """Features, `prediction` and `score` of rows of the log, features by the names that the data have."""
-    chosen: dict[str, pa.ChunkedArray] = {}
-    for place, field in enumerate(rows.schema):
-        name = (field.metadata or {}).get(FEATURE)
-        if name is not None:
-            chosen[name.decode("utf-8", "replace")] = rows.column(place)
+    chosen = _features(rows)
     for name in ("prediction", "score"):
         if name in rows.schema.names:
             # A feature of that name stays: it was in the data.
             chosen.setdefault(name, rows.column(name))
     return pa.table(chosen)
+
+
+def sent_rows(rows: pa.Table) -> pa.Table:
+    """What clients sent alone, by the names that the data have."""
+    return pa.table(_features(rows))
+
+
+def _features(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    chosen: dict[str, pa.ChunkedArray] = {}
+    for place, field in enumerate(rows.schema):
+        name = (field.metadata or {}).get(FEATURE)
+        if name is not None:
+            chosen[name.decode("utf-8", "replace")] = rows.column(place)
+    return chosen
 
 
 def as_sent(rows: pa.Table, reference: Mapping[str, ColumnProfile]) -> tuple[pa.Table, tuple[str, ...]]:
@@ -49,23 +58,8 @@ def as_sent(rows: pa.Table, reference: Mapping[str, ColumnProfile]) -> tuple[pa.
     return pa.table(chosen), tuple(notes)
 
 
-def as_reference(column: ColumnProfile) -> ColumnProfile:
-    """A column of the reference whose NaN and empty texts count as missing, as they do in what clients send."""
-    numbers = column.numbers
-    if column.kind in _NUMBERS and numbers is not None and numbers.n_nan:
-        return replace(column, n_missing=column.n_missing + numbers.n_nan, numbers=replace(numbers, n_nan=0))
-    if column.kind == "text" and (empty := dict(column.top).get("") or column.counts.get("", 0)):
-        return replace(
-            column,
-            n_missing=column.n_missing + empty,
-            top=tuple((value, n) for value, n in column.top if value != ""),
-            counts={value: n for value, n in column.counts.items() if value},
-        )
-    return column
-
-
 def _as_kind(values: pa.ChunkedArray, column: ColumnProfile) -> pa.ChunkedArray:
-    if column.kind in _NUMBERS and pa.types.is_floating(values.type):
+    if column.kind in NUMBERS and pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
         return _whole(values) if column.kind != "float" and _holds_whole(values, column) else values
     if column.kind in ("text", "time") and is_text(values.type):

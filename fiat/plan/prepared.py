@@ -11,6 +11,9 @@ from fiat.spec.model import Spec
 PREVIOUS = Ref("@previous", "profile")
 COMPARED_WITH = "previous"
 """Role of the input of a check of data that it compares them with."""
+SERVING = Ref("@serving", "profile")
+SERVED = "serving"
+"""Role of the input of a check of data that says what clients sent to the served model."""
 TRANSFORM = "transform"
 _CLOUD_VARIABLES = ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_HOST")
 
@@ -181,7 +184,7 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
         }
         for index, check in enumerate(data.checks)
     ]
-    params = {
+    params: dict[str, object] = {
         "name": name,
         "checks": checks,
         "schema": data.schema_,
@@ -197,6 +200,9 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
         other = against.removeprefix("data.")
         if against == "previous":
             inputs[COMPARED_WITH] = PREVIOUS
+        elif against == SERVED:
+            inputs[SERVED] = SERVING
+            params |= _of_serving(spec)
         elif against.startswith("data.") and other in spec.data and other != name:
             checked = bool(spec.data[other].checks or spec.data[other].schema_)
             ref = Ref(f"check.{other}", "profile") if checked else Ref(against, "dataset")
@@ -206,11 +212,17 @@ def _check_step(spec: Spec, name: str, data: DataSet) -> Step:
         kind="check",
         params=params,
         inputs=inputs,
-        optional=(COMPARED_WITH,),
+        optional=(COMPARED_WITH, *([SERVED] if SERVED in inputs else [])),
         outputs=("profile",),
         sources=(data.schema_,) if data.schema_ else (),
         key=f"data.{name}",
     )
+
+
+def _of_serving(spec: Spec) -> dict[str, object]:
+    """What the log of served requests can't hold."""
+    log = spec.monitor.log if spec.monitor is not None else None
+    return {"is_logged": spec.monitor is not None, "redacted": list(log.redact) if log is not None else []}
 
 
 def _unseen(data: DataSet) -> list[str]:

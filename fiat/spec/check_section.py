@@ -39,7 +39,8 @@ class DriftCheck(Section):
     """How far the columns' distributions may move."""
 
     against: Text = Field(
-        description="`previous` (the data of the run before), `train` (of the other splits), or `data.<name>`."
+        description="`previous` (the data of the run before), `train` (of the other splits), `serving` (train against "
+        "what clients sent to the served model), or `data.<name>`."
     )
     metric: Distance | None = Field(
         default=None,

@@ -112,7 +112,8 @@ def _checks(spec: Spec) -> Iterator[Contradiction]:
         others = [f"data.{other}" for other in spec.data if other != name]
         for index, check in enumerate(data.checks):
             kind = next(key for key in CHECKS if getattr(check, key) is not None)
-            known = ["previous", *others] if kind == "rows" else ["previous", "train", "serving", *others]
+            splits = {"rows": [], "label": ["train"]}  # what clients send has no label, and no end
+            known = ["previous", *splits.get(kind, ["train", "serving"]), *others]
             if check.against and check.against not in known:
                 hint = meant(check.against, known) or f"one of: {', '.join(known)}"
                 path: KeyPath = ("data", name, "checks", index, kind)

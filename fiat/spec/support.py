@@ -15,10 +15,6 @@ def unsupported(spec: Spec) -> list[tuple[str, str]]:
 
 
 def _find(spec: Spec) -> Iterator[tuple[str, str]]:
-    for name, data in spec.data.items():
-        for index, check in enumerate(data.checks):
-            if check.against == "serving":
-                yield f"data.{name}.checks[{index}]", "`against: serving`"
     for name, step in spec.steps.items():
         yield from _work(f"steps.{name}", step)
     if spec.train is not None:

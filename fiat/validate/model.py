@@ -219,7 +219,7 @@ class DistanceRule:
 
     Attributes:
         name: `drift` (against data before) or `skew` (against data elsewhere).
-        against: `previous`, `train` (other splits against train), or `data.<name>`.
+        against: `previous`, `train` (other splits against train), `serving` (train against it), or `data.<name>`.
         metric: distance; None chooses by column: L-infinity for categories, Jensen-Shannon for numbers.
         max: largest distance of any column.
         columns: other limits for single columns.

@@ -6,10 +6,11 @@ distance between so few rows, the anomaly is a warning whatever its rule says, a
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fiat.errors import SpecError
 from fiat.profile.distance import Distance, comparable, distance, is_ordered
+from fiat.profile.missing import as_clients_send
 from fiat.profile.model import ColumnProfile, DataProfile, Profile
 from fiat.validate.model import (
     Anomaly,
@@ -24,7 +25,9 @@ from fiat.validate.model import (
 )
 from fiat.validate.movement_words import control_missing, moved_message, not_compared, treatment_missing
 
-PREVIOUS, TRAIN = "previous", "train"
+PREVIOUS, TRAIN, SERVING = "previous", "train", "serving"
+_MAY_BE_ABSENT = (PREVIOUS, SERVING)
+"""What a first run has nothing of."""
 _MOST_CLASSES = 1000
 
 
@@ -43,11 +46,12 @@ def find_movements(
     """Judge all rules that compare: RowsRule with `max_change`, DistanceRule, LabelRule, and the schema's own limits.
 
     Splits are compared with the split of the same name of the other data, or with its `train` where it has no such
-    split. Without `previous` among the others it is the first run, and nothing is said of what asks for it.
+    split. Without `previous` among the others it is the first run, and nothing is said of what asks for it; nor without
+    `serving`, which `train` alone is compared with, and whose missing values are what clients send for them.
 
     Args:
         profile: the data that are judged.
-        others: `previous` or `data.<name>` to its description.
+        others: `previous`, `serving` or `data.<name>` to its description.
         rules: of the spec; those of other kinds are passed over.
         schema: its columns' `drift` holds against `previous`, its `skew` against what the skew rules name, or against
             all `data.<name>`.
@@ -173,10 +177,15 @@ def _pairs(
             return [], [treatment_missing("eval and test have no rows", what, against, key)]
         return [_Pair(train, item, against) for item in later], []
     if against not in others:
-        return [], [] if against == PREVIOUS else [control_missing(against, what, key)]
+        return [], [] if against in _MAY_BE_ABSENT else [control_missing(against, what, key)]
     theirs = [item for item in others[against].profiles if not item.slice and item.n_rows]
     if not theirs:
         return [], [control_missing(against, what, key)]
+    if against == SERVING:
+        train = profile.split(TRAIN)
+        if train is None or not train.n_rows:
+            return [], [treatment_missing("train has no rows", what, against, key)]
+        return [_Pair(theirs[0], _as_sent(train), against)], []
     by_split = {item.split: item for item in theirs}
     fallback = by_split.get(TRAIN, theirs[0])
     pairs = [_Pair(by_split.get(item.split, fallback), item, against) for item in mine]
@@ -184,6 +193,10 @@ def _pairs(
     if not mine:
         gone = ["the dataset"]
     return pairs, [treatment_missing(f"{name} has no rows", what, against, key) for name in gone]
+
+
+def _as_sent(train: Profile) -> Profile:
+    return replace(train, columns=tuple(as_clients_send(column) for column in train.columns))
 
 
 def _column(pair: _Pair, asked: _Asked, *, may_lack: bool = False) -> list[Anomaly]:

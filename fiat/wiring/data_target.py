@@ -22,6 +22,7 @@ from fiat.engine.jobs import source_environment
 from fiat.engine.previous import find_previous
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.plan.model import Ref, Step
+from fiat.plan.prepared import SERVED
 from fiat.ports.confinement import Confinement
 from fiat.ports.step import StepContext
 from fiat.profile.document import read_profile
@@ -137,6 +138,8 @@ class Target:
         inputs = {"dataset": self.folder, **self._others(check)}
         if (previous := self.previous()) is not None and "previous" in check.inputs:
             inputs["previous"] = previous
+        if SERVED in check.inputs and (served := self.desk.served()):
+            inputs[SERVED] = _laid(self.desk, served, self.work_dir / "served")
         context = StepContext(
             check.kind, check.params, inputs, {"profile": output}, self.desk.root, self.work_dir, check.facts
         )

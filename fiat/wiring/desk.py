@@ -34,6 +34,7 @@ from fiat.wiring.grounds import deploy_decision, desk_ground
 from fiat.wiring.opened import Opened
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.registry_signing import sign_release
+from fiat.wiring.served import find_served
 from fiat.wiring.settings import Settings
 from fiat.wiring.versions import plugin_versions
 
@@ -135,7 +136,7 @@ class Desk(Opened):
 
     def walk(self) -> Walk:
         """A fresh walk over the plan."""
-        return Walk(self.plan, self.decider, self._baseline, self._skip, self._previous)
+        return Walk(self.plan, self.decider, self._baseline, self._skip, self._previous, self.served)
 
     def plan_decisions(self, walk: Walk) -> tuple[Decision, ...]:
         """What would happen to each step; asks deploy targets what they have."""
@@ -233,6 +234,14 @@ class Desk(Opened):
 
     def _previous(self, step: str, dataset: str) -> str:
         return find_previous(self.store, self.plan.spec, step, dataset)
+
+    def served(self) -> str:
+        """Digest of the profile of what clients sent to the model of late; empty when there is none.
+
+        Raises:
+            EnvironmentFault: the log can't be read.
+        """
+        return find_served(self.store, self.plan.spec, self.release_name, self.ground)
 
     def _skip(self, step: Step) -> str | None:
         when = step.params.get("when") if step.kind == "deploy" else None

@@ -83,6 +83,7 @@ class ErrandDesk(Desk):
             "allow_private_hosts": self.policy.allow_private_hosts and not self.queued.fork,
             "sandbox": self.runner.sandbox.kind,
             "granted_to": self.queued.repo,
+            "sees_served": not self.queued.fork,
         }
 
     def releaser(self, reporter: Reporter, *, dry: bool = False) -> Releaser:
@@ -102,6 +103,10 @@ class ErrandDesk(Desk):
     def ground(self, target: str) -> Ground:
         """Below the folder that the operator gives to it."""
         return runner_ground(self.runner, self.policy, target)
+
+    def served(self) -> str:
+        """Strangers must not learn from an anomaly what clients send."""
+        return "" if self.queued.fork else super().served()
 
     def bench(self, run_id: str) -> Bench:
         """Steps run in the operator's sandbox and see the secrets that are granted."""

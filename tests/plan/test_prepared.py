@@ -68,6 +68,7 @@ def test_a_check_is_given_what_it_compares_with() -> None:
         "data.live": Ref("data.live", "dataset"),
     }
     assert built.step("check.d").optional == ("previous",)
+    assert "is_logged" not in built.step("check.d").params
     assert built.step("check.old").inputs["data.d"] == Ref("check.d", "profile")
     assert names(built).index("check.d") < names(built).index("check.old")
 
@@ -140,3 +141,13 @@ def test_slices_of_the_evaluation_are_described_for_the_data_that_is_judged() ->
     built = plan({"d": checked, "other": checked}, train={"call": "m:t", "data": "d"}, evaluate=evaluate)
     assert built.step("check.d").params["slices"] == [["sex"], ["sex", "age"]]
     assert built.step("check.other").params["slices"] == []
+
+
+def test_a_check_against_what_is_served_is_given_it_where_there_is_any() -> None:
+    data = {"d": {**DATA, "checks": [{"skew": {"against": "serving", "max": 0.1}}]}}
+    silent = plan(data).step("check.d")
+    assert silent.inputs["serving"] == Ref("@serving", "profile")
+    assert "serving" in silent.optional
+    assert silent.params["is_logged"] is False
+    logged = plan(data, monitor={"log": {"redact": ["name"]}}).step("check.d")
+    assert (logged.params["is_logged"], logged.params["redacted"]) == (True, ["name"])

@@ -145,7 +145,6 @@ def test_the_language_as_it_was_designed_parses(tmp_path: Path) -> None:
 def test_what_is_not_built_yet_is_named_and_triggers_are_not(tmp_path: Path) -> None:
     found = unsupported(spec_of(tmp_path, EVERYTHING))
     assert [path for path, _ in found] == [
-        "data.images.checks[3]",
         "train.resources.workers",
         "train.checkpoint",
         "train.warm_start",

@@ -269,3 +269,29 @@ def test_unlabelled_penguins_are_skewed_at_most_by_chance() -> None:
     found = movements(labelled, {"data.served": served}, [DistanceRule("skew", "data.served", 0.1)])
     assert {item.severity for item in found} <= {"warn"}
     assert all(item.kind == "skew" for item in found)
+
+
+def test_what_is_served_is_held_against_train_alone_and_needs_not_be_there() -> None:
+    rule = DistanceRule("skew", "serving", 0.1)
+    after = data("tips", train={**rows(2000), "tips": ["y", "n"] * 1000}, test=rows(2000, company="CCCB"))
+    assert movements(after, {}, [rule], [ColumnSchema("company", skew=Limit("linf", 0.01))]) == ()
+    same, other = data(serving=rows(2000)), data(serving=rows(2000, company="CCCB"))
+    assert movements(after, {"serving": same}, [rule]) == ()
+    (found,) = movements(after, {"serving": other}, [rule])
+    assert (found.kind, found.column, found.split) == ("skew", "company", "train")
+    assert found.message.startswith("moved ")
+    assert " from serving by " in found.message
+
+
+def test_a_nan_and_an_empty_text_are_what_clients_send_for_nothing() -> None:
+    n = 500
+    after = data(train={"age": [30.0, float("nan")] * n, "city": ["Rome", ""] * n})
+    served = data(serving={"age": [30.0, None] * n, "city": ["Rome", None] * n})
+    assert movements(after, {"serving": served}, [DistanceRule("skew", "serving", 0.01)]) == ()
+
+
+def test_without_train_rows_there_is_nothing_to_hold_against_what_is_served() -> None:
+    found = movements(
+        data(test=rows(9)), {"serving": data(serving=rows(9))}, [DistanceRule("skew", "serving", 0.1)]
+    )
+    assert [item.kind for item in found] == ["treatment_missing"]
