@@ -17,8 +17,10 @@ import chain
 import claims
 import drift
 import first_step
+import monitor
 import pages
 import resident
+import serving
 import small_files
 import start
 import statistics_pass
@@ -30,14 +32,15 @@ from stopwatch import Line, show
 SPEC_PARTS = ("start", "chain", "files", "training")
 RUNNER_PARTS = ("webhook", "affected", "claims", "pages", "first-step", "resident")
 DATA_PARTS = ("statistics", "memory", "transform", "drift")
-PARTS = (*SPEC_PARTS, *RUNNER_PARTS, *DATA_PARTS)
+SERVING_PARTS = ("serving", "monitor")
+PARTS = (*SPEC_PARTS, *RUNNER_PARTS, *DATA_PARTS, *SERVING_PARTS)
 RESULTS = Path(__file__).parent.parent / "bench-results.json"
 
 
 def main() -> None:
     """Read the arguments, measure, show."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats: three minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats: five minutes")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     parser.add_argument("--repeats", type=int, default=0, help="takes of each measurement; the median counts")
     options = parser.parse_args()
@@ -55,6 +58,10 @@ def measure(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]
     """The lines of one part."""
     if part in RUNNER_PARTS:
         return measure_runner(part, folder, quick=quick, repeats=repeats)
+    if part == "serving":
+        return serving.measure(folder, seconds=1 if quick else 5, repeats=repeats)
+    if part == "monitor":
+        return monitor.measure(folder, orders=4 if quick else 20, repeats=repeats)
     if part == "statistics":
         return statistics_pass.measure(
             folder, rows=1_000_000 if quick else 10_000_000, repeats=min(repeats, 3)

@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import serving_peers
 from serving_load import Request, Take, ask, first_answer, free_port, has_wrk, memory_mib, running
-from serving_models import Perceptron, binary_body, json_body, make_perceptron
+from serving_models import Perceptron, binary_body, json_body, make_perceptron, raw_body
 from serving_swaps import measure_swaps
 from stopwatch import Line
 
+from fiat.serving.session import Session
+
 SMALL, LARGE = (64, 256, 10), (1024, 4096, 100)
 _JSON = {"Content-Type": "application/json"}
+_RAW = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "0"}
 _BARE = Path(__file__).parent / "serving_bare.py"
 
 
@@ -98,16 +102,33 @@ def measure_peers(folder: Path, model: Perceptron, *, seconds: float, repeats: i
 
 
 def measure_batching(folder: Path, *, seconds: float, repeats: int) -> list[Line]:
-    """The same server with and without joined runs, a larger model, 32 connections."""
+    """The same server with and without joined runs, a larger model, 32 connections, each with a row of plain bytes.
+
+    What joined runs can bring is known beforehand: how much less a row takes in a run of 32 rows than in a run of its own.
+    """
     model = make_perceptron(folder, LARGE)
-    ports, request = (free_port(), free_port()), _infer(json_body(model.n_inputs))
+    ports, request = (free_port(), free_port()), Request("/v2/models/m/infer", raw_body(LARGE[0]), _RAW)
     off = [*server_command(model.package, ports[1]), "--batch-rows", "1"]
     with running(server_command(model.package, ports[0]), ports[0]), running(off, ports[1]):
         ours, theirs = _takes(folder, [(port, request) for port in ports], seconds, repeats)
+    joined, single = row_seconds(model, 32, repeats=10 * repeats), row_seconds(model, 1, repeats=10 * repeats)
     return [
-        _speed("1024-4096-100, one row JSON, 32 connections", ours, theirs, "batching off", 1 / 6),
+        _speed("1024-4096-100, one row, 32 connections", ours, theirs, "batching off", 1 / 6),
+        Line("bare limit of that: a row of 32 in onnxruntime alone", joined, single, "a row of 1"),
         Line("p99 of that", _p99(ours), _p99(theirs), "batching off"),
     ]
+
+
+def row_seconds(model: Perceptron, n_rows: int, *, repeats: int) -> float:
+    """Seconds of a row in runs of so many, with the server's settings and nothing around them: the least of all runs."""
+    session = Session(model.graph.read_bytes(), threads=1)
+    feed = {"features": np.random.default_rng(7).normal(size=(n_rows, model.n_inputs)).astype(np.float32)}
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        session.run(feed, n_rows)
+        times.append(time.perf_counter() - started)
+    return min(times) / n_rows
 
 
 def measure_log(folder: Path, model: Perceptron, *, seconds: float, repeats: int) -> list[Line]:

@@ -92,7 +92,7 @@ def ask(folder: Path, port: int, request: Request, *, seconds: float, connection
         folder: for the script of wrk.
         port: of the server.
         request: what is asked.
-        seconds: how long.
+        seconds: how long; wrk takes whole ones.
         connections: at a time.
     """
     script = folder / f"ask-{port}.lua"
@@ -100,7 +100,15 @@ def ask(folder: Path, port: int, request: Request, *, seconds: float, connection
     headers = "".join(f'wrk.headers["{name}"]="{value}"\n' for name, value in request.headers.items())
     script.write_text(f'wrk.method="POST"\nwrk.body="{escaped}"\n{headers}')
     url = f"http://127.0.0.1:{port}{request.path}"
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "--latency"]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--timeout",
+        "30s",
+        "--latency",
+    ]
     done = subprocess.run([*command, "-s", str(script), url], capture_output=True, text=True, check=True)
     return _read(done.stdout)
 

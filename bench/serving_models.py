@@ -107,6 +107,11 @@ def binary_body(n_inputs: int, n_rows: int) -> tuple[bytes, int]:
     return head + data, len(head)
 
 
+def raw_body(n_inputs: int) -> bytes:
+    """The same row as its bytes alone."""
+    return _rows(n_inputs, 1).tobytes()
+
+
 def mlflow_body(n_inputs: int) -> bytes:
     """The same row for MLflow."""
     return json.dumps({"inputs": [_short(_rows(n_inputs, 1))]}).encode()

@@ -13,7 +13,9 @@ from pathlib import Path
 from serving_load import Request, free_port, running
 from serving_models import Perceptron, json_body, mlflow_body
 
-_FOLDER = Path(os.environ.get("FIAT_BENCH_PEERS", "/tmp/v"))  # noqa: S108 - a cache of environments
+_HERE = Path(__file__).parents[1] / ".venv" / "peers"
+_FOLDER = Path(os.environ.get("FIAT_BENCH_PEERS") or _HERE)
+"""A folder of environments that are made at their first use, and kept."""
 _PACKAGES = {
     "mlserver": ("mlserver==1.7.1", "onnxruntime", "numpy<3"),
     "mlflow": ("mlflow==3.17.2", "onnxruntime", "numpy<3", "onnx"),
@@ -77,13 +79,15 @@ class Peer:
 
 def environment(name: str) -> Path | str:
     """The Python of a peer's environment, made at its first use; or why there is none."""
-    python = _FOLDER / name / "bin" / "python"
-    made = _FOLDER / name / "fiat-bench-made"
+    python = _FOLDER / f"bench-{name}" / "bin" / "python"
+    made = python.parents[1] / "made"
     if made.exists():
         return python
-    print(f"making an environment for {name} in {python.parent.parent} ...", flush=True)
+    print(f"making an environment for {name} in {python.parents[1]} ...", flush=True)
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(_FOLDER / name)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "venv", str(python.parents[1])], check=True, capture_output=True
+        )
         install = [str(python), "-m", "pip", "install", "-q", *_PACKAGES[name]]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
     except (OSError, subprocess.CalledProcessError) as error:
