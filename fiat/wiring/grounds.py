@@ -76,4 +76,5 @@ def deploy_decision(releaser: Releaser, step: Step, walk: Walk, commit: str) -> 
         return Decision(step.name, "reuse", ("the target already has this model",))
     rollout = rollout_words(step.params) if step.params.get("to") == "service" else ""
     reasons = ("the target has another model or none", rollout)
-    return Decision(step.name, "run", tuple(reason for reason in reasons if reason))
+    # One reason: a plan shows the first, and how long traffic takes to move belongs there.
+    return Decision(step.name, "run", ("; ".join(reason for reason in reasons if reason),))
