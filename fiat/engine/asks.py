@@ -9,7 +9,7 @@ from fiat.engine.policy import HEADS
 from fiat.engine.specs_at import SpecsAt
 from fiat.engine.telling import Telling
 from fiat.engine.watched import Watched
-from fiat.engine.went_before import released, went_before
+from fiat.engine.went_before import left_behind, released, went_before
 from fiat.errors import SpecError
 from fiat.ports.forge import Pull
 from fiat.run.queue import Change, check_word
@@ -76,7 +76,9 @@ class Asks:
         Raises:
             SpecError: there is no earlier release.
         """
-        earlier = went_before(released(self.store, self.specs, watched, spec))
+        left = left_behind(self.store, watched.policy.name)
+        releases = released(self.store, self.specs, watched, spec)
+        earlier = went_before([one for one in releases if one.digest not in left])
         if earlier is None:
             raise SpecError(f"{spec} has no earlier release to go back to")
         return self.add(

@@ -89,7 +89,11 @@ class Placer:
             if hold.stops(deployment.commit, deployment.digest):
                 who = "the rollout failed" if hold.who == ROLLOUT else f"held by {hold.who}"
                 return f"{who}: {hold.reason}; `fiat unhold` lifts it"
-        if deployment.settings.get("approval") and not deployment.approver:
+        if (
+            deployment.settings.get("approval")
+            and not deployment.approver
+            and not self._was_agreed(deployment)
+        ):
             return "waits for approval: `fiat deploy --approve`, or the comment /fiat deploy on the commit"
         return ""
 
@@ -111,6 +115,7 @@ class Placer:
         if before is not None and before.state == "deploying" and not known:
             with suppress(FiatError):  # how it ended is what a rollback asks later
                 self.look(before)
+        deployment = replace(deployment, approver=deployment.approver or self._agreed_before(deployment))
         numbered = replace(deployment, sequence=self.store.deployments.begin(deployment))
         try:
             was_there = self._bring(numbered, mend=asked_otherwise)
@@ -126,6 +131,15 @@ class Placer:
         before = self.store.deployments.wanted(deployment.place)
         told = json.loads(json.dumps(dict(deployment.settings)))
         return before is not None and (before.kind, before.settings) != (deployment.kind, told)
+
+    def go_back(self, deployment: Deployment) -> tuple[Sight, bool]:
+        """Like `place`, for an earlier model: what stands there now is held first, so that no run brings it again."""
+        left = self.store.deployments.wanted(deployment.place)
+        if left is not None and left.digest != deployment.digest:
+            who = deployment.approver or deployment.cause
+            hold = Hold(left.place, left.commit, left.digest, who, "rolled back by hand", self.now())
+            self.store.deployments.hold(hold)
+        return self.place(deployment)
 
     def look(self, deployment: Deployment) -> Sight:
         """Compare a place with its desired state, and note how a deployment ended."""
@@ -167,6 +181,16 @@ class Placer:
             hosts=ground.hosts,
             allow_private_hosts=ground.allow_private_hosts,
         )
+
+    def _was_agreed(self, deployment: Deployment) -> bool:
+        """Whether somebody agreed to the very model that stands there, asked for as it is."""
+        return bool(self._agreed_before(deployment)) and not self.asked_otherwise(deployment)
+
+    def _agreed_before(self, deployment: Deployment) -> str:
+        """Who agreed to the model that stands there, when it is the same."""
+        standing = self.store.deployments.wanted(deployment.place)
+        same = standing is not None and standing.digest == deployment.digest
+        return standing.approver if standing is not None and same else ""
 
     def _has(self, deployment: Deployment) -> bool:
         return self.target(deployment.kind).observe(self.request(deployment)) == deployment.digest

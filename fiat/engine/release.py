@@ -52,6 +52,7 @@ class Releaser:
         approver: who agreed to deploy; empty for nobody.
         only: names of the targets that are deployed; None for all.
         cause: one sentence: who or what wants it.
+        goes_back: somebody wants an earlier model: what stands is held, so that no run of its commit undoes that.
     """
 
     store: Store
@@ -73,6 +74,7 @@ class Releaser:
     approver: str = ""
     only: frozenset[str] | None = None
     cause: str = ""
+    goes_back: bool = False
 
     def judge(self, run: Run, walk: Walk) -> Run:
         """Fold the steps and gates into the run's verdict; when it is good, release the model, then deploy it.
@@ -212,7 +214,8 @@ class Releaser:
             if reason := self.placer.why_not(wanted):
                 return StepResult(step.name, step.kind, "skipped", reason)
             generation = self.generation(_target_name(step))
-            sight, was_there = self.placer.place(replace(wanted, generation=generation))
+            put = self.placer.go_back if self.goes_back else self.placer.place
+            sight, was_there = put(replace(wanted, generation=generation))
         except Fenced:
             raise  # nothing may be written any more: the run belongs to another process
         except FiatError as error:

@@ -40,6 +40,18 @@ def _models(store: Store, specs: SpecsAt, watched: Watched, spec: str) -> Iterat
                 yield model_name(card.loaded.spec)
 
 
+def left_behind(store: Store, repo: str) -> frozenset[str]:
+    """Packages of a repository that are held somewhere and stand nowhere: a rollout refused them, or somebody went back.
+
+    Args:
+        store: with deployments and holds.
+        repo: `owner/name`.
+    """
+    prefix = f"{repo}:"
+    held = {hold.digest for hold in store.deployments.holds() if hold.place.startswith(prefix)}
+    return frozenset(held - {one.digest for one in store.deployments.standing(prefix)} - {""})
+
+
 def went_before(releases: Sequence[Release]) -> Release | None:
     """The release to go back to; None when there is none.
 

@@ -28,6 +28,8 @@ from fiat.wiring.registry_signing import RUNNER, sign_release
 from fiat.wiring.runner_settings import RunnerSettings
 from fiat.wiring.settings import DEFAULT_DOWNLOAD_BYTES, Settings
 
+ALONE = frozenset({"schedule", "data"})
+"""Purposes of runs that nobody asked for."""
 DEPLOYING = frozenset({"push", "schedule", "data", "manual", "rollback"})
 
 
@@ -97,7 +99,8 @@ class ErrandDesk(Desk):
             release_name=self.release_name,
             prefix=f"{self.queued.repo}:",
             cause=self.queued.cause,
-            approver=self.store.marks.get(agreed_key(self.queued.repo, self.queued.commit)) or "",
+            approver=self._approver(),
+            goes_back=self.queued.purpose == "rollback",
         )
 
     def ground(self, target: str) -> Ground:
@@ -123,6 +126,12 @@ class ErrandDesk(Desk):
 
     def _sign(self, model: str, digest: str) -> None:
         sign_release(self.store, model, digest, self.runner.signing_key, builder=self.runner.url or RUNNER)
+
+    def _approver(self) -> str:
+        """Who agreed to deploy the commit; not what a clock or new data makes of it later, which nobody has looked at."""
+        if self.queued.purpose in ALONE:
+            return ""
+        return self.store.marks.get(agreed_key(self.queued.repo, self.queued.commit)) or ""
 
     def _granted_secrets(self) -> dict[str, str]:
         return {name: self.runner.secrets[name] for name in self.policy.secrets}

@@ -138,10 +138,7 @@ def roll_back(shelf: Shelf, placer: Placer, current: Deployment, version: str = 
         ended_at=None,
         sequence=0,
     )
-    if back.digest != current.digest:
-        hold = Hold(current.place, current.commit, current.digest, who, "rolled back by hand", now)
-        shelf.store.deployments.hold(hold)
-    sight, _ = placer.place(back)
+    sight, _ = placer.go_back(back)
     return sight
 
 

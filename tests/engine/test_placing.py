@@ -1,6 +1,6 @@
 """Putting models on places: holds, approvals, the record, a rollout that goes back by itself, and mending what differs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,6 +166,14 @@ def test_what_somebody_holds_takes_nothing_and_what_needs_approval_waits_for_it(
     asks = wanted(digests[0], settings={"approval": True})
     assert "waits for approval" in placer.why_not(asks)
     assert placer.why_not(replace(asks, approver="ada")) == ""
+    placer.place(replace(asks, approver="ada"))
+    assert placer.why_not(replace(asks, commit="c2")) == "", "the very model was agreed to"
+    assert "waits for approval" in placer.why_not(replace(asks, digest=digests[1]))
+    assert "waits for approval" in placer.why_not(replace(asks, settings={"approval": True, "port": 1}))
+    placer.place(replace(asks, run="r2", generation=2))
+    standing = store.deployments.wanted(PLACE)
+    assert standing is not None
+    assert (standing.run, standing.approver) == ("r2", "ada")
 
 
 def test_datasets_that_a_target_reads_are_laid_out_for_it(
@@ -199,7 +207,7 @@ def shop(store: Store, placer: Placer) -> Shop:
     seconds, seen = [0.0], list[str]()
 
     def words(
-        repo: str, deployment: Deployment, state: TargetState, drift: tuple[str, ...]
+        repo: str, deployment: Deployment, state: TargetState, drift: Sequence[str]
     ) -> tuple[Check, ...]:
         said = deployment.reason if deployment.state == "refused" else "; ".join(drift) or state.sentence
         return (Check(deployment.commit, "fiat/deploy/tiny/production", "pending", said),)

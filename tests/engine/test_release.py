@@ -368,3 +368,17 @@ def test_releases_of_two_repositories_do_not_meet(shop: Shop) -> None:
         assert store.releases.newest("tiny") == []
         assert [release.run for release in store.releases.newest("acme/one:tiny")] == ["r1"]
     assert shop.served() == 1
+
+
+def test_a_run_that_goes_back_holds_what_stood_there_so_that_no_run_of_that_commit_brings_it_again(
+    shop: Shop,
+) -> None:
+    with shop.open() as store:
+        for number, run, back in ((1, "r1", False), (2, "r2", False), (1, "r3", True)):
+            shop.judge(store, number, run, goes_back=back, cause=f"run {run}")
+        again = shop.judge(store, 2, "r4")
+        assert [step.reason for step in again.steps if step.kind == "deploy"] == [
+            "held by run r3: rolled back by hand; `fiat unhold` lifts it"
+        ]
+        standing = store.deployments.standing()
+        assert [(one.run, one.digest) for one in standing] == [("r3", shop.digests[0])]

@@ -1,9 +1,12 @@
 """What a rollback goes back to, also the second time."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
-from fiat.engine.went_before import went_before
+from fiat.engine.went_before import left_behind, went_before
+from fiat.run.deployment import Deployment, Hold
 from fiat.run.model import Release
+from fiat.store.store import open_store
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -43,3 +46,19 @@ def test_only_the_branch_that_released_last_counts() -> None:
 def test_without_a_release_there_is_nothing_to_go_back_to() -> None:
     assert back() == ""
     assert back((1, "d1")) == ""
+
+
+def test_what_a_rollout_refused_or_somebody_left_is_nothing_to_go_back_to(tmp_path: Path) -> None:
+    with open_store(tmp_path, now=lambda: NOW) as store:
+        holds = (
+            ("acme/models:live:shop", "d2"),
+            ("acme/models:shelf:shop", "d3"),
+            ("acme/models2:x:shop", "d1"),
+        )
+        for place, digest in (*holds, ("acme/models:live:shop", "")):
+            store.deployments.hold(Hold(place, "c", digest, "rollout", "slower", NOW))
+        standing = Deployment(
+            "acme/models:live:shop", "directory", "live", "shop", "shop", "d3", "c", "r", 1, "", NOW
+        )
+        store.deployments.begin(standing)
+        assert left_behind(store, "acme/models") == {"d2"}
