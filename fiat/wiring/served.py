@@ -29,11 +29,13 @@ class _Seen:
     """What is remembered between runs.
 
     Attributes:
+        folders: of the services.
         look: how the folders of the log were.
         digest: of the profile; empty when there was not enough to describe.
         last: how far the requests were described.
     """
 
+    folders: tuple[str, ...] = ()
     look: str = ""
     digest: str = ""
     last: LastServed = field(default_factory=LastServed)
@@ -57,12 +59,14 @@ def find_served(store: Store, spec: str, model: str, ground: Callable[[str], Gro
     if not places:
         return ""
     key = f"served {model} {spec}"
+    folders, look = tuple(str(place.folder) for place in places), _look(places)
     seen = _recall(store.marks.get(key))
-    look = _look(places)
+    if seen.folders != folders:
+        seen = _Seen(folders)
     is_there = bool(seen.digest) and store.artifacts.check(seen.digest)
     if seen.look == look and (is_there or not seen.digest):
         return seen.digest
-    now = _describe(store, places, look, seen if is_there else _Seen())
+    now = _describe(store, places, look, seen if is_there else _Seen(folders))
     store.marks.set(key, json.dumps(asdict(now)))
     return now.digest
 
@@ -88,7 +92,7 @@ def _describe(store: Store, places: Sequence[Place], look: str, seen: _Seen) -> 
         target = Path(folder) / "profile"
         last = ask_served(services, seen.last, target)
         digest = store.artifacts.put(target, move=False).digest if target.exists() else seen.digest
-    return _Seen(look, digest, last)
+    return _Seen(seen.folders, look, digest, last)
 
 
 def _look(places: Sequence[Place]) -> str:
@@ -104,4 +108,4 @@ def _recall(text: str | None) -> _Seen:
     if text is None:
         return _Seen()
     found = json.loads(text)
-    return _Seen(found["look"], found["digest"], LastServed(**found["last"]))
+    return _Seen(tuple(found["folders"]), found["look"], found["digest"], LastServed(**found["last"]))

@@ -61,6 +61,8 @@ SLICED = TRAIN + "evaluate: {metrics: [accuracy, {call: 'm:cost'}], slices: [lab
         (DATA.format("label: y, drop: [y]"), "spec.yaml:4:48: data.d.drop[0]: `y` is the label of data.d (take it out)"),
         (DATA.format("checks: [{drift: {against: yesterday, max: 1}}]"),
          "spec.yaml:4:41: data.d.checks[0].drift: there is no `yesterday` to compare with (one of: previous, train"),
+        (DATA.format("label: y, checks: [{label: {against: serving}}]"),
+         "spec.yaml:4:51: data.d.checks[0].label: there is no `serving` to compare with (one of: previous, train)"),
         (DATA.format("checks: [{leak: {}}]"),
          "spec.yaml:4:40: data.d.checks[0]: `leak` is about the label, and data.d has none (set `label`)"),
         (DATA.format("checks: [{columns: {missing: warn}}, {columns: {unexpected: warn}}]"),

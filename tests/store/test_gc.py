@@ -171,6 +171,16 @@ def test_what_stands_on_a_target_its_run_and_the_data_that_it_reads_are_kept(sto
     assert [run.id for run in store.runs.newest()] == ["digits-run-003"]
 
 
+def test_what_kept_data_were_compared_with_is_kept(store: Store) -> None:
+    add_run(store, 0)
+    compared = {role: put(store, role.encode()) for role in ("previous", "serving", "other")}
+    inputs = {role: artifact.digest for role, artifact in compared.items()}
+    check = Result("checked", "check.d", "digits", "digits-run-000", {}, {"inputs": inputs}, made_at=START)
+    store.results.add(check)
+    clean(store)
+    assert [store.artifacts.check(inputs[role]) for role in compared] == [True, True, False]
+
+
 def test_runs_younger_than_some_days_are_kept_as_well(store: Store) -> None:
     for number in range(0, 96, 24):
         add_run(store, number)

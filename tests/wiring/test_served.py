@@ -72,6 +72,7 @@ def test_services_of_other_models_and_specs_are_not_looked_at(store: Store) -> N
     assert service_places(store, "walks", "other", lambda target: Ground(root)) == ()
 
 
+@pytest.mark.slow
 def test_a_log_that_hardly_grew_stays_the_same_input(store: Store, place: Place, tmp_path: Path) -> None:
     write_log(place, logged(two_columns(DRAW, 1200)))
     first = find(store)
@@ -107,6 +108,13 @@ def test_a_log_whose_files_were_deleted_leaves_what_is_known(store: Store, place
     first = find(store)
     path.unlink()
     assert find(store) == first
+
+
+def test_where_a_service_stands_elsewhere_its_requests_there_count(store: Store, place: Place) -> None:
+    write_log(place, logged(two_columns(DRAW, 300)))
+    assert find(store)
+    elsewhere = store.root.parent / "elsewhere"
+    assert find_served(store, "rides", "taxi", lambda target: Ground(elsewhere)) == ""
 
 
 def test_a_log_that_can_not_be_described_is_a_fault_and_no_pass(store: Store, place: Place) -> None:
