@@ -19,6 +19,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from fiat.serving.app import WHOLE, Application, Reply
+from fiat.serving.http_parser import PlainParser
 from fiat.serving.http_reply import answer_later, go_on, reply_head
 
 MOST_HEAD_BYTES = 64 << 10
@@ -42,7 +43,9 @@ class LimitedProtocol(HttpToolsProtocol):
         """A client is there, and has to send its first request in time."""
         self.began_s, self.stuck_s, self.rested_s = self.loop.time(), math.inf, math.inf
         self._unread_bytes = 0
-        self._in_head, self._message_bytes = True, 0
+        self._in_head, self._message_bytes, self._packet_bytes = True, 0, 0
+        cast(Any, self).parser = PlainParser(self)
+        self._comes_again = False
         # A request whose headers are there, and of which uvicorn does not know yet.
         self._is_held = False
         self._parts: list[bytes] = []
@@ -57,7 +60,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The first byte of a request came."""
         self.began_s, self.rested_s = self.loop.time(), math.inf
-        self._in_head, self._message_bytes = True, 0
+        # What came before it in the same packet is not of this request.
+        self._in_head, self._message_bytes = True, 1 - self._packet_bytes
         self.url, self.headers = b"", []
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -66,7 +70,12 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """All headers came."""
+        self._comes_again = self.parser.should_upgrade()
+        if self._comes_again:
+            return
         self._in_head = False
+        if self._packet_bytes > MOST_HEAD_BYTES and self._head_bytes() > MOST_HEAD_BYTES:
+            self.end(431, "the request is too long")
         self._is_held, self._parts = True, []
 
     def on_body(self, body: bytes) -> None:
@@ -78,6 +87,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """All of a request came."""
+        if self._comes_again:
+            return
         self.began_s = math.inf
         self._message_bytes = 0
         if self._is_held:
@@ -93,6 +104,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        self._packet_bytes = len(data)
         super().data_received(data)
         if self._is_held and not self.transport.is_closing():
             try:
@@ -107,6 +119,9 @@ class LimitedProtocol(HttpToolsProtocol):
             self._message_bytes += len(data)
             if self._message_bytes > (MOST_HEAD_BYTES if self._in_head else self.most_message_bytes):
                 self.end(431 if self._in_head else 413, "the request is too long")
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _is_plain(self) -> bool:
         """Whether the request that is held can be answered right here."""

@@ -22,6 +22,8 @@ from fiat.testing.sample_packages import make_package
 
 BODY = json.dumps(request_of([[1, 0, 0]])).encode()
 HEAD = b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+LAST = b"GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +97,9 @@ def test_drops_that_never_make_a_request_hold_nobody_up(server: RunningServer) -
         ),
         (b"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
         (b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % b"\xff\xfe", 400),
+        (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ],
-    ids=["tls", "version", "header", "long body", "long headers", "chunk", "bytes in the path"],
+    ids=["tls", "version", "header", "long body", "long headers", "chunk", "bytes in the path", "connect"],
 )
 def test_what_is_no_request_is_refused_in_json_and_closed(
     server: RunningServer, sent: bytes, status: int
@@ -150,6 +153,17 @@ def test_a_thousand_requests_behind_one_another_are_answered_in_order(server: Ru
     assert places == sorted(places)
 
 
+def test_half_a_request_behind_many_is_not_too_long(server: RunningServer) -> None:
+    whole = HEAD + BODY
+    with socket.create_connection(server.address) as client:
+        client.settimeout(20)
+        client.sendall(whole * (400_000 // len(whole)) + HEAD[:50])
+        time.sleep(0.3)
+        client.sendall(HEAD[50:] + BODY + LAST)
+        answer = read_all(client)
+    assert answer.count(b"HTTP/1.1 200 OK") == 400_000 // len(whole) + 2
+
+
 def test_a_client_that_goes_away_is_forgotten(server: RunningServer) -> None:
     for _ in range(20):
         with socket.create_connection(server.address) as client:
@@ -165,6 +179,30 @@ def test_who_expects_to_be_asked_for_the_body_is_asked(server: RunningServer) ->
         assert client.recv(100).startswith(b"HTTP/1.1 100")
         client.sendall(BODY)
         assert b" 200 " in read_all(client).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_offer_to_upgrade_is_passed_over_and_its_body_belongs_to_it(
+    server: RunningServer, size: int, chunked: bool
+) -> None:
+    """Java's own client makes this offer with every request."""
+
+    def sent(body: bytes) -> bytes:
+        if not chunked:
+            return HEAD.partition(b"Content")[0] + OFFER + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        head = HEAD.partition(b"Content")[0] + OFFER + b"Transfer-Encoding: chunked\r\n\r\n"
+        return head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+    stream = sent(BODY) + sent(b"GET /v2/health/live HTTP/1.1\r\n\r\n") + LAST
+    with socket.create_connection(server.address) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(stream), size):
+            client.sendall(stream[start : start + size])
+        answer = read_all(client)
+    statuses = [part.split()[0] for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"200", b"400", b"200"]
+    assert b'"live"' not in answer
 
 
 @pytest.fixture(scope="module")
