@@ -33,6 +33,7 @@ WINDOW = 500
 SHIFTS = (0.1, 0.3, 1.0)
 _DIGEST = "0" * 32 + ".dir"
 _REQUESTS = 20_000
+_TOGETHER = 100
 _PEOPLE = (
     *("age", "workclass", "fnlwgt", "education", "education_num", "marital", "occupation", "relationship"),
     *("race", "sex", "capital_gain", "capital_loss", "hours", "country", "income"),
@@ -143,13 +144,18 @@ def _costs(folder: Path, repeats: int) -> list[Line]:
     def offer() -> None:
         for _ in range(400):
             log.offer("0f3a-77", "1", _DIGEST, inputs, answers, 500)
+        log.spill()
         pipe.waiting.clear()
 
     packed = bytearray()
     for number in range(_REQUESTS):
         log.offer(f"request-{number}", "1", _DIGEST, inputs, answers, 500)
-        packed += pipe.waiting
-        pipe.waiting.clear()
+        if number % _TOGETHER == 0:
+            log.spill()
+            packed += pipe.waiting
+            pipe.waiting.clear()
+    log.spill()
+    packed += pipe.waiting
 
     def write() -> None:
         writer = Writer(Place(folder), 0, Retention(1 << 30))

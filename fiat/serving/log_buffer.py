@@ -1,8 +1,8 @@
 """What a server keeps of requests and answers until the log writer has it: microseconds a request, bounded, never waiting.
 
-Runs in the server's event loop and in no other thread. Requests are packed at once, so that no array of the server is held;
-every 64 KiB, and whenever `flush` is called, what is packed goes to the writer's pipe. What is packed but not in the pipe is
-lost when the server crashes: up to half a second where the server calls `flush` twice a second.
+Runs in the server's event loop and in no other thread. Requests are copied at once, so that no array of the server is held,
+and packed many at a time (`log_run.py`); every 256 KiB, and whenever `flush` is called, they go to the pipe. What is not
+in the pipe is lost when the server crashes: up to half a second where the server calls `flush` twice a second.
 
 A server makes a `LogPipe`, and over it a `PredictionLog` and a `LabelLog`; it calls `learn` for each version that it loads,
 `offer` for each answered request and for `POST /fiat/labels`, and `LogPipe.flush` on its tick of half a second.
@@ -17,18 +17,17 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from fiat.serving.log_pipe import LogPipe
+from fiat.serving.log_pipe import BLOCK_BYTES, LogPipe
+from fiat.serving.log_run import Run
 from fiat.serving.release import LogPlan
 
-MODEL, PREDICTION, LABEL = 0, 1, 2
-"""Kinds of entries: the first item of each. Every entry is msgpack behind its length, 4 bytes little-endian."""
+MODEL, LABEL = 0, 2
+"""Kinds of entries beside RUN: the first item of each. Every entry is msgpack behind its length, 4 bytes little-endian."""
 ANSWERS = ("label", "probabilities")
 """Outputs that are kept where a model has them: its class and the shares that scores come from."""
 _PERSON = b"fiat.log"
 _ALL = 1 << 64
-
-Packed = tuple[str, str, tuple[int, ...], object]
-"""Name, NumPy character (`O` for texts), shape, and bytes (or a flat list of texts)."""
+_MOST_TOGETHER = 1024
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,11 @@ class _Packer:
         if self._pipe.is_full:
             self._pipe.dropped += n_items
             return False
+        self.pack(entry, n_items)
+        return True
+
+    def pack(self, entry: object, n_items: int) -> None:
+        """Pack one entry for which there is room."""
         buffer = self._pipe.waiting
         start = len(buffer)
         buffer += b"\0\0\0\0"
@@ -79,7 +83,6 @@ class _Packer:
             raise
         struct.pack_into("<I", buffer, start, len(buffer) - start - 4)
         self._pipe.count(n_items)
-        return True
 
 
 class PredictionLog:
@@ -97,6 +100,8 @@ class PredictionLog:
         self._hidden = frozenset(plan.redact)
         self._most = round(plan.sample_ratio * _ALL)
         self._known: dict[str, _Known] = {}
+        self._runs: dict[tuple[str, str], Run] = {}
+        pipe.draw_from(self.spill)
 
     @property
     def dropped(self) -> int:
@@ -123,6 +128,7 @@ class PredictionLog:
             for given, name in zip(inputs, paired, strict=True):
                 if not {given, name} & self._hidden:
                     names[given], kept[given] = [name], None
+        self.spill()
         self._known[digest] = _Known(kept)
         self._pipe.announce(digest, _frame([MODEL, digest, names, layout]))
 
@@ -135,7 +141,7 @@ class PredictionLog:
         outputs: Mapping[str, np.ndarray],
         latency_us: int,
     ) -> bool:
-        """Write one answered request down: once a request, in the event loop. Takes about 2 microseconds.
+        """Write one answered request down: once a request, in the event loop. Takes about a microsecond.
 
         Nothing is held of the arrays. Requests of versions that were not learned are kept without their inputs.
 
@@ -152,13 +158,43 @@ class PredictionLog:
         """
         if self._most < _ALL and not self.is_sampled(request_id):
             return True
+        if self._pipe.is_full:
+            self._pipe.dropped += 1
+            return False
+        key, moment_us = (version, digest), int(self._clock() * 1e6)
+        run = self._runs.get(key)
+        before = 0 if run is None else run.size_bytes
+        if run is None or not run.take(moment_us, request_id, latency_us, inputs, outputs):
+            if run is not None:
+                self._end(key)
+            run, before = self._begin(version, digest, inputs, outputs), 0
+            if not run.take(moment_us, request_id, latency_us, inputs, outputs):
+                run.take_any(moment_us, request_id, latency_us, inputs, outputs)
+                self._packer.pack(run.entry(), 1)
+                return True
+            self._runs[key] = run
+        self._pipe.gathered_bytes += run.size_bytes - before
+        if run.size_bytes >= BLOCK_BYTES or len(run) >= _MOST_TOGETHER:
+            self._end(key)
+        return True
+
+    def spill(self) -> None:
+        """Pack all that was taken."""
+        for key in tuple(self._runs):
+            self._end(key)
+
+    def _begin(
+        self, version: str, digest: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+    ) -> Run:
         known = self._known.get(digest)
-        packed_inputs = [] if known is None else _pack_inputs(inputs, known.kept)
-        named = [(name, outputs[name]) for name in ANSWERS if name in outputs] or list(outputs.items())
-        answers = [_pack(name, array) for name, array in named if name not in self._hidden]
-        moment = int(self._clock() * 1e6)
-        entry = (PREDICTION, moment, request_id, version, digest, latency_us, packed_inputs, answers)
-        return self._packer.put(entry, 1)
+        named = [name for name in ANSWERS if name in outputs] or list(outputs)
+        answers = [name for name in named if name not in self._hidden]
+        return Run(version, digest, inputs, outputs, {} if known is None else known.kept, answers)
+
+    def _end(self, key: tuple[str, str]) -> None:
+        run = self._runs.pop(key)
+        self._pipe.gathered_bytes -= run.size_bytes
+        self._packer.pack(run.entry(), len(run))
 
     def is_sampled(self, request_id: str) -> bool:
         """Whether requests of this id are kept: the same in every worker and after every restart."""
@@ -192,19 +228,3 @@ class LabelLog:
 def _frame(entry: object) -> bytes:
     data = msgspec.msgpack.encode(entry)
     return struct.pack("<I", len(data)) + data
-
-
-def _pack_inputs(inputs: Mapping[str, np.ndarray], kept: Mapping[str, np.ndarray | None]) -> list[Packed]:
-    packed = []
-    for name, array in inputs.items():
-        if name in kept:
-            columns = kept[name]
-            packed.append(_pack(name, array if columns is None else array[:, columns]))
-    return packed
-
-
-def _pack(name: str, array: np.ndarray) -> Packed:
-    kind = array.dtype.char
-    if kind in "OUS":
-        return name, "O", array.shape, array.ravel().tolist()
-    return name, kind, array.shape, array.tobytes()

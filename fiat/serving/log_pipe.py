@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-BLOCK_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 18
 MOST_WAITING_BYTES = 16 << 20
 _PIPE_BYTES = 1 << 20
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
@@ -29,6 +29,7 @@ class LogPipe:
 
     Attributes:
         waiting: packed entries that are not yet a block; whoever packs appends whole entries and calls `count`.
+        gathered_bytes: what its sources have taken and not yet packed.
         dropped: items (predictions, labels) that nobody will write down, those lost with a dead writer among them.
 
     Args:
@@ -45,7 +46,9 @@ class LogPipe:
         most_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
         self.waiting = bytearray()
+        self.gathered_bytes = 0
         self.dropped = 0
+        self._source: Callable[[], None] = _nothing
         self._command, self._clock, self._most_bytes = tuple(command), clock, most_bytes
         self._blocks: deque[tuple[memoryview, int, bool]] = deque()
         self._blocked_bytes = 0
@@ -58,12 +61,17 @@ class LogPipe:
     @property
     def is_full(self) -> bool:
         """Whether what is offered now must be dropped."""
-        return self._blocked_bytes + len(self.waiting) >= self._most_bytes
+        return self._blocked_bytes + self.gathered_bytes + len(self.waiting) >= self._most_bytes
 
     @property
     def pid(self) -> int | None:
         """Process of the writer that lives, None when there is none."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def draw_from(self, source: Callable[[], None]) -> None:
+        """Let `source` pack what it has before anything is sent; the one before it packs for the last time."""
+        self._source()
+        self._source = source
 
     def count(self, n_items: int) -> None:
         """Tell that an entry of so many items was appended to `waiting`."""
@@ -75,11 +83,13 @@ class LogPipe:
     def announce(self, key: str, entry: bytes) -> None:
         """Send an entry now, and first of all to every writer that is started later."""
         self._announced[key] = entry
+        self._source()
         self._seal()
         self._queue(entry, 0)
 
     def flush(self) -> None:
         """Send what waits, as far as the pipe takes it; start a writer where there is none. Call it twice a second."""
+        self._source()
         self._seal()
         if self._is_up():
             self._read_written()
@@ -207,3 +217,7 @@ class LogPipe:
             self._blocks.appendleft((memoryview(entry), 0, False))
             self._blocked_bytes += len(entry)
         return True
+
+
+def _nothing() -> None:
+    """There is no source yet."""

@@ -51,13 +51,13 @@ def prediction_rows(model: LogModel, entries: Sequence[Any]) -> Iterator[tuple[p
 
     Args:
         model: that answered.
-        entries: unpacked entries of `fiat.serving.log_buffer`.
+        entries: unpacked entries of `fiat.serving.log_run`.
     """
     start = 0
     kinds = [_kind(entry) for entry in entries]
     for place in range(1, len(entries) + 1):
         if place == len(entries) or kinds[place] != kinds[start]:
-            yield _table(model, entries[start:place]), place - start
+            yield _table(model, entries[start:place]), sum(len(entry[2]) for entry in entries[start:place])
             start = place
 
 
@@ -96,11 +96,11 @@ def _number(label: object) -> float | None:
 
 def _kind(entry: Any) -> tuple[object, ...]:
     """What requests of one table have in common: names, types and shapes but for the number of rows."""
-    return tuple((name, kind, tuple(shape[1:])) for part in entry[6:8] for name, kind, shape, _ in part)
+    return tuple((name, kind, tuple(tail)) for part in entry[6:8] for name, kind, tail, _ in part)
 
 
 def _table(model: LogModel, entries: Sequence[Any]) -> pa.Table:
-    n_rows = np.array([_n_rows(entry) for entry in entries], np.int64)
+    n_rows = np.array(_all(entries, 8), np.int64)
     total = int(n_rows.sum())
     ends = np.cumsum(n_rows)
     fields: list[pa.Field] = []
@@ -111,11 +111,11 @@ def _table(model: LogModel, entries: Sequence[Any]) -> pa.Table:
         fields.append(pa.field(name, values.type, metadata=meta))
         columns.append(values)
 
-    put("time", pa.array(np.repeat([entry[1] for entry in entries], n_rows)).cast(_TIME))
-    put("request_id", _repeated([entry[2] for entry in entries], n_rows))
+    put("time", pa.array(np.repeat(_all(entries, 1), n_rows)).cast(_TIME))
+    put("request_id", _repeated(_all(entries, 2), n_rows))
     put("row", pa.array((np.arange(total) - np.repeat(ends - n_rows, n_rows)).astype(np.int32)))
-    put("version", _repeated([entry[3] for entry in entries], n_rows))
-    put("digest", _repeated([entry[4] for entry in entries], n_rows))
+    put("version", _repeated([entry[3] for entry in entries for _ in entry[2]], n_rows))
+    put("digest", _repeated([entry[4] for entry in entries for _ in entry[2]], n_rows))
     for place in range(len(entries[0][6])):
         for name, values in _features(model, [entry[6][place] for entry in entries], total):
             put(f"input.{name}" if name in _OWN else name, values, name)
@@ -123,15 +123,14 @@ def _table(model: LogModel, entries: Sequence[Any]) -> pa.Table:
     prediction, score = _answers(answers, total)
     put("prediction", prediction)
     put("score", score)
-    latency = np.clip([entry[5] for entry in entries], 0, 2**31 - 1)
+    latency = np.clip(_all(entries, 5), 0, 2**31 - 1)
     put("latency_us", pa.array(np.repeat(latency, n_rows).astype(np.int32)))
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _n_rows(entry: Any) -> int:
-    parts = [*entry[6], *entry[7]]
-    shape = parts[0][2] if parts else (1,)
-    return int(shape[0]) if shape else 1
+def _all(entries: Sequence[Any], place: int) -> list[Any]:
+    """An item of every request."""
+    return [item for entry in entries for item in entry[place]]
 
 
 def _repeated(texts: Sequence[str], n_rows: np.ndarray) -> pa.Array:
@@ -180,12 +179,11 @@ def _classes(values: np.ndarray | list[Any]) -> pa.Array:
 
 def _joined(packed: Sequence[Any], total: int) -> np.ndarray | list[Any]:
     """One input or output of several requests: an array `(total, ...)`, or a flat list of texts."""
-    _, kind, shape, _ = packed[0]
+    _, kind, tail, _ = packed[0]
     if kind == "O":
         return [_text(value) for part in packed for value in part[3]]
     flat = np.frombuffer(b"".join(part[3] for part in packed), np.dtype(kind))
-    tail = tuple(shape[1:])
-    values = flat.reshape((total, *tail)) if shape else flat
+    values = flat.reshape((total, *tail))
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 

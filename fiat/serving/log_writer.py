@@ -66,7 +66,7 @@ class Writer:
             self._gathered_labels += [(entry[1], *row) for row in entry[2] if row[1] < _MOST_ROWS]
         else:
             self._gathered.setdefault(entry[4], []).append(entry)
-            self._n_gathered += 1
+            self._n_gathered += len(entry[2])
         if self._n_gathered >= _MOST_GATHERED:
             self.sort_out()
 

@@ -1,0 +1,156 @@
+"""Requests of one form on their way to the log: their columns side by side, so that one more costs next to nothing."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+AnyArray = np.ndarray[Any, np.dtype[Any]]
+RUN = 1
+"""Kind of the entry that `Run.entry` gives."""
+_TEXTS = "OUS"
+_USUAL_BYTES = 48
+
+
+class _Part(NamedTuple):
+    """One input or output of all requests of a run.
+
+    Attributes:
+        name: of it.
+        is_input: or an output.
+        dtype: of its arrays.
+        tail: their shape behind the rows.
+        columns: that are kept of a matrix; None keeps all.
+        is_text: whether it has texts.
+        data: bytes of each request, or the texts of all.
+    """
+
+    name: str
+    is_input: bool
+    dtype: np.dtype[Any]
+    tail: tuple[int, ...]
+    columns: AnyArray | None
+    is_text: bool
+    data: list[Any]
+
+
+class Run:
+    """Requests of one version that have the same inputs and outputs.
+
+    Args:
+        version: name of the version.
+        digest: of its package.
+        inputs: of the first request.
+        outputs: of it.
+        kept: input to the columns of it that are kept, None for all; others are not kept.
+        answers: outputs that are kept.
+
+    Attributes:
+        size_bytes: about what it has.
+    """
+
+    def __init__(
+        self,
+        version: str,
+        digest: str,
+        inputs: Mapping[str, AnyArray],
+        outputs: Mapping[str, AnyArray],
+        kept: Mapping[str, AnyArray | None],
+        answers: Iterable[str],
+    ) -> None:
+        self._version, self._digest = version, digest
+        self._n_inputs, self._n_outputs = len(inputs), len(outputs)
+        self._parts = [_part(name, inputs[name], kept[name]) for name in inputs if name in kept]
+        self._parts += [_part(name, outputs[name], None, is_input=False) for name in answers]
+        self._row_bytes = sum(part.dtype.itemsize * math.prod(part.tail) for part in self._parts)
+        self._notes: list[tuple[int, str, int, int]] = []
+        self.size_bytes = 0
+
+    def __len__(self) -> int:
+        """How many requests it has."""
+        return len(self._notes)
+
+    def take(
+        self,
+        moment_us: int,
+        request_id: str,
+        latency_us: int,
+        inputs: Mapping[str, AnyArray],
+        outputs: Mapping[str, AnyArray],
+    ) -> bool:
+        """Take one more request; False when it is of another form, or its texts are unusual: it needs a run of its own."""
+        if len(inputs) != self._n_inputs or len(outputs) != self._n_outputs or not request_id.isascii():
+            return False
+        n_rows, found = -1, []
+        for name, is_input, dtype, tail, columns, is_text, _ in self._parts:
+            array = inputs.get(name) if is_input else outputs.get(name)
+            if array is None or array.dtype is not dtype:
+                return False
+            shape = array.shape
+            if not shape or shape[1:] != tail or (shape[0] != n_rows and n_rows >= 0):
+                return False
+            n_rows = shape[0]
+            if columns is not None:
+                array = array[:, columns]
+            data = _texts(array) if is_text else array.tobytes()
+            if data is None:
+                return False
+            found.append(data)
+        for part, data in zip(self._parts, found, strict=True):
+            if part.is_text:
+                part.data.extend(data)
+            else:
+                part.data.append(data)
+        n_rows = n_rows if n_rows >= 0 else 1
+        self._notes.append((moment_us, request_id, latency_us, n_rows))
+        self.size_bytes += _USUAL_BYTES + self._row_bytes * n_rows
+        return True
+
+    def take_any(
+        self,
+        moment_us: int,
+        request_id: str,
+        latency_us: int,
+        inputs: Mapping[str, AnyArray],
+        outputs: Mapping[str, AnyArray],
+    ) -> None:
+        """Take the only request of this run, whatever it has."""
+        n_rows = -1
+        for part in self._parts:
+            array = inputs[part.name] if part.is_input else outputs[part.name]
+            if n_rows < 0:
+                n_rows = len(array) if array.ndim else 1
+            kept = array if part.columns is None else array[:, part.columns]
+            part.data[:] = kept.ravel().tolist() if part.is_text else [kept.tobytes()]
+        self._notes.append((moment_us, request_id, latency_us, n_rows if n_rows >= 0 else 1))
+
+    def entry(self) -> tuple[object, ...]:
+        """All of it, for msgpack: kind, moments, ids, version, digest, latencies, inputs, answers, rows of each request.
+
+        Inputs and answers are (name, NumPy character or `O` for texts, shape of a row, bytes or a list of texts).
+        """
+        moments, ids, latencies, n_rows = zip(*self._notes, strict=True)
+        inputs = [_told(part) for part in self._parts if part.is_input]
+        answers = [_told(part) for part in self._parts if not part.is_input]
+        return (RUN, moments, ids, self._version, self._digest, latencies, inputs, answers, n_rows)
+
+
+def _part(name: str, array: AnyArray, columns: AnyArray | None, *, is_input: bool = True) -> _Part:
+    return _Part(name, is_input, array.dtype, array.shape[1:], columns, array.dtype.char in _TEXTS, [])
+
+
+def _texts(array: AnyArray) -> list[str] | None:
+    """Texts of a request; None for those that might not be written, which must not take others with them."""
+    texts: list[str] = array.ravel().tolist()
+    try:
+        return texts if "".join(texts).isascii() else None
+    except TypeError:
+        return None
+
+
+def _told(part: _Part) -> tuple[object, ...]:
+    tail = part.tail if part.columns is None else (len(part.columns), *part.tail[1:])
+    if part.is_text:
+        return part.name, "O", tail, part.data
+    return part.name, part.dtype.char, tail, b"".join(part.data)
