@@ -122,6 +122,8 @@ class EdgeTarget:
         )
 
     def _fill(self, folder: Path, request: DeployRequest, wanted: _Wanted) -> None:
+        # What was said of an earlier try is no word about this one, should it be killed.
+        (wanted.place.shelf / _REFUSED).unlink(missing_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix="scratch.", dir=folder))
         package = scratch / "package"
         package.mkdir()

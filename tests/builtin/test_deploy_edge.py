@@ -206,6 +206,13 @@ def test_a_model_that_predicts_too_differently_is_refused_and_the_old_one_stays(
     assert state.reason == refused.value.message
     shelf = folder_of(before).parent / ".tiny.edge"
     assert len([path for path in shelf.iterdir() if path.is_dir()]) == 1
+
+    def interrupted(asked: Mapping[str, Any], scratch: Path) -> Mapping[str, Any]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        EdgeTarget(work=interrupted).apply(ask(matrix, format="onnx", quantize="static"))
+    assert TARGET.state(before).refused == "", "said of the try before, not of this one"
     TARGET.apply(ask(matrix, format="onnx", quantize="static"))
     assert TARGET.state(ask(matrix, format="onnx", quantize="static")).refused == ""
 

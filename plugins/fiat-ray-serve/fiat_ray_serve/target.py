@@ -5,6 +5,7 @@ loads the new version beside the old one and swaps. A version that one of them c
 else is deployed.
 """
 
+import hashlib
 import http.client
 import json
 import os
@@ -160,7 +161,8 @@ class RayServeTarget:
         return ServeTask(
             verb,
             find_cluster(self._env, self._state_dir(request)).address,
-            f"fiat-{request.target}-{model}",
+            # Two repositories may have a target and a model of the same names on one cluster.
+            f"fiat-{request.target}-{model}-{hashlib.sha256(str(place.folder).encode()).hexdigest()[:8]}",
             route=f"/{quote(model, safe='')}",
             folder=str(place.folder),
             host=self._env.get("FIAT_RAY_SERVE_HOST", "127.0.0.1"),
