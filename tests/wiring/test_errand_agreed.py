@@ -22,7 +22,7 @@ RUN = QueuedRun("r1", "c1", "acme/models", "c" * 40, "push", "refs/heads/main", 
 SPEC = """\
 fiat: 1
 name: rides
-data: {rows: {source: {path: rows.csv}, label: y}}
+data: {rows: {source: {path: rows.csv}, label: y, split: {train: 8, test: 2}}}
 train: {call: "train:train"}
 evaluate: {metrics: [mae]}
 deploy: {production: {to: directory, path: models, approval: true}}
