@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -17,12 +19,15 @@ from fiat.serving.compared import predictions_of
 from fiat.serving.limits import Gate, Refused
 from fiat.serving.refusal import BadRequest
 from fiat.serving.release import ServerLimits
-from fiat.serving.requests import InferRequest
+from fiat.serving.requests import AnyArray, InferRequest
 from fiat.serving.served import Running, ServedModel
 from fiat.serving.session import RunFault
 from fiat.serving.shadow import Copied
+from fiat.serving.tally import named
 
+_LARGE_BYTES, _MANY_ROWS = 1 << 17, 4096
 Headers = Mapping[bytes, bytes]
+Result = TypeVar("Result")
 Read = Callable[[Running, Headers, bytes], InferRequest]
 Write = Callable[[Running, InferRequest, Outputs], tuple[bytes, int | None]]
 
@@ -80,6 +85,7 @@ class Predictor:
         self._limits, self._logs = limits, logs
         self._ids = msgspec.json.Decoder(_Named)
         self._prefix, self._made = os.urandom(8).hex(), 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="large requests")
         self.gate = Gate(limits)
 
     async def answer(self, model: ServedModel, version: str, asked: Asked) -> Answered:
@@ -103,12 +109,15 @@ class Predictor:
             running = model.answering[0]
         else:
             running = model.pick(self._key(headers, asked.body, request_id) or self._make_id())
-        running, request = self._read(model, running, asked, may_change=not version)
+        running, request = await self._read(model, running, asked, may_change=not version)
         tally = running.loaded.tally
         request_id = request.id or request_id or self._make_id()
         try:
-            outputs = await self._predict(running, request)
-            found = asked.write(running, request, outputs)
+            raw = await self._predict(running, request)
+            if request.n_rows > _MANY_ROWS:
+                outputs, found, predictions = await self._apart(_finished, running, request, raw, asked.write)
+            else:
+                outputs, found, predictions = _finished(running, request, raw, asked.write)
         except Refused as error:
             if error.status >= 500:
                 self._failed(running, started)
@@ -126,28 +135,43 @@ class Predictor:
         seconds = perf_counter() - started
         tally.answered(seconds)
         tally.rows += request.n_rows
-        predictions = predictions_of(outputs, request.n_rows)
-        if predictions is not None:
+        if isinstance(predictions, dict):
+            tally.counted(predictions)
+        elif predictions is not None:
             tally.predicted(predictions)
         if model.log is not None or model.shadows:
             self._after(model, running, asked, request, request_id, outputs, seconds)
         return Answered(found[0], found[1], request_id, running.loaded.version.name)
 
-    def _read(
+    async def _read(
         self, model: ServedModel, running: Running, asked: Asked, *, may_change: bool
     ) -> tuple[Running, InferRequest]:
         """The request, and the version that takes it."""
         try:
-            return running, asked.read(running, asked.headers, asked.body)
+            return running, await self._taken(running, asked)
         except BadRequest:
             if may_change and running is not model.stable:
                 with contextlib.suppress(BadRequest):
-                    request = asked.read(model.stable, asked.headers, asked.body)
+                    request = await self._taken(model.stable, asked)
                     # The client is right by the version before: that the new one takes other inputs is the new one's fault.
                     self._failed(running, asked.started)
                     return model.stable, request
             running.loaded.tally.refused += 1
             raise
+
+    async def _taken(self, running: Running, asked: Asked) -> InferRequest:
+        if len(asked.body) <= _LARGE_BYTES or b"inference-header-content-length" in asked.headers:
+            return asked.read(running, asked.headers, asked.body)
+        return await self._apart(self._read_late, running, asked)
+
+    def _read_late(self, running: Running, asked: Asked) -> InferRequest:
+        if perf_counter() - asked.started > self._limits.timeout_s:
+            raise Refused(503, "other large requests came before this one: try again later")
+        return asked.read(running, asked.headers, asked.body)
+
+    async def _apart(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Do what takes long in a thread, one request at a time: others are answered meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments))
 
     async def _predict(self, running: Running, request: InferRequest) -> Outputs:
         batcher, gate = running.batcher, self.gate
@@ -157,9 +181,9 @@ class Predictor:
                 if not n_rows:
                     return _empty(running, request)
                 if batcher.runs_inline(n_rows):
-                    return running.loaded.answers.add(batcher.run_inline(request.inputs, n_rows))
+                    return batcher.run_inline(request.inputs, n_rows)
                 deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
-                return running.loaded.answers.add(await batcher.run(request.inputs, n_rows, deadline))
+                return await batcher.run(request.inputs, n_rows, deadline)
             finally:
                 gate.leave()
         deadline = asyncio.get_running_loop().time() + self._limits.timeout_s
@@ -167,7 +191,7 @@ class Predictor:
         try:
             if not n_rows:
                 return _empty(running, request)
-            return running.loaded.answers.add(await batcher.run(request.inputs, n_rows, deadline))
+            return await batcher.run(request.inputs, n_rows, deadline)
         finally:
             gate.leave()
 
@@ -221,6 +245,18 @@ class Predictor:
     def _failed(self, running: Running, started: float) -> None:
         running.loaded.tally.failed += 1
         running.loaded.tally.answered(perf_counter() - started)
+
+
+def _finished(
+    running: Running, request: InferRequest, raw: Outputs, write: Write
+) -> tuple[Outputs, tuple[bytes, int | None], AnyArray | dict[str, int] | None]:
+    """What is added to the outputs, how they are written, and what was predicted: of many rows counted already."""
+    outputs = running.loaded.answers.add(raw) if request.n_rows else raw
+    predictions = predictions_of(outputs, request.n_rows)
+    found = write(running, request, outputs)
+    if predictions is None or request.n_rows <= _MANY_ROWS:
+        return outputs, found, predictions
+    return outputs, found, named(predictions)
 
 
 def _same(request: InferRequest) -> Outputs:

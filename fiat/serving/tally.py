@@ -57,6 +57,14 @@ class Tally:
         if self._pending_rows >= _MOST_PENDING_ROWS or len(self._pending) >= _MOST_PENDING_ROWS:
             self._count_pending()
 
+    def counted(self, found: Mapping[str, int]) -> None:
+        """Rows were predicted, and counted already.
+
+        Args:
+            found: name to rows, see `named`.
+        """
+        self._add(found)
+
     def counts(self) -> Counts:
         """The counts until now."""
         self._count_pending()

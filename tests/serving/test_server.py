@@ -3,6 +3,7 @@
 import gzip
 import json
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,3 +228,35 @@ def test_mlflow_callers_find_their_paths(tmp_path: Path) -> None:
         assert found.headers["fiat-version"] == "1"
         wrong = server.ask("POST", "/invocations", "{}")
         assert (wrong.status, list(wrong.json())) == (400, ["error_code", "message"])
+
+
+def test_a_large_request_lets_small_ones_be_answered_meanwhile(tmp_path: Path) -> None:
+    package = make_package(tmp_path, 2)
+    n_rows = 400_000
+    item = {"name": "x", "shape": [n_rows, 3], "datatype": "FP32", "data": [1] * (3 * n_rows)}
+    body = json.dumps({"inputs": [item]})
+    with started("--model", "tiny", "1", "", str(package.folder)) as server:
+        n_answered, is_done = 0, threading.Event()
+
+        def ask_on() -> None:
+            nonlocal n_answered
+            while not is_done.is_set():
+                assert server.infer([[1, 0, 0]]).status == 200
+                n_answered += 1
+
+        asking = threading.Thread(target=ask_on)
+        asking.start()
+        found = server.ask("POST", "/v2/models/tiny/infer", body)
+        meanwhile = n_answered
+        is_done.set()
+        asking.join()
+        assert found.status == 200
+        outputs = {item["name"]: item for item in found.json()["outputs"]}
+        assert outputs["y"]["shape"] == [n_rows, 3]
+        assert set(outputs["y"]["data"]) == {2.0}
+        assert meanwhile > 10
+        metrics = server.ask("GET", "/metrics").body.decode()
+        counted = [
+            line.split()[-1] for line in metrics.splitlines() if line.startswith("fiat_predictions_total{")
+        ]
+        assert sum(map(int, counted)) == n_rows + n_answered
