@@ -36,14 +36,13 @@ def log_of(plan: LogPlan, **learned: object) -> tuple[PredictionLog, LogPipe]:
     return log, pipe
 
 
-def test_an_offered_request_is_packed_whole_and_none_of_its_arrays_is_held() -> None:
+def test_an_offered_request_is_packed_whole_and_its_arrays_are_let_go_then() -> None:
     log, pipe = log_of(LogPlan(), inputs=["x"], features=["a", "b"], layout="matrix")
     given = np.array([[1.0, 2.0]], np.float32)
     held = sys.getrefcount(given)
     assert log.offer("r1", "7", DIGEST, {"x": given}, {"label": np.array(["cat"], object)}, 99)
-    assert sys.getrefcount(given) == held
-    given[:] = 0
     (entry,) = entries(pipe, log)
+    assert sys.getrefcount(given) == held
     assert entry[1:6] == [[12_500_000], ["r1"], "7", DIGEST, [99]]
     assert np.frombuffer(entry[6][0][3], np.float32).tolist() == [1.0, 2.0]
     assert entry[7] == [["label", "O", [], ["cat"]]]
@@ -91,13 +90,28 @@ def test_an_answer_that_fits_no_row_of_its_request_takes_no_other_with_it() -> N
     assert [entry[2] for entry in entries(pipe, log)] == [["r1"], ["odd"], ["flat"], ["r2"]]
 
 
-def test_an_id_that_cannot_be_written_takes_no_other_with_it() -> None:
+def test_an_id_that_cannot_be_written_is_dropped_and_takes_no_other_with_it() -> None:
     log, pipe = log_of(LogPlan())
-    log.offer("r1", "7", DIGEST, {}, {"y": np.zeros(1)}, 1)
-    with pytest.raises(UnicodeEncodeError):
-        log.offer("\ud800", "7", DIGEST, {}, {"y": np.zeros(1)}, 1)
-    log.offer("r2", "7", DIGEST, {}, {"y": np.zeros(1)}, 1)
+    for request_id in ("r1", "\ud800", "r2"):
+        log.offer(request_id, "7", DIGEST, {}, {"y": np.zeros(1)}, 1)
     assert [entry[2] for entry in entries(pipe, log)] == [["r1"], ["r2"]]
+    assert pipe.dropped == 1
+
+
+def test_only_a_few_arrays_and_no_large_ones_are_held() -> None:
+    log, pipe = log_of(LogPlan(), inputs=["x"], features=["a"], layout="matrix")
+    small, large = np.zeros((1, 1)), np.zeros((1 << 16, 1))
+    held = sys.getrefcount(small), sys.getrefcount(large)
+    for number in range(1000):
+        log.offer(str(number), "7", DIGEST, {"x": small}, {}, 1)
+        assert sys.getrefcount(small) - held[0] <= 64
+    log.offer("large", "7", DIGEST, {"x": large}, {}, 1)
+    assert sys.getrefcount(large) == held[1]
+    text = np.array([["y" * 1000]], object)
+    held_texts = sys.getrefcount(text)
+    log.offer("text", "7", DIGEST, {"x": text}, {}, 1)
+    assert sys.getrefcount(text) == held_texts
+    assert 0 < pipe.gathered_bytes < 1 << 16
 
 
 def test_a_request_costs_microseconds() -> None:
