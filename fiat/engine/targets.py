@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fiat.engine.placing import Placer, Sight
+from fiat.engine.sight_marks import SightMarks
 from fiat.engine.watched import Watched
 from fiat.errors import Fenced, FiatError
 from fiat.ports.deploy import TargetState
-from fiat.run.deployment import Deployment
+from fiat.run.deployment import Deployment, Seen
 from fiat.run.report import Report, addressed
 from fiat.store.store import Store
 
@@ -38,7 +39,7 @@ class Targets:
     watch: Watch
     clock: Callable[[], float]
     log: Callable[[str], None]
-    _looked_s: dict[str, float] = field(default_factory=dict)
+    _looked: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def look(self, watched: Watched) -> None:
         """Look at each place once; what fails at one keeps no other waiting."""
@@ -51,7 +52,9 @@ class Targets:
             except Fenced:
                 raise
             except FiatError as error:
-                self._say(watched, deployment, TargetState("broken"), (error.message,))
+                broken = Sight(deployment, TargetState("broken"), (error.message,))
+                self._note(placer, broken)
+                self._say(watched, broken)
                 self.log(f"{deployment.place}: {error}")
 
     def _place(self, watched: Watched, placer: Placer, deployment: Deployment) -> None:
@@ -62,9 +65,10 @@ class Targets:
         if sight.drift and deployment.settings.get("heal", True) and not self._held(deployment):
             self.log(f"{deployment.place} differs from git: {'; '.join(sight.drift)}; mending it")
             sight = self._mended(placer, sight)
-        self._say(watched, sight.deployment, sight.state, sight.drift)
+        self._note(placer, sight)
+        self._say(watched, sight)
         if not sight.drift and not sight.under_way:
-            self._looked_s[deployment.place] = self.clock()
+            self._looked[deployment.place] = (sight.deployment.sequence, self.clock())
             if sight.deployment.state == "deployed":
                 self.watch(watched, sight.deployment)
 
@@ -74,8 +78,9 @@ class Targets:
         return placer.mend(sight.deployment) if settled else sight
 
     def _is_time(self, deployment: Deployment) -> bool:
-        last_s = self._looked_s.get(deployment.place)
-        return last_s is None or self.clock() - last_s >= DEEP_S
+        """Whether to look in earnest: another model was put there, or the last such look is long ago."""
+        sequence, last_s = self._looked.get(deployment.place, (0, 0.0))
+        return sequence != deployment.sequence or self.clock() - last_s >= DEEP_S
 
     def _held(self, deployment: Deployment) -> bool:
         """Whether a person said that nothing shall change here."""
@@ -85,10 +90,16 @@ class Targets:
         """Whether the run that brings the model there is still at it: its worker does the rest."""
         return deployment.state == "deploying" and self.store.runs.state_of(deployment.run) == "running"
 
-    def _say(
-        self, watched: Watched, deployment: Deployment, state: TargetState, drift: Sequence[str]
-    ) -> None:
+    def _note(self, placer: Placer, sight: Sight) -> None:
+        """Keep what was seen, for people who ask how the place is."""
+        state, wanted = sight.state, sight.deployment
+        now = placer.now()
+        seen = Seen(wanted.sequence, state.phase, state.sentence, state.url, tuple(sight.drift), now)
+        SightMarks(self.store).note(wanted.place, seen)
+
+    def _say(self, watched: Watched, sight: Sight) -> None:
         """Report what is new; a place that is as it was when it was looked at last says nothing."""
+        deployment, state, drift = sight.deployment, sight.state, sight.drift
         repo, key = watched.policy.name, f"told {deployment.place}"
         reports = self.words(repo, deployment, state, drift)
         before = json.loads(self.store.marks.get(key) or "[0, []]")

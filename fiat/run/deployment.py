@@ -75,3 +75,24 @@ class Hold:
     def stops(self, commit: str, digest: str) -> bool:
         """Whether it keeps a package of a commit away."""
         return not self.digest or (self.commit == commit and self.digest == digest)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a place when a runner looked at it last.
+
+    Attributes:
+        sequence: of the deployment that was wanted there then.
+        phase: what the target did, see `TargetState`.
+        sentence: what it said of that; may be empty.
+        url: where it answers; empty for targets that don't.
+        drift: how it differed from what is wanted, sentences.
+        at: since when it looks so, aware UTC.
+    """
+
+    sequence: int
+    phase: str
+    sentence: str
+    url: str
+    drift: tuple[str, ...]
+    at: datetime

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,11 +11,12 @@ import pytest
 
 from fiat.engine.placing import ROLLOUT, Ground, Placer
 from fiat.engine.policy import RepoPolicy
+from fiat.engine.sight_marks import SightMarks
 from fiat.engine.targets import DEEP_S, Targets
 from fiat.engine.watched import Watched
 from fiat.errors import EnvironmentFault
 from fiat.ports.deploy import DeployRequest, Share, TargetState
-from fiat.run.deployment import Deployment, Hold
+from fiat.run.deployment import Deployment, Hold, Seen
 from fiat.run.report import Check
 from fiat.store.store import Store, open_store
 from fiat.testing.sample_packages import make_package
@@ -336,3 +337,38 @@ def test_a_rollout_that_nobody_watched_to_its_end_is_known_to_have_ended_when_th
     stage.now = TargetState("serving", digests[1], "has all traffic")
     placer.place(wanted(digests[0], "c3"))
     assert [one.state for one in store.deployments.newest()] == ["deploying", "deployed", "deployed"]
+
+
+def test_what_was_seen_last_is_kept_with_the_time_since_when_it_is_so(
+    shop: Shop, tmp_path: Path, store: Store, stage: Stage, digests: list[str]
+) -> None:
+    times = [NOW]
+    placer = Placer(store, lambda kind: stage, lambda one: Ground(tmp_path), lambda: times[0])
+    shop.targets.placer = lambda _: placer
+    sights = SightMarks(store)
+    first = put(placer, digests[0], "c1", 1)
+    assert sights.of(first.place) is None
+    shop.look()
+    before = sights.of(first.place)
+    assert before == Seen(first.sequence, "serving", "serving it", "", (), NOW)
+    times[0] = NOW + timedelta(hours=1)
+    shop.seconds[0] = DEEP_S
+    shop.look()
+    assert sights.of(first.place) == before
+    stage.breaks = "the disk is full"
+    stage.now = replace(stage.now, phase="broken", faults=("model.onnx was changed",))
+    shop.look()
+    assert sights.of(first.place) == Seen(first.sequence, "broken", "", "", ("the disk is full",), times[0])
+
+
+def test_a_place_that_got_another_model_is_looked_at_in_earnest_at_once(
+    shop: Shop, placer: Placer, store: Store, digests: list[str]
+) -> None:
+    put(placer, digests[0], "c1", 1)
+    shop.look()
+    second = put(placer, digests[1], "c2", 2)
+    shop.look()
+    seen = SightMarks(store).of(second.place)
+    assert seen is not None
+    assert seen.sequence == second.sequence
+    assert told(store) == []
