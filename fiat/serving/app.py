@@ -46,7 +46,7 @@ LOG = logging.getLogger("fiat.serving")
 WHOLE = "fiat.whole"
 """ASGI extension of our own server: sends an answer in one piece."""
 JSON, BYTES = b"application/json", b"application/octet-stream"
-_MOST_PATHS = 1024
+_MOST_PATHS, _LONGEST_PATH = 1024, 512
 _LARGE_BYTES = 1 << 18
 _LONGEST_ID = 200
 
@@ -161,7 +161,7 @@ class Application:
             if found is None:
                 raise Refused(404, f"there is nothing at {unquote(raw_path.decode('latin-1'))[:200]!r}")
             route = found
-            if len(self._routes) < _MOST_PATHS:
+            if len(self._routes) < _MOST_PATHS and len(raw_path) < _LONGEST_PATH:
                 self._routes[raw_path] = route
         if method not in route.methods:
             allowed = ", ".join(route.methods)

@@ -69,10 +69,14 @@ class _Supervisor:
 
     def _start(self, child: _Child, *, late: bool) -> None:
         own = ["--worker", str(child.number), "--lifeline", str(self._lifeline)]
-        child.process = subprocess.Popen(
-            [*self._command, *own, *(["--late"] if late else [])], pass_fds=(self._lifeline,)
-        )
         child.started_s = time.monotonic()
+        try:
+            child.process = subprocess.Popen(
+                [*self._command, *own, *(["--late"] if late else [])], pass_fds=(self._lifeline,)
+            )
+        except OSError as error:  # no memory or no process left: the others serve on
+            child.pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, 2 * child.pause_s))
+            sys.stderr.write(f"worker {child.number} can't be started: {error}\n")
 
     def _mend(self, child: _Child) -> None:
         now = time.monotonic()

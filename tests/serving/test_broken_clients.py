@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -321,3 +322,17 @@ def _answers(server: RunningServer) -> bool:
 
 def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_workers_that_cannot_be_started_are_tried_again() -> None:
+    program = (
+        "import sys; from fiat.serving.options import parse; from fiat.serving.workers import _Supervisor;"
+        "options = parse(['--workers', '2', '--model', 'a', '1', '', '/nonexistent']);"
+        "sys.exit(_Supervisor(options, ['/nonexistent/python']).run())"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = [process.stderr.readline() for _ in range(4)]
+        process.terminate()
+        assert process.wait(20) == 0
+    assert all("can't be started" in line for line in told)
