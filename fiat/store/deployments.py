@@ -13,6 +13,14 @@ _COLUMNS = (
     "reason, began_at, ended_at"
 )
 _OPEN = "state IN ('deploying', 'deployed', 'stopped')"
+# Two runs may begin in one order and be numbered in the other: the target goes by the number, so what is wanted does too.
+# What is done by hand has none, and stands in stores of its own.
+_NEWEST_FIRST = "generation DESC, sequence DESC"
+NEWEST = (
+    "SELECT sequence FROM (SELECT sequence, ROW_NUMBER() OVER "
+    f"(PARTITION BY place ORDER BY {_NEWEST_FIRST}) AS nth FROM deployments WHERE {_OPEN}) AS placed WHERE nth = 1"
+)
+"""Sequences of the desired states of all places; those that somebody ended are among them."""
 
 
 class Deployments:
@@ -70,7 +78,7 @@ class Deployments:
     def wanted(self, place: str) -> Deployment | None:
         """Desired state of a place: the newest that was neither refused nor failed; None when somebody ended that."""
         rows = self._database.read(
-            f"SELECT {_COLUMNS} FROM deployments WHERE place = ? AND {_OPEN} ORDER BY sequence DESC LIMIT 1",
+            f"SELECT {_COLUMNS} FROM deployments WHERE place = ? AND {_OPEN} ORDER BY {_NEWEST_FIRST} LIMIT 1",
             (place,),
         )
         found = _read(rows[0]) if rows else None
@@ -79,8 +87,7 @@ class Deployments:
     def standing(self, prefix: str = "") -> list[Deployment]:
         """Desired state of every place whose name starts with a prefix, by place."""
         rows = self._database.read(
-            f"SELECT {_COLUMNS} FROM deployments WHERE sequence IN "
-            f"(SELECT MAX(sequence) FROM deployments AS newest WHERE {_OPEN} GROUP BY place) "
+            f"SELECT {_COLUMNS} FROM deployments WHERE sequence IN ({NEWEST}) "
             "AND state <> 'stopped' AND place >= ? AND place < ? ORDER BY place",
             (prefix, prefix + "\U0010ffff"),
         )

@@ -12,6 +12,7 @@ from fiat.errors import EnvironmentFault
 from fiat.plan.prepared import COMPARED_WITH, SERVED
 from fiat.store.artifacts import Artifacts
 from fiat.store.database import Database, Row, Transaction
+from fiat.store.deployments import NEWEST
 from fiat.store.faults import damaged_rows
 from fiat.store.locks import HeldLock
 from fiat.store.queue_gc import Forget, old_rows
@@ -29,9 +30,7 @@ _AT_ONCE = 2_000
 _GIVE_WAY_S = 0.05
 _ALL = 1 << 40
 # What stands on targets now: a mend needs its package and data, and `fiat why` its run.
-_STANDING = (
-    """SELECT MAX(sequence) FROM deployments WHERE state IN ('deploying', 'deployed') GROUP BY place"""
-)
+_STANDING = f"{NEWEST} AND sequence NOT IN (SELECT sequence FROM deployments WHERE state = 'stopped')"
 _OLD_RUNS = f"""SELECT id FROM (
     SELECT id, state, started_at, ROW_NUMBER() OVER (
         PARTITION BY spec, id IN (SELECT id FROM queue WHERE fork = 1) ORDER BY started_at DESC, id DESC

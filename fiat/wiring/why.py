@@ -100,7 +100,10 @@ def _run(store: Store, release: Release | None) -> Run | None:
 
 def _served(url: str) -> list[str]:
     """Digests of what a server serves: of the model that the URL names, or of all."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SpecError(f"{url} is no address: {error}", hint="such as http://127.0.0.1:8080") from None
     base = f"{parts.scheme}://{parts.netloc}"
     path = parts.path.strip("/").split("/")
     if path[:2] == ["v2", "models"] and len(path) > 2:

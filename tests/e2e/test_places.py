@@ -181,6 +181,7 @@ def test_unknown_names_are_sentences(project: Path) -> None:
         (("deploy", "spec.yaml", "moon"), "the spec has no target moon"),
         (("why", "nothing"), "no model is called nothing"),
         (("why", "http://127.0.0.1:9/"), "does not answer"),
+        (("why", "http://[here"), "is no address"),
     ):
         done = subprocess.run([*FIAT, *words], cwd=project, capture_output=True, text=True, check=False)
         assert said in done.stderr, done.stderr

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,16 @@ def test_holds_stand_until_they_are_lifted(store: Store) -> None:
     assert store.deployments.holds("other") == []
     assert store.deployments.unhold(place) == 2
     assert store.deployments.holds() == []
+
+
+def test_of_two_runs_that_deploy_at_once_the_higher_number_is_wanted_as_at_the_target(store: Store) -> None:
+    newer = store.deployments.begin(replace(deployment(digest="b.dir", run="r2"), generation=6))
+    store.deployments.end(newer, "deployed", "serves", NOW)
+    store.deployments.begin(replace(deployment(run="r1"), generation=5))
+    wanted = store.deployments.wanted("production:fashion")
+    assert wanted is not None
+    assert wanted.run == "r2"
+    assert [one.run for one in store.deployments.standing()] == ["r2"]
 
 
 def test_what_somebody_stopped_stays_stopped_though_a_look_from_before_ends_late(store: Store) -> None:
