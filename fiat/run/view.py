@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from fiat.run.deployment import Deployment, Hold, Seen
 from fiat.run.model import Run
 from fiat.run.queue import Change, Depth, QueuedRun
 
@@ -53,6 +54,50 @@ class ChangeView:
 
     change: Change
     runs: tuple[QueuedRun, ...] = ()
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A model that was put on a place.
+
+    Attributes:
+        deployment: the record of it.
+        version: its number among the model's versions; 0 when it was never released.
+        commit_url: where the forge shows the commit; empty when there is no such page.
+    """
+
+    deployment: Deployment
+    version: int = 0
+    commit_url: str = ""
+
+
+@dataclass(frozen=True)
+class PlaceView:
+    """A place as the store knows it; nobody asks the target for this.
+
+    Attributes:
+        repo: repository whose specs put models there.
+        target: name under `deploy:` in the spec.
+        model: name of the model there.
+        standing: what is wanted there; None when somebody ended that, or nothing ever got there.
+        holds: what is kept away from it, the oldest first.
+        seen: what was seen there last; None until somebody has looked.
+        history: what was put there, the newest first; empty in a list of places.
+    """
+
+    repo: str
+    target: str
+    model: str
+    standing: Placement | None
+    holds: tuple[Hold, ...] = ()
+    seen: Seen | None = None
+    history: tuple[Placement, ...] = ()
+
+    @property
+    def now_seen(self) -> Seen | None:
+        """What was seen of the very deployment that is wanted; None while nobody has looked at it yet."""
+        wanted = self.standing.deployment.sequence if self.standing else 0
+        return self.seen if self.seen is not None and self.seen.sequence == wanted else None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from fiat.errors import FiatError
 from fiat.run.view import Health
 from fiat.web.access import Place, caller_of, place_of
+from fiat.web.api_places import place_routes
 from fiat.web.api_runs import reading_routes
 from fiat.web.api_work import working_routes
 from fiat.web.body import BodyReader
@@ -25,6 +26,7 @@ from fiat.web.hooks import PATHS, Hooks
 from fiat.web.login_pages import LoginPages
 from fiat.web.meter import METRICS_TYPE, Meter, Stopwatch
 from fiat.web.pages import Pages
+from fiat.web.place_pages import PlacePages
 from fiat.web.problems import Problem, ProblemDocument, problem_of
 from fiat.web.session import Sessions
 from fiat.web.settings import WebSettings, check_opening
@@ -80,12 +82,14 @@ def create_app(door: FrontDoor, settings: WebSettings, now: Callable[[], datetim
     for path in PATHS:
         app.add_route(path, hooks.answer, methods=["POST"], include_in_schema=False)
     app.include_router(reading_routes(API))
+    app.include_router(place_routes(API))
     app.include_router(working_routes(API))
     for path, route in (("/healthz", _healthz), ("/readyz", _readyz), ("/metrics", _metrics)):
         app.add_api_route(path, route, methods=["GET", "HEAD"], include_in_schema=False)
     frame = Frame(place.sessions)
     pages = Pages(place, frame)
     app.include_router(pages.routes())
+    app.include_router(PlacePages(place, frame).routes())
     app.include_router(LoginPages(place, frame).routes())
     _answer_errors(app, pages)
     app.add_middleware(BodyReader, settings=settings)

@@ -14,6 +14,7 @@ from fiat.run.view import (
     LogChunk,
     Numbers,
     Page,
+    PlaceView,
     RunView,
     TakenState,
 )
@@ -113,6 +114,14 @@ class RunDoor(Protocol):
 
     def change(self, change_id: str) -> ChangeView | None:
         """One change and its runs."""
+        ...
+
+    def places(self, repos: Sequence[str]) -> tuple[PlaceView, ...]:
+        """Places that a model is wanted on, by repository and name."""
+        ...
+
+    def place(self, repo: str, target: str, model: str, limit: int) -> PlaceView | None:
+        """One place with at most `limit` of its deployments, newest first; None when it was never heard of."""
         ...
 
     def letters(self, repos: Sequence[str], state: str, limit: int) -> tuple[Letter, ...]:

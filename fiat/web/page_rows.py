@@ -226,8 +226,8 @@ def run_facts(view: RunView, now: datetime) -> list[Fact]:
     run = view.queued
     name = "Pull request" if run.pull else "Branch"
     facts = [
-        Fact("Commit", run.commit[:12], _link(view.commit_url), code=True),
-        Fact(name, f"{run_place(run)}{' from a fork' if run.fork else ''}", _link(view.pull_url)),
+        Fact("Commit", run.commit[:12], web_link(view.commit_url), code=True),
+        Fact(name, f"{run_place(run)}{' from a fork' if run.fork else ''}", web_link(view.pull_url)),
         Fact("Started by", run.cause or run.purpose.replace("_", " ")),
         Fact("Queued", moment(run.queued_at)),
     ]
@@ -287,5 +287,6 @@ def _took(run: QueuedRun, now: datetime) -> str:
     return seconds(((run.ended_at or now) - run.started_at).total_seconds())
 
 
-def _link(url: str) -> str:
+def web_link(url: str) -> str:
+    """The address, when it is one of the web; else nothing."""
     return url if url.startswith(("https://", "http://")) else ""

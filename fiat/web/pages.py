@@ -98,7 +98,7 @@ class Pages:
     def runs(self, request: Request) -> Response:
         """The list of runs."""
         caller = caller_of(request)
-        access = _reading(caller)
+        access = reading_access(caller)
         if access is None:
             return self._frame.knock(request)
         asked = {name: request.query_params.get(name, "") for name in ("repo", "spec", "state", "before")}
@@ -128,7 +128,7 @@ class Pages:
     def run(self, request: Request, run_id: str) -> Response:
         """One run."""
         caller = caller_of(request)
-        access = _reading(caller)
+        access = reading_access(caller)
         if access is None:
             return self._frame.knock(request)
         view = self._seen(access, run_id)
@@ -156,7 +156,7 @@ class Pages:
     def change(self, request: Request, change_id: str) -> Response:
         """One change: the runs that came of a commit."""
         caller = caller_of(request)
-        access = _reading(caller)
+        access = reading_access(caller)
         if access is None:
             return self._frame.knock(request)
         view = self._place.door.change(change_id) if re.fullmatch(ID_PATTERN, change_id) else None
@@ -174,7 +174,7 @@ class Pages:
 
     def report(self, request: Request, run_id: str) -> Response:
         """The full report."""
-        access = _reading(caller_of(request))
+        access = reading_access(caller_of(request))
         if access is None:
             return self._frame.knock(request)
         self._seen(access, run_id)
@@ -247,7 +247,12 @@ def _acts(view: RunView, caller: Caller) -> list[tuple[str, str]]:
     return acts
 
 
-def _reading(caller: Caller) -> Access | None:
+def reading_access(caller: Caller) -> Access | None:
+    """What somebody may do who may read; None for somebody who has to log in first.
+
+    Raises:
+        Problem: their token lacks that scope.
+    """
     if caller.access is not None and not caller.access.may("read"):
         raise Problem(403, "your token lacks the scope read", "log out, and in with another one")
     return caller.access

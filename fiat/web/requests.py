@@ -12,6 +12,7 @@ REF_PATTERN = r"^[A-Za-z0-9_][^\x00-\x20\x7f~^:?*\[\\]{0,254}$"
 SPEC_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_./ -]{0,199}$"
 CURSOR_PATTERN = r"^[A-Za-z0-9_.,:~=+-]{0,200}$"
 STEP_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+TARGET_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 KEY_PATTERN = r"^[\x21-\x7e]{0,100}$"
 StateFilter = Literal["", "held", "waiting", "running", "done"]
 LetterFilter = Literal["", "waiting", "dead"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, cast
-from urllib.parse import quote, urlsplit
 
 from fiat.engine.front import Front
 from fiat.engine.intake import find_repo
@@ -26,6 +25,7 @@ from fiat.run.view import (
     LogChunk,
     Numbers,
     Page,
+    PlaceView,
     RateLimit,
     RunView,
     TakenState,
@@ -36,7 +36,9 @@ from fiat.store.store import Store, open_store
 from fiat.wiring.desk import utc_now
 from fiat.wiring.errand_desk import scope_of
 from fiat.wiring.pages import gather_page
+from fiat.wiring.place_views import view_place, view_places
 from fiat.wiring.runner_settings import RunnerSettings, WatchedRepo
+from fiat.wiring.web_address import commit_address, pull_address
 
 _STATES = ("held", "waiting", "running", "done")
 _CURSOR_CHARACTERS = 200
@@ -117,15 +119,13 @@ class RunnerDoor:
         if queued is None:
             return None
         record = self._record(run_id)
-        web = self._web_address(queued.repo)
+        repository = self._repo(queued.repo)
         return RunView(
             queued=queued,
             run=record,
             sandbox=self.settings.sandbox.kind,
-            commit_url=f"{web}/commit/{queued.commit}" if web else "",
-            pull_url=f"{web}/{_pull_word(self._repo(queued.repo))}/{queued.pull}"
-            if web and queued.pull
-            else "",
+            commit_url=commit_address(repository, queued.commit),
+            pull_url=pull_address(repository, queued.pull),
             has_report=record is not None and record.state == "done",
         )
 
@@ -174,6 +174,16 @@ class RunnerDoor:
         """One change and its runs."""
         change = self.store.changes.find(change_id)
         return None if change is None else ChangeView(change, tuple(self.store.queue.of_change(change_id)))
+
+    def places(self, repos: Sequence[str]) -> tuple[PlaceView, ...]:
+        """Places that a model is wanted on, by repository and name."""
+        asked = [self._by_name[name] for name in sorted(self._by_name) if not repos or name in repos]
+        return tuple(view for repository in asked for view in view_places(self.store, repository))
+
+    def place(self, repo: str, target: str, model: str, limit: int) -> PlaceView | None:
+        """One place with its newest deployments."""
+        repository = self._repo(repo)
+        return view_place(self.store, repository, target, model, limit) if repository else None
 
     def letters(self, repos: Sequence[str], state: str, limit: int) -> tuple[Letter, ...]:
         """Reports that wait or can't be delivered."""
@@ -275,19 +285,6 @@ class RunnerDoor:
 
     def _repo(self, name: str) -> WatchedRepo | None:
         return self._by_name.get(name)
-
-    def _web_address(self, name: str) -> str:
-        """Where people see the repository; empty when it is fetched otherwise than over the web."""
-        repository = self._repo(name)
-        if repository is None or urlsplit(repository.url).scheme not in ("https", "http"):
-            return ""
-        parts = urlsplit(repository.url)
-        return f"{parts.scheme}://{parts.netloc}{quote(parts.path.removesuffix('.git'))}"
-
-
-def _pull_word(repository: WatchedRepo | None) -> str:
-    forge = repository.policy.forge if repository is not None else ""
-    return {"gitlab": "-/merge_requests", "github": "pull"}.get(forge, "pulls")
 
 
 def _check_cursor(before: str) -> None:

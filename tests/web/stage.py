@@ -19,6 +19,7 @@ from fiat.builtin.trigger_github import GithubTrigger
 from fiat.builtin.trigger_gitlab import GitlabTrigger
 from fiat.errors import FiatError, SpecError, Stalled
 from fiat.run.delivery import Delivery
+from fiat.run.deployment import Deployment, DeploymentState, Hold, Seen
 from fiat.run.model import GateResult, Metric, Run, StepResult
 from fiat.run.queue import Change, Depth, QueuedRun
 from fiat.run.report import Check, Letter
@@ -30,6 +31,8 @@ from fiat.run.view import (
     LogChunk,
     Numbers,
     Page,
+    Placement,
+    PlaceView,
     RateLimit,
     RunView,
     TakenState,
@@ -66,6 +69,7 @@ class Stage:
         logs: bytes by (run id, step).
         asked: what was asked for, as tuples of the method's name and arguments.
         reports: report pages by run id.
+        spots: places that models stand on.
         healthy: whether it is.
     """
 
@@ -82,6 +86,7 @@ class Stage:
     logs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     reports: dict[str, str] = field(default_factory=dict)
+    spots: list[PlaceView] = field(default_factory=list)
     healthy: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -149,6 +154,19 @@ class Stage:
 
     def change(self, change_id: str) -> ChangeView | None:
         return next((view for view in self._changes() if view.change.id == change_id), None)
+
+    def places(self, repos: Sequence[str]) -> tuple[PlaceView, ...]:
+        return tuple(
+            replace(view, history=())
+            for view in self.spots
+            if view.standing and (not repos or view.repo in repos)
+        )
+
+    def place(self, repo: str, target: str, model: str, limit: int) -> PlaceView | None:
+        for view in self.spots:
+            if (view.repo, view.target, view.model) == (repo, target, model):
+                return replace(view, history=view.history[:limit])
+        return None
 
     def letters(self, repos: Sequence[str], state: str, limit: int) -> tuple[Letter, ...]:
         check = Check(COMMIT, "fiat/push", "success", "done")
@@ -283,9 +301,61 @@ def record_of(run: QueuedRun, steps: Sequence[StepResult], **changes: Any) -> Ru
     return replace(record, **changes)
 
 
+def put_of(sequence: int, state: DeploymentState = "deployed", **changes: Any) -> Placement:
+    """A model that was put on `production` of acme/models."""
+    deployment = Deployment(
+        place="acme/models:production:fashion",
+        kind="service",
+        target="production",
+        spec="fashion",
+        model="acme/models:fashion",
+        digest=f"{sequence:032x}.dir",
+        commit=f"{sequence}b2c" * 10,
+        run=f"r{sequence}",
+        generation=sequence,
+        cause="pushed by ada",
+        began_at=NOW - timedelta(hours=9 - sequence),
+        state=state,
+        ended_at=None if state == "deploying" else NOW - timedelta(hours=8 - sequence),
+        sequence=sequence,
+    )
+    url = f"https://github.com/acme/models/commit/{deployment.commit}"
+    return Placement(replace(deployment, **changes), sequence, url)
+
+
+def places() -> list[PlaceView]:
+    """Places as they may be: one does well, one moves traffic and is held, one differs, one was given up."""
+    service = put_of(2, approver="grace", reason="has all traffic")
+    history = (
+        put_of(3, "refused", reason="p95 is 80 ms, above 20 ms"),
+        service,
+        put_of(1, "deploying", run="", cause="deployed by hand"),
+    )
+    well = Seen(2, "serving", "serves version 2", "http://127.0.0.1:8100", (), NOW - timedelta(hours=5))
+    held = Hold(
+        "acme/models:production:fashion",
+        put_of(3).deployment.commit,
+        put_of(3).deployment.digest,
+        "rollout",
+        "p95 is 80 ms, above 20 ms",
+        NOW - timedelta(hours=5),
+    )
+    moving = put_of(5, "deploying", spec="digits", target="edge", kind="edge")
+    incident = Hold("acme/vision:edge:digits", "", "", "ada", "an incident", NOW - timedelta(minutes=9))
+    seen = Seen(5, "rolling", "10 % of traffic for 2 min", "", (), NOW - timedelta(minutes=1))
+    differs = Seen(4, "serving", "", "", ("model.onnx was changed",), NOW - timedelta(minutes=4))
+    secret = put_of(4, spec="hidden", target="shelf", kind="directory", run="", commit="")
+    return [
+        PlaceView("acme/models", "production", "fashion", service, (held,), well, history),
+        PlaceView("acme/models", "shelf", "fashion", None, (), None, (put_of(1, "stopped"),)),
+        PlaceView("acme/vision", "edge", "digits", moving, (incident,), seen, (moving,)),
+        PlaceView("other/secret", "shelf", "hidden", replace(secret, commit_url=""), (), differs, (secret,)),
+    ]
+
+
 def filled() -> Stage:
-    """A stage with runs in every state."""
-    stage = Stage()
+    """A stage with runs in every state, and places."""
+    stage = Stage(spots=places())
     minute = timedelta(minutes=1)
     ran = (
         StepResult("data.images", "data", "reused", "unchanged"),

@@ -17,6 +17,8 @@ READING = (
     "/api/v1/runs/r1/events",
     "/api/v1/changes",
     "/api/v1/changes/c1",
+    "/api/v1/places",
+    "/api/v1/places/production/fashion?repo=acme/models",
     "/api/v1/letters",
     "/api/v1/openapi.json",
 )

@@ -10,7 +10,11 @@ from web_server import address_of, listening, served
 from web_stage import ADMIN, NOW, Stage, app_of, filled
 
 pytestmark = pytest.mark.slow
-PAGES = ("/runs", "/runs/r1", "/runs/r2", "/runs/r4", "/changes/c1", "/login", "/runs/none")
+PLACE = "/places/production/fashion?repo=acme/models"
+PAGES = (
+    *("/runs", "/runs/r1", "/runs/r2", "/runs/r4", "/changes/c1", "/login", "/runs/none"),
+    *("/places", PLACE, "/places/shelf/fashion?repo=acme/models"),
+)
 
 
 @dataclass
@@ -171,7 +175,7 @@ CONTRAST = """
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_text_stands_out_from_its_ground(visit: Visit, dark: bool) -> None:
     visit.log_in()
-    for path in ("/runs", "/runs/r1", "/runs/r2", "/runs/r4", "/login"):
+    for path in ("/runs", "/runs/r1", "/runs/r2", "/runs/r4", "/places", PLACE, "/login"):
         visit.open(path)
         visit.page.look(1200, dark=dark)
         assert visit.page.run(CONTRAST) == [], path

@@ -52,7 +52,8 @@ def press(
     return asyncio.run(story())
 
 
-PAGES = ("/runs", "/runs/r1", "/runs/r1/report", "/changes/c1")
+PLACE = "/places/production/fashion?repo=acme/models"
+PAGES = ("/runs", "/runs/r1", "/runs/r1/report", "/changes/c1", "/places")
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -385,7 +386,7 @@ def test_assets_are_ours_only_and_may_be_kept() -> None:
 
 
 def test_pages_work_without_scripts_and_bring_none_inline() -> None:
-    for path in ("/runs", "/runs/r1", "/runs/r2", "/changes/c1", "/login"):
+    for path in ("/runs", "/runs/r1", "/runs/r2", "/changes/c1", "/places", PLACE, "/login"):
         page = visit(filled(), path).text
         assert re.findall(r"<script(?! src=)", page) == []
         assert re.findall(r"\son\w+=|style=", page) == []
