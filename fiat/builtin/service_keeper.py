@@ -21,7 +21,7 @@ from fiat.builtin.service_drive import Drive
 from fiat.builtin.service_events import append_events
 from fiat.builtin.service_ledger import Ledger, manifest_of, read_ledger, write_ledger
 from fiat.builtin.service_moves import died, settled, take, with_event
-from fiat.builtin.service_process import name_of
+from fiat.builtin.service_process import keeper_of, name_of
 from fiat.builtin.service_server import Patience, Server
 from fiat.builtin.service_shelf import rotate, sweep
 from fiat.builtin.service_wanted import Wanted, read_wanted, write_durably
@@ -147,8 +147,7 @@ class Keeper:
         if time.monotonic() - self._tidied < _TIDY_EVERY_S:
             return
         self._tidied = time.monotonic()
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(self._place.keeper)
+        _sign(self._place)
         # Somebody may have changed what servers follow: what was decided stands.
         self._write_manifest()
         rotate(self._place.logs)
@@ -172,7 +171,8 @@ def main(arguments: list[str]) -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         patience = Patience(**asked.patience)
         keeper = Keeper(place, Server(place, asked.server, patience), patience)
-        write_durably(place.keeper, asdict(name_of(os.getpid())))
+        with contextlib.suppress(OSError):  # a full disk: it is tried again, and the server is cared for
+            _sign(place)
         try:
             keeper.begin()
         except (OSError, FiatError) as error:
@@ -198,8 +198,17 @@ def _run(keeper: Keeper) -> None:
         time.sleep(_TURN_S)
 
 
+def _sign(place: Place) -> None:
+    """Show that this keeper moves."""
+    name = name_of(os.getpid())
+    if keeper_of(place) != name:
+        write_durably(place.keeper, asdict(name))
+    os.utime(place.keeper)
+
+
 def _say(sentence: str) -> None:
-    print(f"{time.strftime('%FT%TZ', time.gmtime())} {sentence}", flush=True)
+    with contextlib.suppress(OSError):  # its log lies on the same disk, which may be full
+        print(f"{time.strftime('%FT%TZ', time.gmtime())} {sentence}", flush=True)
 
 
 @contextlib.contextmanager

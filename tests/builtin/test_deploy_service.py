@@ -144,6 +144,18 @@ def test_a_killed_server_is_started_again_on_its_port(service: Service) -> None:
     assert [event.kind for event in read_events(service.place.folder)].count("server") == 1
 
 
+def test_a_keeper_that_can_write_no_line_cares_for_its_server_on(service: Service) -> None:
+    service.place.logs.mkdir(parents=True)
+    (service.place.logs / "keeper.log").symlink_to("/dev/full")
+    service.deploy(1)
+    wanted = service.place.wanted.read_bytes()
+    service.place.wanted.write_bytes(b"{")  # something to complain about
+    time.sleep(1.5)
+    service.place.wanted.write_bytes(wanted)
+    service.kill_server()
+    service.wait(lambda state: not state.faults)
+
+
 def test_a_changed_file_is_seen_and_mended(service: Service) -> None:
     request = service.deploy(1)
     path = service.place.releases / service.digest(1) / "model.onnx"
