@@ -52,6 +52,8 @@ class Targets:
             except Fenced:
                 raise
             except FiatError as error:
+                if not self._is_wanted(deployment):
+                    continue  # a run brought something newer meanwhile: what was refused was the older one
                 broken = Sight(deployment, TargetState("broken"), (error.message,))
                 self._note(placer, broken)
                 self._say(watched, broken)
@@ -62,6 +64,8 @@ class Targets:
             self.watch(watched, deployment)
             return
         sight = placer.look(deployment)
+        if sight.drift and not self._is_wanted(deployment):
+            return
         if sight.drift and deployment.settings.get("heal", True) and not self._held(deployment):
             self.log(f"{deployment.place} differs from git: {'; '.join(sight.drift)}; mending it")
             sight = self._mended(placer, sight)
@@ -85,6 +89,11 @@ class Targets:
     def _held(self, deployment: Deployment) -> bool:
         """Whether a person said that nothing shall change here."""
         return any(not hold.digest for hold in self.store.deployments.holds(deployment.place))
+
+    def _is_wanted(self, deployment: Deployment) -> bool:
+        """Whether it still is the desired state of its place, which a run may have changed since this round began."""
+        wanted = self.store.deployments.wanted(deployment.place)
+        return wanted is not None and wanted.sequence == deployment.sequence
 
     def _is_being_deployed(self, deployment: Deployment) -> bool:
         """Whether the run that brings the model there is still at it: its worker does the rest."""

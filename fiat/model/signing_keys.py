@@ -61,11 +61,6 @@ def read_public_key(path: Path) -> Any:
     return _checked(key, path, "public")
 
 
-def public_pem(private_key: Any) -> bytes:
-    """The public key of a private one, in PEM."""
-    return _pem(private_key.public_key())
-
-
 def key_id(public_key: Any) -> str:
     """SHA-256 of the key's PEM, 64 hex digits: how signatures of OpenSSF Model Signing name it."""
     return hashlib.sha256(_pem(public_key)).hexdigest()

@@ -1,6 +1,6 @@
 """Putting models on places: holds, approvals, the record, a rollout that goes back by itself, and mending what differs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ class Stage:
     laid_out: list[Mapping[str, str]] = field(default_factory=list)
     rolls: bool = False
     breaks: str = ""
+    meanwhile: Callable[[], object] = lambda: None
 
     def observe(self, request: DeployRequest) -> str | None:
         return None if self.now.faults else self.now.digest
@@ -50,6 +51,7 @@ class Stage:
         self.now = TargetState(phase, request.digest, f"{phase} it", shares=(Share(request.digest, 100.0),))  # type: ignore[arg-type]
 
     def state(self, request: DeployRequest) -> TargetState:
+        self.meanwhile()
         return self.now
 
 
@@ -285,6 +287,28 @@ def test_what_differs_is_mended_by_bringing_the_same_model_there_again(
     shop.look()
     assert stage.now.phase == "serving"
     assert [request.generation for request in stage.applied] == [1, 1]
+
+
+def test_what_a_run_changes_while_it_is_looked_at_is_neither_mended_nor_told(
+    shop: Shop, placer: Placer, store: Store, stage: Stage, digests: list[str]
+) -> None:
+    place = put(placer, digests[0], "c1", 1).place
+
+    def another_run_deploys() -> None:
+        stage.meanwhile = lambda: None
+        put(placer, digests[1], "c2", 2)
+
+    stage.meanwhile = another_run_deploys
+    shop.look()
+    assert [request.generation for request in stage.applied] == [1, 2]
+    assert told(store) == []
+    standing = store.deployments.wanted(place)
+    assert standing is not None
+    assert standing.digest == digests[1]
+    stage.now = replace(stage.now, phase="broken", faults=("its process is gone",))
+    stage.breaks = "no room"
+    shop.look()
+    assert told(store) == ["no room"]
 
 
 def test_what_must_not_be_healed_or_is_held_is_only_told(
