@@ -19,10 +19,12 @@ class PackageFiles:
     Attributes:
         digest: MD5 in DVC's way, with `.dir` behind it.
         graph: bytes of the ONNX file: whoever loads these loads what the digest was made from.
+        graph_md5: of them.
     """
 
     digest: str
     graph: bytes
+    graph_md5: str
 
 
 def read_package(folder: Path) -> PackageFiles:
@@ -33,7 +35,8 @@ def read_package(folder: Path) -> PackageFiles:
     """
     try:
         graph = (folder / GRAPH).read_bytes()
-        return PackageFiles(_digest(folder, {GRAPH: graph}), graph)
+        graph_md5 = hashlib.md5(graph, usedforsecurity=False).hexdigest()
+        return PackageFiles(_digest(folder, {GRAPH: graph_md5}), graph, graph_md5)
     except OSError as error:
         raise EnvironmentFault(
             f"the package {folder} can't be read: {error.strerror or error}", hint="deploy it again"
@@ -47,14 +50,14 @@ def check_unchanged(folder: Path, files: PackageFiles) -> None:
         EnvironmentFault: something changed.
     """
     try:
-        same = _digest(folder, {GRAPH: files.graph}) == files.digest
+        same = _digest(folder, {GRAPH: files.graph_md5}) == files.digest
     except OSError:
         same = False
     if not same:
         raise EnvironmentFault(f"the package {folder} changed while it was read", hint="deploy it again")
 
 
-def _digest(folder: Path, known: Mapping[str, bytes]) -> str:
+def _digest(folder: Path, known: Mapping[str, str]) -> str:
     """DVC's digest of a folder: the MD5 of the JSON list of its files.
 
     Source: DVC's documentation, "Structure of the cache directory".
@@ -62,7 +65,7 @@ def _digest(folder: Path, known: Mapping[str, bytes]) -> str:
     files = []
     for path in _all_files(folder):
         name = path.relative_to(folder).as_posix()
-        files.append({"md5": _md5(path, known.get(name)), "relpath": name})
+        files.append({"md5": known.get(name) or _md5(path), "relpath": name})
     files.sort(key=lambda entry: entry["relpath"])
     return hashlib.md5(json.dumps(files, sort_keys=True).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
@@ -71,10 +74,9 @@ def _all_files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def _md5(path: Path, content: bytes | None) -> str:
-    digest = hashlib.md5(content or b"", usedforsecurity=False)
-    if content is None:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
     return digest.hexdigest()

@@ -1,7 +1,9 @@
 """One version of a model in memory: an onnxruntime session that was tried, and how long its runs take."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -104,7 +106,7 @@ class Session:
         available = ort.get_available_providers()
         chosen = [name for name in _PREFERRED if name in available]
         try:
-            self._session = ort.InferenceSession(graph, options, providers=chosen)
+            self._session = _opened(graph, options, chosen)
         except FAULTS as error:
             raise EnvironmentFault(
                 f"onnxruntime can't load the model: {_first_line(error)}", hint="package it again"
@@ -205,6 +207,22 @@ class Session:
             kind = item.type.removeprefix("tensor(").removesuffix(")")
             feed[item.name] = np.full(shape, "" if kind == "string" else 0, dtype=_DTYPES.get(kind, kind))
         return feed
+
+
+def _opened(graph: bytes, options: ort.SessionOptions, providers: list[str]) -> ort.InferenceSession:
+    """A session of a graph, read from a file in memory.
+
+    Of bytes onnxruntime makes a copy while it holds the interpreter, and nobody is answered: a second for each gigabyte.
+    """
+    try:
+        file = os.fdopen(os.memfd_create("graph"), "wb")
+    except (AttributeError, OSError):
+        return ort.InferenceSession(graph, options, providers=providers)
+    with file:
+        file.write(graph)
+        file.flush()
+        path = Path(f"/proc/self/fd/{file.fileno()}")
+        return ort.InferenceSession(str(path) if path.exists() else graph, options, providers=providers)
 
 
 def _is_row_of(one: AnyArray, wide: AnyArray) -> bool:
