@@ -44,7 +44,7 @@ def measure(folder: Path, *, seconds: float, repeats: int) -> list[Line]:
         *measure_peers(folder, small, seconds=seconds, repeats=repeats),
         *measure_batching(folder, seconds=seconds, repeats=repeats),
         *measure_log(folder, small, seconds=seconds, repeats=repeats),
-        *measure_swaps(folder, swaps=100),
+        *measure_swaps(folder, swaps=100 if seconds > 1 else 20),
         *measure_start(small, repeats=repeats),
     ]
 
