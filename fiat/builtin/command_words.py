@@ -1,5 +1,6 @@
-"""What somebody asks of the runner in a comment: `/fiat run`, `/fiat cancel`, `/fiat approve COMMIT`,
-`/fiat deploy`, `/fiat rollback`.
+"""What somebody asks of the runner in a comment.
+
+`/fiat run`, `/fiat cancel`, `/fiat approve COMMIT`, `/fiat deploy`, `/fiat rollback`.
 
 A command counts only where a reader sees it as one: at the start of a line of ordinary text, not in code, a quotation, a
 list, a table or a hidden part. Whether the writer may do it is for others to say, by numeric ids.

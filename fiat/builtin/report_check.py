@@ -18,6 +18,7 @@ from fiat.builtin.report_check_words import (
 from fiat.builtin.report_markdown import cut
 from fiat.builtin.view_text import visible
 from fiat.errors import SpecError
+from fiat.ports.deploy import MOVING
 from fiat.ports.report import Told
 from fiat.run.model import GateResult, Run, StepResult, Verdict
 from fiat.run.queue import Change, QueuedRun, check_word
@@ -38,8 +39,6 @@ _GATE_STATES: dict[str, tuple[CheckState, str]] = {
     "skipped": ("success", "not judged: "),
     "fail": ("failure", ""),
 }
-MOVING = frozenset({"rolling", "paused", "baking"})
-"""Phases of a target whose traffic is on its way to a new model."""
 _DEPLOYS: dict[str, tuple[DeployState, str]] = {
     "ran": ("success", "deployed"),
     "failed": ("failure", "failed"),

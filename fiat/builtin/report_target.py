@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from fiat.builtin.report_check import MOVING, Manner, run_url
+from fiat.builtin.report_check import Manner, run_url
 from fiat.builtin.report_check_words import line
-from fiat.ports.deploy import TargetState
+from fiat.ports.deploy import MOVING, TargetState
 from fiat.run.deployment import Deployment
 from fiat.run.report import Check, CheckState, Deployed, DeployState, Report
 

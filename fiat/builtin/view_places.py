@@ -14,6 +14,7 @@ _TONES: Mapping[str, Tone] = {
     "failed": "bad",
     "broken": "bad",
     "absent": "bad",
+    "stopped": "quiet",
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fiat.builtin.view_sheet import Cell, Sheet, Table, Tone
 from fiat.builtin.view_text import count, interval, metric_value, moment, number, seconds, short
+from fiat.ports.deploy import MOVING
 from fiat.run.model import GateResult, Metric, Run, StepResult
 
 Block = Table | tuple[Cell, ...]
@@ -95,8 +96,11 @@ def result_blocks(run: Run) -> tuple[Block, ...]:
 def next_step(run: Run) -> tuple[Block, ...]:
     """The command that helps most after this run."""
     failed = next((step for step in run.steps if step.state == "failed"), None)
+    moving = any(step.resources.get("phase") in MOVING for step in run.steps)
     if failed is not None:
         command = f"fiat logs {run.id} {failed.name}"
+    elif moving:
+        command = "fiat status --watch"
     elif run.gates or run.metrics:
         command = f"fiat report {run.id}"
     else:

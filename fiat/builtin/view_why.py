@@ -48,7 +48,9 @@ def why_sheet(
         blocks.append(Table(("gate", "", "why"), rows))
     if deployments:
         blocks.append(
-            Table(("put on", "when", "state", "approver", "because"), tuple(map(_placed, deployments)))
+            Table(
+                ("put on", "when", "commit", "state", "approver", "because"), tuple(map(_placed, deployments))
+            )
         )
     return Sheet(tuple(blocks))
 
@@ -64,6 +66,7 @@ def _facts(
     )
     dirty = " (the working tree differed from the commit)" if manifest.get("dirty") else ""
     found: list[tuple[str, str, Tone]] = [
+        ("made of", short(str(manifest.get("commit") or "")) or "no commit", ""),
         ("commit", (origin or "outside git") + dirty, ""),
         ("spec", str(manifest.get("spec") or ""), ""),
         ("released", moment(release.released_at) if release else "never", ""),
@@ -86,6 +89,7 @@ def _placed(deployment: Deployment) -> tuple[Cell, ...]:
     return (
         Cell(deployment.place),
         Cell(moment(deployment.began_at)),
+        Cell(short(deployment.commit)),
         Cell(deployment.state, tone),
         Cell(deployment.approver or "nobody was asked", "" if deployment.approver else "quiet"),
         Cell(deployment.reason if deployment.state in ("refused", "failed") else deployment.cause),

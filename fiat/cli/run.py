@@ -7,7 +7,7 @@ import typer
 
 from fiat.cli.options import Json, Overrides, SpecName
 from fiat.cli.output import print_json
-from fiat.engine.release import package_folder
+from fiat.engine.package_folder import package_folder
 from fiat.errors import EXIT_DONE, EXIT_REFUSED
 from fiat.run.model import Run
 from fiat.wiring.desk import Desk, open_desk

@@ -11,7 +11,7 @@ import typer
 from fiat.cli.options import Json
 from fiat.cli.output import print_json
 from fiat.errors import EXIT_DONE, EXIT_REFUSED
-from fiat.wiring.place_rows import place_rows
+from fiat.wiring.place_rows import all_rows, held_at, plain_sight
 from fiat.wiring.places import find_places, look_at, make_placer
 from fiat.wiring.settings import read_settings
 from fiat.wiring.shelf import open_shelf
@@ -37,21 +37,12 @@ def command(
         while True:
             sights = look_at(placer, find_places(shelf, name))
             if json:
-                print_json([{"place": sight.deployment.place, **_facts(sight)} for sight in sights])
+                print_json([{**plain_sight(sight), "holds": held_at(shelf, sight)} for sight in sights])
             else:
                 if watch and sys.stdout.isatty():
                     sys.stdout.write(_CLEAR)
-                show_places(place_rows(shelf.store, sights))
+                show_places(all_rows(shelf, sights, name))
             if not watch:
                 return EXIT_REFUSED if any(sight.drift for sight in sights) else EXIT_DONE
             sys.stdout.flush()
             time.sleep(2.0)
-
-
-def _facts(sight: object) -> dict[str, object]:
-    """A sight as one flat document."""
-    return {
-        "deployment": getattr(sight, "deployment", None),
-        "state": getattr(sight, "state", None),
-        "drift": getattr(sight, "drift", ()),
-    }

@@ -18,8 +18,11 @@ def command(
 ) -> int:
     """End a service: running requests are answered, then its processes end. The next deploy starts it again."""
     with open_shelf(Path.cwd(), read_settings(os.environ)) as shelf:
-        services = [one for one in find_places(shelf, name, target) if target or one.kind == "service"]
+        services = [
+            one for one in find_places(shelf, name, target, stopped=True) if target or one.kind == "service"
+        ]
         place = require_one(services or find_places(shelf, name, target))
         ran = stop(shelf, make_placer(shelf), place)
-        print(f"{place.place}: {'stopped' if ran else 'nothing ran'}; `fiat deploy` starts it again")
+        said = "stopped" if ran else "stopped already" if place.state == "stopped" else "nothing ran"
+        print(f"{place.place}: {said}; `fiat deploy` starts it again")
         return EXIT_DONE

@@ -45,6 +45,8 @@ def find_baseline(store: Store, model: str, wanted: Mapping[str, object] | None,
         alias=str(alias) if alias else None,
         commit=str(commit) if commit else None,
         not_fingerprint=candidate,
+        # What clients were spared is nothing to measure up to; a commit or an alias is what somebody names.
+        not_refused=bool(branch),
     )
     if release is None:
         return Baseline(None, f"no earlier model of {model} was released from {said}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fiat.engine.deploy import bring
 from fiat.errors import Fenced, FiatError
-from fiat.ports.deploy import DeployRequest, DeployTarget, TargetState
+from fiat.ports.deploy import MOVING, DeployRequest, DeployTarget, TargetState
 from fiat.run.deployment import Deployment, Hold
 from fiat.store.store import Store
 
@@ -21,7 +21,6 @@ ROLLOUT = "rollout"
 """Who holds a commit whose rollout failed."""
 INPUTS, MONITOR = "inputs", "monitor"
 _BY_HAND = "by-hand"
-_UNDER_WAY = frozenset({"rolling", "paused", "baking"})
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Sight:
     @property
     def under_way(self) -> bool:
         """Whether traffic is still moved."""
-        return self.state.phase in _UNDER_WAY
+        return self.state.phase in MOVING
 
 
 @dataclass
@@ -218,6 +217,9 @@ class Placer:
             # Held first: killed in between, the next look does the rest.
             hold = Hold(place, deployment.commit, deployment.digest, ROLLOUT, state.reason, now)
             self.store.deployments.hold(hold)
+            self.store.registry.take_back(
+                deployment.model, deployment.digest, who=ROLLOUT, reason=state.reason
+            )
             self.store.deployments.end(deployment.sequence, "refused", state.reason, now)
             return replace(deployment, state="refused", reason=state.reason, ended_at=now)
         if state.phase == "serving" and state.digest == deployment.digest:

@@ -1,15 +1,12 @@
 """After the steps: read the gates, fold the verdict, release the model, deploy it."""
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
-from fiat.engine.placing import INPUTS, MONITOR, Ground, Placer
+from fiat.engine.placing import INPUTS, MONITOR, Ground, Placer, Sight
 from fiat.engine.verdict import fold
 from fiat.engine.walk import Walk
 from fiat.errors import Fenced, FiatError
@@ -228,7 +225,7 @@ class Releaser:
             step.name,
             step.kind,
             "ran",
-            sight.state.sentence if sight.under_way else "the target had another model or none",
+            _what_is_there(sight),
             seconds=seconds,
             attempt=1,
             started_at=started_at,
@@ -275,33 +272,10 @@ class Releaser:
         )
 
 
-def package_folder(store: Store, digest: str) -> Path:
-    """The package as a folder that stays: `packages/<digest>` in the store, made at first use.
-
-    Raises:
-        EnvironmentFault: the package is gone, or the disk refused.
-    """
-    folder = store.root / "packages" / digest.removesuffix(".dir")
-    if folder.is_dir():
-        return folder
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}-{os.urandom(4).hex()}")
-    try:
-        with disk_faults(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            store.artifacts.materialize(digest, temporary)
-            for path in temporary.iterdir():
-                if path.is_symlink():  # large files: a package must stand on its own
-                    content = path.resolve()
-                    path.unlink()
-                    shutil.copyfile(content, path)
-            try:
-                temporary.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else somebody else was quicker
-                    raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return folder
+def _what_is_there(sight: Sight) -> str:
+    """Why a deploy ran, or how far traffic is, and where it answers."""
+    said = sight.state.sentence if sight.under_way else "the target had another model or none"
+    return f"{said}; it answers at {sight.state.url}" if sight.state.url else said
 
 
 def _target_name(step: Step) -> str:

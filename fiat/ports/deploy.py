@@ -9,6 +9,9 @@ Phase = Literal["absent", "serving", "rolling", "paused", "baking", "failed", "b
 """What a target does: nothing yet; has its model; moves traffic to a new one; waits for requests or a person; watches all
 traffic on the new one; went back by itself; lacks something that it should have."""
 
+MOVING: frozenset[Phase] = frozenset({"rolling", "paused", "baking"})
+"""Phases in which traffic is on its way to a new model."""
+
 
 @dataclass(frozen=True)
 class DeployRequest:

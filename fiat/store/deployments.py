@@ -93,6 +93,14 @@ class Deployments:
         )
         return [_read(row) for row in rows]
 
+    def stopped(self) -> list[Deployment]:
+        """The newest of every place that somebody ended, by place."""
+        rows = self._database.read(
+            f"SELECT {_COLUMNS} FROM deployments WHERE sequence IN ({NEWEST}) AND state = 'stopped' ORDER BY place",
+            (),
+        )
+        return [_read(row) for row in rows]
+
     def newest(
         self, place: str | None = None, *, digest: str | None = None, limit: int = 100
     ) -> list[Deployment]:

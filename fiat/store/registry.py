@@ -13,6 +13,8 @@ from fiat.store.deployments import Deployments
 from fiat.store.releases import RELEASE_COLUMNS, move_alias_within, read_release
 from fiat.store.rows import write_time
 
+_ALL_MOVES = 100_000
+
 
 class Registry:
     """Versions, aliases, tags and notes of models. Nothing is ever changed or removed: the newest word counts.
@@ -116,6 +118,30 @@ class Registry:
             move = AliasMove(model, alias, digest, who, reason, self._now())
             move_alias_within(transaction, move, released)
         return True
+
+    def take_back(self, model: str, digest: str, *, who: str, reason: str) -> tuple[str, ...]:
+        """Give the aliases that a release gave to a package back to what they meant before.
+
+        An alias that a person moved stays where it is.
+
+        Args:
+            model: the model's name.
+            digest: of the package.
+            who: who takes them back.
+            reason: one sentence.
+
+        Returns:
+            The aliases that were given back.
+        """
+        moves = self.alias_moves(model, limit=_ALL_MOVES)
+        given = []
+        for alias in sorted({move.alias for move in moves}):
+            newest, *before = [move for move in moves if move.alias == alias]
+            if newest.digest == digest and not newest.who:
+                earlier = next((move.digest for move in before if move.digest != digest), "")
+                self.move_alias(model, alias, earlier, who=who, reason=reason)
+                given.append(alias)
+        return tuple(given)
 
     def alias_moves(self, model: str, *, limit: int = 100) -> list[AliasMove]:
         """Who gave aliases of the model to what, the newest first."""

@@ -13,6 +13,12 @@ from fiat.store.rows import write_time
 
 RELEASE_COLUMNS = "model, alias, branch, commit_id, run, digest, fingerprint, released_at"
 
+_REFUSED = (
+    "SELECT digest FROM deployments AS back WHERE model = ? AND state = 'refused' AND NOT EXISTS "
+    "(SELECT 1 FROM deployments AS good WHERE good.model = back.model AND good.digest = back.digest "
+    "AND good.state = 'deployed' AND good.sequence > back.sequence)"
+)
+
 
 class Releases:
     """Remembers releases, in the order they were made. Safe to use from several processes at once.
@@ -61,6 +67,7 @@ class Releases:
         alias: str | None = None,
         commit: str | None = None,
         not_fingerprint: str | None = None,
+        not_refused: bool = False,
     ) -> Release | None:
         """The newest release of a model among those that match.
 
@@ -74,12 +81,17 @@ class Releases:
                 released before (among those that match), only what came before its first release counts; for an
                 alias: what it meant before it first meant this one.
 
+            not_refused: leave out packages that a target went back from and that stood nowhere since.
+
         Returns:
             The release, or None when none matches.
         """
         if alias:
             return self._last_alias(model, alias, not_fingerprint, _conditions(model, branch, None, commit))
         where, values = _conditions(model, branch, alias, commit)
+        if not_refused:
+            where += f" AND digest NOT IN ({_REFUSED})"
+            values = [*values, model]
         if not_fingerprint is not None:
             where += (
                 " AND sequence < COALESCE((SELECT MIN(sequence) FROM releases AS own "

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from fiat.builtin.report_comment import Topic
 from fiat.builtin.report_plain import PlainReporter
-from fiat.engine.release import package_folder
+from fiat.engine.package_folder import package_folder
 from fiat.errors import EXIT_DONE, EXIT_REFUSED, FiatError
 from fiat.redaction import Redactor
 from fiat.run.model import Run

@@ -30,7 +30,7 @@ from fiat.spec.load import LoadedSpec, find_root, load_spec, spec_file
 from fiat.spec.support import unsupported
 from fiat.store.store import Store, open_store
 from fiat.wiring.compute import make_compute
-from fiat.wiring.grounds import deploy_decision, desk_ground
+from fiat.wiring.grounds import deploy_decision, desk_ground, with_rollout
 from fiat.wiring.opened import Opened
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.registry_signing import sign_release
@@ -68,7 +68,7 @@ class Desk(Opened):
     checkout: Checkout
     approver: str = field(default="", kw_only=True)
     only: frozenset[str] | None = field(default=None, kw_only=True)
-    cause: str = field(default="by hand", kw_only=True)
+    cause: str = field(default="a run at a desk", kw_only=True)
 
     @cached_property
     def store(self) -> Store:
@@ -145,7 +145,7 @@ class Desk(Opened):
         return tuple(
             deploy_decision(releaser, deploys[item.step], walk, self.checkout.git.commit)
             if item.step in deploys
-            else item
+            else with_rollout(item, self.plan)
             for item in walk.decisions()
         )
 

@@ -1,6 +1,7 @@
 """Where deploy targets stand: at a desk its user gives what they need, on a runner its operator does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from fiat.engine.policy import RepoPolicy
 from fiat.engine.release import Releaser
 from fiat.engine.walk import Walk
 from fiat.engine.watched import Watched
-from fiat.plan.model import Decision, Step
+from fiat.plan.model import Decision, Plan, Step
 from fiat.store.store import Store
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.runner_settings import RunnerSettings
@@ -63,6 +64,14 @@ def runner_placer(
         lambda deployment: runner_ground(settings, watched.policy, deployment.target),
         now,
     )
+
+
+def with_rollout(decision: Decision, plan: Plan) -> Decision:
+    """A deploy that waits, with how long traffic will take to move."""
+    step = next((one for one in plan.steps if one.name == decision.step and one.kind == "deploy"), None)
+    if step is None or decision.action != "wait" or step.params.get("to") != "service":
+        return decision
+    return replace(decision, reasons=("; ".join((*decision.reasons, rollout_words(step.params))),))
 
 
 def deploy_decision(releaser: Releaser, step: Step, walk: Walk, commit: str) -> Decision:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fiat.engine.release import package_folder
+from fiat.engine.package_folder import package_folder
 from fiat.errors import EnvironmentFault
 from fiat.run.model import Release
 from fiat.run.registry import ModelVersion

@@ -41,18 +41,22 @@ def make_placer(shelf: Shelf) -> Placer:
     )
 
 
-def find_places(shelf: Shelf, name: str = "", target: str = "") -> list[Deployment]:
+def find_places(shelf: Shelf, name: str = "", target: str = "", *, stopped: bool = False) -> list[Deployment]:
     """Desired state of the places that a name means.
 
     Args:
         shelf: the checkout.
         name: of a spec, a model, a target or a place; empty for all.
         target: only places of this target.
+        stopped: also those whose service somebody ended.
 
     Raises:
         SpecError: nothing was ever deployed under that name.
     """
-    every = [one for one in shelf.store.deployments.standing() if one.place.count(":") == _DESK_COLONS]
+    ended = shelf.store.deployments.stopped() if stopped else []
+    every = [
+        one for one in [*shelf.store.deployments.standing(), *ended] if one.place.count(":") == _DESK_COLONS
+    ]
     # A spec may be named by its folder, as everywhere.
     wanted = name.rstrip("/").removesuffix("/spec.yaml").rsplit("/", 1)[-1] if name else ""
     found = [
@@ -155,6 +159,8 @@ def stop(shelf: Shelf, placer: Placer, deployment: Deployment) -> bool:
         SpecError: what is there is no process.
         FiatError: it can't be ended.
     """
+    if deployment.state == "stopped":
+        return False
     if deployment.kind != "service":
         raise SpecError(
             f"{deployment.place} is a {deployment.kind}: nothing runs there that could be stopped"

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fiat.engine.release import package_folder
+from fiat.engine.package_folder import package_folder
 from fiat.errors import EnvironmentFault
 from fiat.model.bom import BomSource, Dataset, make_bom
 from fiat.model.package_files import MANIFEST, METRICS, REQUIREMENTS, SIGNATURE, package_files

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fiat.engine.release import package_folder
+from fiat.engine.package_folder import package_folder
 from fiat.errors import EnvironmentFault, SignatureFault
 from fiat.model.package_files import MANIFEST
 from fiat.model.provenance import TREE, Build, Material, write_provenance

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fiat.engine.release import package_folder
+from fiat.engine.package_folder import package_folder
 from fiat.errors import SignatureFault
 from fiat.model.package_files import MANIFEST, damaged_files
 from fiat.model.provenance import statement_of

@@ -163,7 +163,7 @@ def test_metrics_are_read_from_lines_and_from_declared_files(tmp_path: Path) -> 
 
 def test_something_not_built_yet_is_named(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(
-        "fiat: 1\nname: t\ndata: {d: {source: {path: d.csv}, checks: [{skew: {against: serving, max: 1}}]}}\n"
+        "fiat: 1\nname: t\nsteps: {a: {run: 'true', resources: {workers: 2}}}\n"
     )
     with pytest.raises(SpecErrors, match="not built yet") as caught:
         _ = open_desk(str(tmp_path / "spec.yaml"), [], read_settings(os.environ)).plan

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from fiat.engine.baseline import find_baseline
 from fiat.engine.placing import ROLLOUT, Ground, Placer
 from fiat.engine.policy import RepoPolicy
 from fiat.engine.sight_marks import SightMarks
@@ -17,6 +18,7 @@ from fiat.engine.watched import Watched
 from fiat.errors import EnvironmentFault
 from fiat.ports.deploy import DeployRequest, Share, TargetState
 from fiat.run.deployment import Deployment, Hold, Seen
+from fiat.run.model import Release
 from fiat.run.report import Check
 from fiat.store.store import Store, open_store
 from fiat.testing.sample_packages import make_package
@@ -147,6 +149,38 @@ def test_a_rollout_that_goes_back_by_itself_holds_its_commit_until_a_newer_one_c
     standing = store.deployments.wanted(PLACE)
     assert standing is not None
     assert standing.digest == digests[0]
+
+
+def test_a_refused_model_is_no_champion_and_no_baseline(
+    placer: Placer, store: Store, stage: Stage, digests: list[str]
+) -> None:
+    for number, digest in enumerate(digests, 1):
+        release = Release(
+            "tiny", "champion", "main", f"c{number}", f"r{number}", digest, f"{number}" * 64, NOW
+        )
+        store.releases.add(release)
+    placer.place(wanted(digests[0]))
+    stage.rolls = True
+    sight, _ = placer.place(wanted(digests[1], "c2", run="r2", generation=3))
+    stage.now = TargetState("serving", digests[0], refused=digests[1], refused_generation=3, reason="slower")
+    placer.look(sight.deployment)
+    assert store.registry.versions("tiny")[0].aliases == ("champion",)
+    assert store.registry.alias_moves("tiny")[0].who == ROLLOUT
+    baseline = find_baseline(store, "tiny", {"from": "main"}, "3" * 64)
+    assert baseline.release is not None
+    assert baseline.release.digest == digests[0]
+    # Once it stands somewhere after all, it counts again.
+    stage.rolls = False
+    placer.place(wanted(digests[1], "c3", run="r3", generation=4))
+    again = find_baseline(store, "tiny", {"from": "main"}, "3" * 64)
+    assert again.release is not None
+    assert again.release.digest == digests[1]
+
+
+def test_an_alias_that_a_person_moved_stays(store: Store, digests: list[str]) -> None:
+    store.releases.add(Release("tiny", "", "main", "c1", "r1", digests[0], "1" * 64, NOW))
+    store.registry.move_alias("tiny", "best", digests[0], who="ada")
+    assert store.registry.take_back("tiny", digests[0], who=ROLLOUT, reason="slower") == ()
 
 
 def test_an_earlier_refusal_of_the_same_model_is_not_taken_for_this_ones(

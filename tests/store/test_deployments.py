@@ -75,6 +75,7 @@ def test_a_place_that_somebody_stopped_wants_nothing_until_the_next_deploy(store
     store.deployments.stop(second, "ada", NOW)
     assert store.deployments.wanted(place) is None
     assert store.deployments.standing() == []
+    assert [one.place for one in store.deployments.stopped()] == [place]
     assert store.deployments.newest(place)[0].reason == "stopped by ada"
     store.deployments.begin(deployment(digest="c.dir", run="r3"))
     assert [one.digest for one in store.deployments.standing()] == ["c.dir"]

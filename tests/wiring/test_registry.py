@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from registry_stage import CODE, Stage, staged
 
-from fiat.engine.release import package_folder
+from fiat.engine.package_folder import package_folder
 from fiat.errors import EnvironmentFault, SpecError
 from fiat.model.provenance import read_statement
 from fiat.model.signing import carry_signature, kept_signature, provenance_beside
