@@ -27,7 +27,7 @@ ANSWERS = ("label", "probabilities")
 """Outputs that are kept where a model has them: its class and the shares that scores come from."""
 _PERSON = b"fiat.log"
 _ALL = 1 << 64
-_MOST_TAKEN, _MOST_TOGETHER = 64, 1024
+_MOST_TAKEN, _MOST_TOGETHER = 512, 1024
 _USUAL_BYTES = 256
 _Arrays = Mapping[str, np.ndarray]
 _Taken = tuple[float, str, str, str, _Arrays, _Arrays, int]
@@ -149,7 +149,7 @@ class PredictionLog:
     ) -> bool:
         """Write one answered request down: once a request, in the event loop. Takes about a microsecond.
 
-        The arrays of up to 64 requests are held for up to half a second, and must not be changed. Requests of
+        Arrays of 256 KiB and 512 requests at most are held for half a second at most, and must not be changed. Requests of
         versions that were not learned are kept without their inputs.
 
         Args:
