@@ -86,11 +86,9 @@ _UNDER_WAY: Mapping[str, Standing] = {
     "rolling": Standing("●", "moving traffic", "live"),
     "paused": Standing("◇", "paused", "doubt"),
     "baking": Standing("●", "on trial", "live"),
-}
-_LOST: Mapping[str, Standing] = {
     "failed": Standing("✗", "went back", "bad"),
-    "broken": Standing("✗", "broken", "bad"),
 }
+_BROKEN = Standing("✗", "broken", "bad")
 
 
 def place_standing(view: PlaceView) -> Standing:
@@ -98,8 +96,9 @@ def place_standing(view: PlaceView) -> Standing:
     if view.standing is None:
         return _NOTHING
     state, seen = view.standing.deployment.state, view.now_seen
-    if seen is not None and seen.phase in _LOST:
-        return _LOST[seen.phase]
+    if seen is not None and seen.phase == "broken":
+        return _BROKEN
+    # After a rollout that went back the target says so for long, of the model before, which does well.
     if seen is not None and state == "deploying" and seen.phase in _UNDER_WAY:
         return _UNDER_WAY[seen.phase]
     return _DIFFERS if seen is not None and seen.drift else _STATES[state]

@@ -145,6 +145,12 @@ def served_commit(clients: Clients) -> str:
         return str(json.loads(answer.read())["parameters"]["commit"])
 
 
+def served_graph(stage: RunnerStage) -> Path:
+    """The file that the server has loaded."""
+    served = json.loads((folder(stage) / "release.json").read_text())["versions"][0]["folder"]
+    return folder(stage) / served / "model.onnx"
+
+
 def test_a_push_serves_the_model(stage: RunnerStage, first: str, clients: Clients) -> None:
     stage.wait(lambda: len(clients.versions) > 50, "answers")
     assert clients.failures == []
@@ -180,6 +186,28 @@ def test_a_worse_model_goes_back_by_itself_and_its_commit_is_held(
         assert [hold.commit for hold in store.deployments.holds()] == [commit]
 
 
+def test_pages_and_api_tell_what_stands_there_what_went_back_and_who_holds_it(
+    stage: RunnerStage, first: str, clients: Clients
+) -> None:
+    bad, good = (stage.run_git("rev-parse", name).strip() for name in ("HEAD", "HEAD~1"))
+    # The target tells of its rollout that went back, and has the model before, as is wanted now.
+    stage.wait(lambda: stage.get("/api/v1/places").body["items"][0]["seen"], "a look")
+    (place,) = stage.get("/api/v1/places").body["items"]
+    assert (place["target"], place["model"], place["seen"]["phase"]) == ("production", "leaves", "failed")
+    assert (place["deployment"]["commit"], place["deployment"]["version"]) == (good, 2)
+    assert place["deployment"]["state"] == "deployed"
+    assert (place["seen"]["url"], place["seen"]["drift"]) == (clients.url, [])
+    assert "version 3 was refused, version 2 has all traffic" in place["seen"]["sentence"]
+    assert [(hold["who"], hold["commit"]) for hold in place["holds"]] == [("rollout", bad)]
+    address = f"/places/production/leaves?repo={place['repo']}"
+    whole = stage.get(f"/api/v1{address}").body
+    told = [(one["commit"], one["state"]) for one in whole["history"]]
+    assert told == [(bad, "refused"), (good, "deployed"), (first, "deployed")]
+    assert place["url"] == f"{stage.url}{address}"
+    assert f"{bad[:8]} is held by rollout" in stage.get("/places").body
+    assert "went back" in stage.get(address).body
+
+
 def test_a_revert_is_served_without_training(stage: RunnerStage, first: str, clients: Clients) -> None:
     stage.run_git("revert", "--no-edit", "HEAD")
     commit = stage.run_git("rev-parse", "HEAD").strip()
@@ -202,9 +230,9 @@ def test_a_server_that_dies_is_started_again_and_so_is_its_keeper(
 
 
 def test_bytes_that_somebody_changes_are_put_right(stage: RunnerStage, first: str, clients: Clients) -> None:
-    served = json.loads((folder(stage) / "release.json").read_text())["versions"][0]["folder"]
-    graph = folder(stage) / served / "model.onnx"
+    graph = served_graph(stage)
     before = graph.read_bytes()
     graph.chmod(0o644)
     graph.write_bytes(before[:-1])
-    stage.wait(lambda: graph.read_bytes() == before, "the graph as it was", 60)
+    # What is whole is laid beside what was damaged, and served from there.
+    stage.wait(lambda: served_graph(stage).read_bytes() == before, "the graph as it was", 60)

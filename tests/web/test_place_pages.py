@@ -193,6 +193,7 @@ def seen(phase: str, *drift: str, sequence: int = 2) -> Seen:
         ("deployed", None, "deployed"),
         ("deployed", seen("serving"), "deployed"),
         ("deployed", seen("rolling"), "deployed"),
+        ("deployed", seen("failed"), "deployed"),
         ("deployed", seen("serving", "a file was changed"), "differs"),
         ("deployed", seen("broken", "the process is gone"), "broken"),
         ("deployed", seen("absent", "nothing is there"), "differs"),
@@ -200,6 +201,7 @@ def seen(phase: str, *drift: str, sequence: int = 2) -> Seen:
         ("deploying", seen("rolling", "it has x, not y"), "moving traffic"),
         ("deploying", seen("paused"), "paused"),
         ("deploying", seen("baking"), "on trial"),
+        ("deploying", seen("failed"), "went back"),
         ("deploying", seen("broken", "no answer", sequence=1), "deploying"),
     ],
 )
