@@ -35,7 +35,7 @@ USAGE = "\n".join(
         "- `/fiat run` or `/fiat run SPEC ...`: run again what this commit touches, or these specs",
         "- `/fiat cancel`: end what runs for this pull request or commit",
         f"- `/fiat approve COMMIT`: let a fork's commit run; its full hash, {LEAST_APPROVED} digits at least",
-        "- `/fiat deploy`: agree to what waits for approval at the head of the branch that deploys",
+        "- `/fiat deploy` on a commit: agree to deploy it, where that waits for approval",
         "- `/fiat rollback`: bring the earlier model back, wherever it was deployed",
     )
 )

@@ -14,6 +14,7 @@ from fiat.builtin.deploy_service_wish import key_of, wish_of
 from fiat.builtin.deploy_shelf import admit, locked
 from fiat.builtin.service_ledger import Ledger, read_ledger
 from fiat.builtin.service_process import SILENT_S, keeper_of, keeper_silent_s, kill_group, start_keeper
+from fiat.builtin.service_stop import stop
 from fiat.builtin.service_wanted import Candidate, Wanted, read_wanted, write_wanted
 from fiat.errors import EnvironmentFault, SpecError, Stalled
 from fiat.model.package import damaged_files
@@ -71,6 +72,22 @@ class ServiceTarget:
     def state(self, request: DeployRequest) -> TargetState:
         """What the service does: files compared, keeper and server asked."""
         return look(service_place(request), time.time())
+
+    def leave(self, request: DeployRequest) -> bool:
+        """End the service: running requests are answered, then keeper and server end.
+
+        Raises:
+            Waiting: a deploy is at work all the time.
+            EnvironmentFault: the folder can't be read or written.
+        """
+        place = service_place(request)
+        try:
+            return stop(place.folder)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the service at {place.folder} can't be stopped: {error.strerror or error}",
+                hint="free space on the disk, then try again",
+            ) from error
 
     def apply(self, request: DeployRequest) -> None:
         """Ask for the package, and wait until it is loaded and its first stage is under way.

@@ -12,7 +12,8 @@ from fiat.errors import EXIT_DONE, EXIT_REFUSED
 from fiat.wiring.deploying import deploy_desk, waiting_steps
 from fiat.wiring.desk import open_desk
 from fiat.wiring.place_rows import place_rows
-from fiat.wiring.places import follow, who_am_i
+from fiat.wiring.places import follow
+from fiat.wiring.registry_names import acting_person
 from fiat.wiring.settings import read_settings
 from fiat.wiring.views import show_places
 
@@ -41,7 +42,7 @@ def command(
                 f"this commit has no judged model yet: {', '.join(missing)} would run first; say `fiat run {spec}`\n"
             )
             return EXIT_REFUSED
-        done = deploy_desk(desk, frozenset(targets) if targets else None, who_am_i() if approve else "")
+        done = deploy_desk(desk, frozenset(targets) if targets else None, acting_person() if approve else "")
         sights = list(done.sights)
         for number, sight in enumerate(sights):
             if wait and sight.under_way:

@@ -179,13 +179,14 @@ class Commands:
 
     def _deploy(self, watched: Watched, asked: Commented, delivery: Delivery) -> str:
         """Agree to deploy a commit that is the head of a branch that deploys, and let it run again: nothing is trained."""
+        if asked.pull:
+            # Whoever agrees has one commit before his eyes, and a pull request says nothing of the branch's head.
+            raise SpecError("say it on the commit that is to be deployed, not on the pull request")
         heads = {
             change.commit: change
             for change in self.store.changes.heads(watched.policy.name)
-            if watched.policy.protects(change.ref)
+            if watched.policy.protects(change.ref) and change.commit == asked.commit
         }
-        if asked.commit:
-            heads = {commit: change for commit, change in heads.items() if commit == asked.commit}
         if not heads:
             raise SpecError("only the head of a branch that deploys can be deployed: merge first")
         for commit in heads:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fiat.engine.deploy import bring
 from fiat.errors import Fenced, FiatError
-from fiat.ports.deploy import MOVING, DeployRequest, DeployTarget, TargetState
+from fiat.ports.deploy import MOVING, DeployRequest, DeployTarget, Leaves, TargetState
 from fiat.run.deployment import Deployment, Hold
 from fiat.store.store import Store
 
@@ -117,7 +117,12 @@ class Placer:
         deployment = replace(deployment, approver=deployment.approver or self._agreed_before(deployment))
         numbered = replace(deployment, sequence=self.store.deployments.begin(deployment))
         try:
+            moved = before is not None and _moved(before, deployment)
+            if before is not None and moved and _same_port(before, deployment):
+                self.leave(before)
             was_there = self._bring(numbered, mend=asked_otherwise)
+            if before is not None and moved:
+                self.leave(before)
         except Fenced:
             raise
         except FiatError as error:
@@ -130,6 +135,11 @@ class Placer:
         before = self.store.deployments.wanted(deployment.place)
         told = json.loads(json.dumps(dict(deployment.settings)))
         return before is not None and (before.kind, before.settings) != (deployment.kind, told)
+
+    def leave(self, deployment: Deployment) -> bool:
+        """End what runs at a place that is given up or has moved; gives whether anything did."""
+        target = self.target(deployment.kind)
+        return target.leave(self.request(deployment)) if isinstance(target, Leaves) else False
 
     def go_back(self, deployment: Deployment) -> tuple[Sight, bool]:
         """Like `place`, for an earlier model: what stands there now is held first, so that no run brings it again."""
@@ -226,6 +236,16 @@ class Placer:
             self.store.deployments.end(deployment.sequence, "deployed", state.sentence, self.now())
             return replace(deployment, state="deployed", reason=state.sentence, ended_at=self.now())
         return deployment
+
+
+def _moved(before: Deployment, now: Deployment) -> bool:
+    """Whether a place is of another kind now, or lies elsewhere, so that what runs at the old one is nobody's."""
+    return (before.kind, before.settings.get("path")) != (now.kind, now.settings.get("path"))
+
+
+def _same_port(before: Deployment, now: Deployment) -> bool:
+    port = before.settings.get("port")
+    return port is not None and port == now.settings.get("port")
 
 
 def _drift(deployment: Deployment, state: TargetState) -> tuple[str, ...]:

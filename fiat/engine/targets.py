@@ -45,7 +45,10 @@ class Targets:
         """Look at each place once; what fails at one keeps no other waiting."""
         placer = self.placer(watched)
         for deployment in self.store.deployments.standing(f"{watched.policy.name}:"):
-            if deployment.target not in watched.policy.targets or self._is_being_deployed(deployment):
+            if self._is_being_deployed(deployment):
+                continue
+            if deployment.target not in watched.policy.targets:
+                self._left_alone(deployment)
                 continue
             try:
                 self._place(watched, placer, deployment)
@@ -58,6 +61,15 @@ class Targets:
                 self._note(placer, broken)
                 self._say(watched, broken)
                 self.log(f"{deployment.place}: {error}")
+
+    def _left_alone(self, deployment: Deployment) -> None:
+        """Say once that a place is no longer looked after; whatever stands there stays."""
+        key, said = f"left alone {deployment.place}", str(deployment.sequence)
+        if self.store.marks.get(key) != said:
+            self.log(
+                f"{deployment.place}: its target is no longer granted, so what stands there is left alone; end it by hand"
+            )
+            self.store.marks.set(key, said)
 
     def _place(self, watched: Watched, placer: Placer, deployment: Deployment) -> None:
         if not self._is_time(deployment) and placer.quick_look(deployment):

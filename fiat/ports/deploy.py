@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Phase = Literal["absent", "serving", "rolling", "paused", "baking", "failed", "broken"]
 """What a target does: nothing yet; has its model; moves traffic to a new one; waits for requests or a person; watches all
@@ -136,5 +136,24 @@ class DeployTarget(Protocol):
 
         Args:
             request: names the target; its package and digest don't matter.
+        """
+        ...
+
+
+@runtime_checkable
+class Leaves(Protocol):
+    """A target that has processes: a place that is given up, or moves, ends them."""
+
+    def leave(self, request: DeployRequest) -> bool:
+        """End what runs at the place, in order; what is on disk stays.
+
+        Args:
+            request: names the place.
+
+        Returns:
+            Whether anything ran.
+
+        Raises:
+            FiatError: it can't be ended.
         """
         ...

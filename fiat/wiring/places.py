@@ -1,14 +1,10 @@
 """What stands on the targets of a checkout, and what people do about it: status, rollback, hold."""
 
-import getpass
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from fiat.builtin.deploy_service_place import service_place
-from fiat.builtin.service_stop import stop as stop_service
 from fiat.engine.placing import Placer, Sight
 from fiat.errors import EnvironmentFault, FiatError, SpecError
 from fiat.ports.deploy import TargetState
@@ -17,18 +13,11 @@ from fiat.wiring.desk import utc_now
 from fiat.wiring.grounds import desk_ground
 from fiat.wiring.models import find_model
 from fiat.wiring.registry import load_plugin
+from fiat.wiring.registry_names import acting_person
 from fiat.wiring.shelf import Shelf
 
 _LOOK_S = 0.5
 _DESK_COLONS = 1  # `target:model`; a runner's places begin with their repository
-
-
-def who_am_i() -> str:
-    """The user's name, for records: `FIAT_USER`, or what the system calls them."""
-    try:
-        return os.environ.get("FIAT_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"
 
 
 def make_placer(shelf: Shelf) -> Placer:
@@ -123,7 +112,7 @@ def roll_back(shelf: Shelf, placer: Placer, current: Deployment, version: str = 
         SpecError: there is none to go back to.
         FiatError: the target could not be brought to it.
     """
-    who, now = who_am_i(), utc_now()
+    who, now = acting_person(), utc_now()
     digest, commit = _named(shelf, current, version) if version else _before(shelf, current)
     number = shelf.store.registry.number(current.model, digest)
     back = replace(
@@ -149,7 +138,7 @@ def roll_back(shelf: Shelf, placer: Placer, current: Deployment, version: str = 
 def hold(shelf: Shelf, places: Sequence[str], reason: str) -> None:
     """Let nothing be put on these places until somebody lifts it."""
     for place in places:
-        shelf.store.deployments.hold(Hold(place, "", "", who_am_i(), reason or "held by hand", utc_now()))
+        shelf.store.deployments.hold(Hold(place, "", "", acting_person(), reason or "held by hand", utc_now()))
 
 
 def stop(shelf: Shelf, placer: Placer, deployment: Deployment) -> bool:
@@ -166,8 +155,8 @@ def stop(shelf: Shelf, placer: Placer, deployment: Deployment) -> bool:
             f"{deployment.place} is a {deployment.kind}: nothing runs there that could be stopped"
         )
     # First what is wanted, so that nobody mends what is about to end.
-    shelf.store.deployments.stop(deployment.sequence, who_am_i(), utc_now())
-    return stop_service(service_place(placer.request(deployment)).folder)
+    shelf.store.deployments.stop(deployment.sequence, acting_person(), utc_now())
+    return placer.leave(deployment)
 
 
 def held_places(shelf: Shelf, name: str, target: str = "") -> list[str]:

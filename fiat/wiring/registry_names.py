@@ -132,7 +132,9 @@ def folder_digest(folder: Path) -> str:
 
 
 def acting_person() -> str:
-    """Who runs this program: the name of its user."""
+    """Who runs this program: `FIAT_USER`, or the name of its user."""
+    if named := os.environ.get("FIAT_USER"):
+        return named
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

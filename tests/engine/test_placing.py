@@ -38,6 +38,7 @@ class Stage:
     laid_out: list[Mapping[str, str]] = field(default_factory=list)
     rolls: bool = False
     breaks: str = ""
+    left: list[str] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
 
     def observe(self, request: DeployRequest) -> str | None:
@@ -211,6 +212,18 @@ def test_what_somebody_holds_takes_nothing_and_what_needs_approval_waits_for_it(
     standing = store.deployments.wanted(PLACE)
     assert standing is not None
     assert (standing.run, standing.approver) == ("r2", "ada")
+
+
+def test_what_runs_at_the_old_path_ends_when_a_place_moves(
+    placer: Placer, stage: Stage, digests: list[str]
+) -> None:
+    placer.place(wanted(digests[0], settings={"path": "a", "port": 8080}))
+    placer.place(wanted(digests[1], settings={"path": "a", "port": 8081}))
+    assert stage.left == []
+    placer.place(wanted(digests[1], settings={"path": "b", "port": 8082}))
+    assert stage.left == ["a"]
+    placer.place(wanted(digests[0], settings={"path": "c", "port": 8082}))
+    assert stage.left == ["a", "b", "b"]  # before, since both want one port, and after
 
 
 def test_datasets_that_a_target_reads_are_laid_out_for_it(
