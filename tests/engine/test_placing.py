@@ -57,6 +57,10 @@ class Stage:
         self.meanwhile()
         return self.now
 
+    def leave(self, request: DeployRequest) -> bool:
+        self.left.append(str(request.settings.get("path")))
+        return True
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
