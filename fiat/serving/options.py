@@ -41,6 +41,7 @@ class ServerOptions:
         limits: of each worker.
         worker: number of this process; None is the one who supervises.
         lifeline: pipe whose end means that the supervisor is gone; None for none.
+        pulse: pipe that a worker writes a byte to each second, so that its supervisor sees that it moves; None for none.
         late: listen only when the models are loaded, since others answer meanwhile.
     """
 
@@ -55,6 +56,7 @@ class ServerOptions:
     limits: ServerLimits
     worker: int | None = None
     lifeline: int | None = None
+    pulse: int | None = None
     late: bool = False
 
 
@@ -88,6 +90,7 @@ def parse(arguments: Sequence[str]) -> ServerOptions:
         parser.add_argument(f"--{item.name.replace('_', '-')}", type=kind, default=item.default)
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--pulse", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--late", action="store_true", help=argparse.SUPPRESS)
     found = parser.parse_args(arguments)
     if not found.release and not found.model:
@@ -106,5 +109,6 @@ def parse(arguments: Sequence[str]) -> ServerOptions:
         limits=ServerLimits(**{item.name: getattr(found, item.name) for item in fields(ServerLimits)}),
         worker=found.worker,
         lifeline=found.lifeline,
+        pulse=found.pulse,
         late=found.late,
     )

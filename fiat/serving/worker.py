@@ -73,6 +73,8 @@ class Worker:
             tasks.append(asyncio.create_task(self._tell()))
             if options.lifeline is not None:
                 self._watch(options.lifeline)
+            if options.pulse is not None:
+                tasks.append(asyncio.create_task(_beat(options.pulse)))
             if self._number == 0:
                 tasks.append(asyncio.create_task(self._greet(url_of(found))))
             tasks += [asyncio.create_task(follower.run()) for follower in self._followers]
@@ -139,6 +141,15 @@ class Worker:
             self._server.handle_exit(15, None)
 
         loop.add_reader(lifeline, ended)
+
+
+async def _beat(pulse: int) -> None:
+    """Show once a second that this process moves."""
+    os.set_blocking(pulse, False)
+    while True:
+        with contextlib.suppress(OSError):  # nobody reads, or has not for long
+            os.write(pulse, b".")
+        await asyncio.sleep(1.0)
 
 
 def _fixed(models: Sequence[FixedModel], log: LogPlan | None) -> list[ReleaseManifest]:

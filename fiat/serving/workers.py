@@ -16,6 +16,8 @@ from fiat.serving.options import ServerOptions
 WORKER = "fiat.serving.worker"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _STEADY_S = 0.2, 10.0, 10.0
 _LOOK_EVERY_S = 0.05
+_SILENT_S = 10.0
+"""A worker that has not moved for so long is ended: the kernel goes on giving it a share of the connections."""
 
 
 @dataclass
@@ -24,6 +26,8 @@ class _Child:
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     pause_s: float = 0.0
+    pulse: int = -1
+    moved_s: float | None = None
 
 
 def supervise(options: ServerOptions, arguments: Sequence[str]) -> int:
@@ -68,18 +72,25 @@ class _Supervisor:
         return self._wait()
 
     def _start(self, child: _Child, *, late: bool) -> None:
-        own = ["--worker", str(child.number), "--lifeline", str(self._lifeline)]
-        child.started_s = time.monotonic()
+        child.started_s, child.moved_s = time.monotonic(), None
+        if child.pulse >= 0:
+            os.close(child.pulse)
+        child.pulse, told = os.pipe()
+        os.set_blocking(child.pulse, False)
+        own = ["--worker", str(child.number), "--lifeline", str(self._lifeline), "--pulse", str(told)]
         try:
             child.process = subprocess.Popen(
-                [*self._command, *own, *(["--late"] if late else [])], pass_fds=(self._lifeline,)
+                [*self._command, *own, *(["--late"] if late else [])], pass_fds=(self._lifeline, told)
             )
         except OSError as error:  # no memory or no process left: the others serve on
             child.pause_s = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, 2 * child.pause_s))
             sys.stderr.write(f"worker {child.number} can't be started: {error}\n")
+        finally:
+            os.close(told)
 
     def _mend(self, child: _Child) -> None:
         now = time.monotonic()
+        self._feel(child, now)
         if child.process is not None and child.process.poll() is not None:
             code, lived_s = child.process.returncode, now - child.started_s
             child.process = None
@@ -93,6 +104,18 @@ class _Supervisor:
             )
         if child.process is None and now - child.started_s >= child.pause_s and not self._is_ending:
             self._start(child, late=True)
+
+    def _feel(self, child: _Child, now: float) -> None:
+        """End a worker that stands still; it is judged only once it has shown that it moves."""
+        if child.process is None:
+            return
+        with suppress(BlockingIOError):
+            if os.read(child.pulse, 4096):
+                child.moved_s = now
+        if child.moved_s is not None and now - child.moved_s > _SILENT_S:
+            sys.stderr.write(f"worker {child.number} has stood still for {_SILENT_S:g} s; it is ended\n")
+            child.moved_s = None
+            child.process.kill()
 
     def _end(self) -> None:
         self._is_ending = True

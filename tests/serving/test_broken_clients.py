@@ -306,6 +306,20 @@ def test_several_workers_share_a_port_count_together_and_come_back(tmp_path: Pat
         wait_for(lambda: all(_state(pid) == "Z" for pid in workers_left))
 
 
+@pytest.mark.slow
+def test_a_worker_that_stands_still_is_replaced(tmp_path: Path) -> None:
+    package = make_package(tmp_path, 2)
+    with started("--workers", "2", "--model", "tiny", "1", "", str(package.folder)) as server:
+        wait_for(lambda: all(_answers(server) for _ in range(10)))
+        time.sleep(1.5)  # both have shown that they move
+        frozen, other = _children(server.process.pid)
+        os.kill(frozen, signal.SIGSTOP)
+        wait_for(lambda: frozen not in _children(server.process.pid), 40)
+        wait_for(lambda: len(_children(server.process.pid)) == 2)
+        assert other in _children(server.process.pid)
+        wait_for(lambda: all(_answers(server) for _ in range(10)))
+
+
 def _state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
