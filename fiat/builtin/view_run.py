@@ -90,6 +90,10 @@ def result_blocks(run: Run) -> tuple[Block, ...]:
     if run.model_digest:
         blocks.append((Cell(""),))
         blocks.append((Cell("model  ", "quiet"), Cell(run.model_digest)))
+    for step in run.steps:
+        if url := step.resources.get("url"):
+            moving = f", {step.reason}" if step.resources.get("phase") in MOVING else ""
+            blocks.append((Cell("serves ", "quiet"), Cell(f"{url} ({step.name}{moving})")))
     return tuple(blocks)
 
 

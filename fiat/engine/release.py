@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fiat.engine.placing import INPUTS, MONITOR, Ground, Placer, Sight
+from fiat.engine.placing import INPUTS, MONITOR, Ground, Placer
 from fiat.engine.verdict import fold
 from fiat.engine.walk import Walk
 from fiat.errors import Fenced, FiatError
@@ -225,12 +225,12 @@ class Releaser:
             step.name,
             step.kind,
             "ran",
-            _what_is_there(sight),
+            sight.state.sentence if sight.under_way else "the target had another model or none",
             seconds=seconds,
             attempt=1,
             started_at=started_at,
             ended_at=ended_at,
-            resources={"phase": sight.state.phase},
+            resources={"phase": sight.state.phase, "url": sight.state.url},
         )
 
     def deployment_of(self, run: Run | None, step: Step, walk: Walk, digest: str) -> Deployment:
@@ -270,12 +270,6 @@ class Releaser:
             approver=self.approver,
             settings=settings,
         )
-
-
-def _what_is_there(sight: Sight) -> str:
-    """Why a deploy ran, or how far traffic is, and where it answers."""
-    said = sight.state.sentence if sight.under_way else "the target had another model or none"
-    return f"{said}; it answers at {sight.state.url}" if sight.state.url else said
 
 
 def _target_name(step: Step) -> str:
