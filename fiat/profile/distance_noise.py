@@ -30,9 +30,7 @@ def psi_noise(n_bins: int, n_first: int, n_second: int, chance: float = CHANCE) 
     return _chi2(n_bins, chance) * _spread(n_first, n_second)
 
 
-def linf_noise(
-    first: Floats, second: Floats, n_first: int, n_second: int, chance: float = CHANCE
-) -> float:
+def linf_noise(first: Floats, second: Floats, n_first: int, n_second: int, chance: float = CHANCE) -> float:
     """Largest difference of shares between two samples whose pooled shares are those of both; at most 1."""
     if len(first) < 2 or not (n_first and n_second):
         return 0.0 if n_first and n_second else 1.0

@@ -138,7 +138,9 @@ def roll_back(shelf: Shelf, placer: Placer, current: Deployment, version: str = 
 def hold(shelf: Shelf, places: Sequence[str], reason: str) -> None:
     """Let nothing be put on these places until somebody lifts it."""
     for place in places:
-        shelf.store.deployments.hold(Hold(place, "", "", acting_person(), reason or "held by hand", utc_now()))
+        shelf.store.deployments.hold(
+            Hold(place, "", "", acting_person(), reason or "held by hand", utc_now())
+        )
 
 
 def stop(shelf: Shelf, placer: Placer, deployment: Deployment) -> bool:
