@@ -11,6 +11,6 @@ if [ ! -e "$peers/kserve/done" ]; then
 fi
 if [ ! -e "$peers/mlflow/done" ]; then
   "$python" -m venv --clear "$peers/mlflow"
-  "$peers/mlflow/bin/pip" install --quiet --disable-pip-version-check "mlflow==3.18.0" onnxruntime pandas
+  "$peers/mlflow/bin/pip" install --quiet --disable-pip-version-check "mlflow==3.17.2" onnxruntime pandas
   touch "$peers/mlflow/done"
 fi
