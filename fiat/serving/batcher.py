@@ -5,10 +5,10 @@ waiting runs right in the event loop, because the way to a thread and back would
 """
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import onnxruntime as ort
 
 from fiat.serving.limits import Refused
 from fiat.serving.session import AnyArray, Feed, RunFault, Session
+from fiat.serving.turn import Turn
 
 INLINE_S = 0.0002
 """A run that should take less is not worth a thread."""
@@ -23,21 +24,21 @@ _Key = tuple[tuple[str, Any, tuple[int, ...]], ...]
 Outputs = dict[str, AnyArray]
 
 
-@dataclass(eq=False)
-class _Waiting:
+class _Waiting(Turn[Outputs]):
     """A request that waits for its run.
 
     Attributes:
         feed: of the model.
         n_rows: of it.
         key: requests of the same key can be joined.
-        result: of the event loop.
+        deadline: time of the event loop.
     """
 
-    feed: Feed
-    n_rows: int
-    key: _Key
-    result: asyncio.Future[Outputs]
+    __slots__ = ("deadline", "feed", "key", "n_rows")
+
+    def __init__(self, feed: Feed, n_rows: int, key: _Key, deadline: float) -> None:
+        super().__init__()
+        self.feed, self.n_rows, self.key, self.deadline = feed, n_rows, key, deadline
 
 
 class Batcher:
@@ -63,6 +64,9 @@ class Batcher:
         self._options: ort.RunOptions | None = None
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        # One timer for all who wait: one each takes longer than joining their rows.
+        self._looks_s = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
     def runs_inline(self, n_rows: int) -> bool:
         """Whether a request can run right here: nobody waits and it is cheap."""
@@ -90,19 +94,17 @@ class Batcher:
             RunFault: the model did not answer.
             Refused: it took too long.
         """
-        loop = asyncio.get_running_loop()
-        item = _Waiting(feed, n_rows, self._key_of(feed), loop.create_future())
+        item = _Waiting(feed, n_rows, self._key_of(feed), deadline)
         with self._work_comes:
             self._waiting.append(item)
             if self._thread is None:
+                loop = asyncio.get_running_loop()
                 self._thread = threading.Thread(target=self._work, args=(loop,), name=self._name, daemon=True)
                 self._thread.start()
             self._work_comes.notify()
-        timer = loop.call_at(deadline, self._expire, item)
-        try:
-            return await item.result
-        finally:
-            timer.cancel()
+        if deadline < self._looks_s:
+            self._look_at(deadline)
+        return await item
 
     def close(self) -> None:
         """Let the thread end when everybody who waits was answered."""
@@ -115,16 +117,30 @@ class Batcher:
             return ()
         return tuple((name, array.dtype, array.shape[1:]) for name, array in feed.items())
 
-    def _expire(self, item: _Waiting) -> None:
-        if item.result.done():
-            return
-        item.result.set_exception(Refused(503, "the model did not answer in time: try again later"))
+    def _look_at(self, when_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._looks_s = when_s
+        self._timer = asyncio.get_running_loop().call_at(when_s, self._look)
+
+    def _look(self) -> None:
+        """Refuse those whose time is over, and look again when the next one's is."""
+        now_s = max(asyncio.get_running_loop().time(), self._looks_s)
+        self._timer, self._looks_s = None, math.inf
         with self._work_comes:
-            if item in self._waiting:
-                self._waiting.remove(item)
-            elif self._options is not None and all(other.result.done() for other in self._running):
+            asked = [item for item in (*self._running, *self._waiting) if not item.is_done]
+            late = [item for item in asked if item.deadline <= now_s]
+            if late:
+                self._waiting = deque(item for item in self._waiting if item.deadline > now_s)
+        for item in late:
+            item.fail(Refused(503, "the model did not answer in time: try again later"))
+        with self._work_comes:
+            if late and self._options is not None and all(item.is_done for item in self._running):
                 # Nobody wants the answer any more: those who wait need the thread.
                 self._options.terminate = True
+        left = [item.deadline for item in asked if not item.is_done]
+        if left and min(left) < self._looks_s:
+            self._look_at(min(left))
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while True:
@@ -193,9 +209,9 @@ def _split(outputs: Outputs, sizes: list[int]) -> list[Outputs | RunFault]:
 
 def _tell(batch: Sequence[_Waiting], results: Sequence[Outputs | RunFault]) -> None:
     for item, result in zip(batch, results, strict=True):
-        if item.result.done():
+        if item.is_done:
             continue
         if isinstance(result, RunFault):
-            item.result.set_exception(result)
+            item.fail(result)
         else:
-            item.result.set_result(result)
+            item.tell(result)

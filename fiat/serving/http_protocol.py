@@ -5,11 +5,12 @@ file each; here it costs them for a while only. One look a second at all connect
 take longer than a small model.
 
 Most requests come in one packet, to a path that was asked for before, by a client that waits for the answer. Those the app
-answers from the parser's own call, without ASGI's messages; all others take uvicorn's way.
+answers from the parser's own call, without ASGI's messages; when they wait for a run, from the call that brings its
+outputs. All others take uvicorn's way, and so do those that wait when more comes on their connection.
 """
 
 import math
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from functools import partial
 from time import perf_counter
 from typing import Any, cast
@@ -20,7 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from fiat.serving.app import WHOLE, Application, Reply
 from fiat.serving.http_parser import PlainParser
-from fiat.serving.http_reply import answer_later, go_on, reply_head
+from fiat.serving.http_reply import WasRead, answer_later, go_on, reply_head
+from fiat.serving.turn import Turn
 
 MOST_HEAD_BYTES = 64 << 10
 MOST_CONNECTIONS = 16384
@@ -51,6 +53,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._parts: list[bytes] = []
         self._complete: tuple[RequestResponseCycle, Any] | None = None
         self._answered: RequestResponseCycle | None = None
+        # The answer to a request that waits for a run, and uvicorn does not know of.
+        self._begun: Coroutine[Any, Any, Reply] | None = None
+        self._waits_for: Turn[Any] | None = None
+        self._keeps_alive = True
         # Not a function for each request: request, cycle and function would hold one another until they are collected.
         self._extensions = {WHOLE: self.send_whole}
         super().connection_made(transport)
@@ -59,6 +65,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request came."""
+        if self._begun is not None:
+            self._hand_on(self._waits_for)
         self.began_s, self.rested_s = self.loop.time(), math.inf
         # What came before it in the same packet is not of this request.
         self._in_head, self._message_bytes = True, 1 - self._packet_bytes
@@ -137,24 +145,45 @@ class LimitedProtocol(HttpToolsProtocol):
     def _answer(self) -> None:
         parts = self._parts
         body = parts[0] if len(parts) == 1 else b"".join(parts)
-        answer = self.direct.reply("POST", self.url, dict(self.headers), body, perf_counter())
+        self._keeps_alive = self.parser.should_keep_alive()
+        self._begun = self.direct.reply("POST", self.url, dict(self.headers), body, perf_counter())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer the request, as far as it need not wait."""
+        begun = cast(Coroutine[Any, Any, Reply], self._begun)
         try:
-            awaited = answer.send(None)
+            awaited = begun.send(None)
         except StopIteration as ended:
+            self._begun = self._waits_for = None
             self._write(ended.value)
             return
-        # It has to wait for something: from here on it is one like all others.
-        waits = cast(Awaitable[Reply], go_on(answer, awaited))
-        self._release(partial(answer_later, self.direct, waits))
-        super().on_message_complete()
+        if isinstance(awaited, Turn):
+            self._waits_for, awaited.wake = awaited, self._go_on
+        else:
+            self._hand_on(awaited)
+
+    def _hand_on(self, awaited: Any) -> None:
+        """Make the request that waits one like all others."""
+        begun, self._begun, self._waits_for = self._begun, None, None
+        if isinstance(awaited, Turn):
+            awaited.wake = None
+        waits = cast(Awaitable[Reply], go_on(cast(Coroutine[Any, Any, Reply], begun), awaited))
+        parser, cast(Any, self).parser = self.parser, WasRead(keeps_alive=self._keeps_alive)
+        try:
+            self._release(partial(answer_later, self.direct, waits))
+            super().on_message_complete()
+        finally:
+            self.parser = parser
         found, self._complete = self._complete, None
         if found is not None:
             self._answered = found[0]
             super()._start_asgi_task(*found)
 
     def _write(self, reply: Reply) -> None:
-        keep_alive = self.parser.should_keep_alive()
-        head, closes = reply_head(reply, self.server_state.default_headers, keep_alive=keep_alive)
+        if self.transport.is_closing():
+            return
+        head, closes = reply_head(reply, self.server_state.default_headers, keep_alive=self._keeps_alive)
         self.transport.write(head + reply.body)
         self.server_state.total_requests += 1
         if closes:
@@ -235,6 +264,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server ends: close now, or after the request that is being read or answered."""
+        if self._begun is not None:
+            self._hand_on(self._waits_for)
         idle = self.began_s == math.inf or (self._in_head and not self._message_bytes)
         if idle or self.cycle is not None:
             super().shutdown()
@@ -274,7 +305,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 transport.close()
 
     def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self._begun is None and (self.cycle is None or self.cycle.response_complete)
 
 
 def look_at_all(connections: Iterable[Any], now_s: float, timeout_s: float) -> None:

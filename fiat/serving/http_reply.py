@@ -8,6 +8,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from fiat.serving.app import Application, Reply, Send
+from fiat.serving.turn import Turn
 
 
 def reply_head(reply: Reply, usual: Iterable[tuple[bytes, bytes]], *, keep_alive: bool) -> tuple[bytes, bool]:
@@ -29,6 +30,33 @@ def reply_head(reply: Reply, usual: Iterable[tuple[bytes, bytes]], *, keep_alive
     return b"".join(parts), not keep_alive
 
 
+class WasRead:
+    """What uvicorn asks the parser of a request, after the parser went on to the next one: only POST of HTTP/1.1 waits.
+
+    Args:
+        keeps_alive: whether the client wants to go on.
+    """
+
+    def __init__(self, *, keeps_alive: bool) -> None:
+        self._keeps_alive = keeps_alive
+
+    def get_method(self) -> bytes:
+        """The method."""
+        return b"POST"
+
+    def get_http_version(self) -> str:
+        """The version."""
+        return "1.1"
+
+    def should_upgrade(self) -> bool:
+        """Whether another protocol was offered."""
+        return False
+
+    def should_keep_alive(self) -> bool:
+        """Whether the client wants to go on."""
+        return self._keeps_alive
+
+
 async def answer_later(
     app: Application,
     waits: Awaitable[Reply],
@@ -45,7 +73,7 @@ def go_on(answer: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any,
     """The rest of a coroutine that was begun outside a task and waits for something."""
     while True:
         try:
-            given = yield awaited
+            given = (yield from awaited.in_task()) if isinstance(awaited, Turn) else (yield awaited)
         except BaseException as error:
             step = partial(answer.throw, error)
         else:
