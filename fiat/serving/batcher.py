@@ -5,6 +5,7 @@ waiting runs right in the event loop, because the way to a thread and back would
 """
 
 import asyncio
+import logging
 import math
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from fiat.serving.limits import Refused
 from fiat.serving.session import AnyArray, Feed, RunFault, Session
 from fiat.serving.turn import Turn
 
+LOG = logging.getLogger("fiat.serving")
 INLINE_S = 0.0002
 """A run that should take less is not worth a thread."""
 _Key = tuple[tuple[str, Any, tuple[int, ...]], ...]
@@ -211,7 +213,11 @@ def _tell(batch: Sequence[_Waiting], results: Sequence[Outputs | RunFault]) -> N
     for item, result in zip(batch, results, strict=True):
         if item.is_done:
             continue
-        if isinstance(result, RunFault):
-            item.fail(result)
-        else:
-            item.tell(result)
+        try:
+            if isinstance(result, RunFault):
+                item.fail(result)
+            else:
+                item.tell(result)
+        except Exception:
+            # What one connection does with its answer must not keep the others from theirs.
+            LOG.exception("an answer could not be sent")

@@ -17,9 +17,10 @@ from typing import Any, cast
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from fiat.serving.app import WHOLE, Application, Reply
+from fiat.serving.app import Application, Reply
+from fiat.serving.http_cycles import ShortCycles
 from fiat.serving.http_parser import PlainParser
 from fiat.serving.http_reply import WasRead, answer_later, go_on, reply_head
 from fiat.serving.turn import Turn
@@ -28,7 +29,7 @@ MOST_HEAD_BYTES = 64 << 10
 MOST_CONNECTIONS = 16384
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedProtocol(ShortCycles):
     """One connection.
 
     Attributes:
@@ -51,14 +52,10 @@ class LimitedProtocol(HttpToolsProtocol):
         # A request whose headers are there, and of which uvicorn does not know yet.
         self._is_held = False
         self._parts: list[bytes] = []
-        self._complete: tuple[RequestResponseCycle, Any] | None = None
-        self._answered: RequestResponseCycle | None = None
         # The answer to a request that waits for a run, and uvicorn does not know of.
         self._begun: Coroutine[Any, Any, Reply] | None = None
         self._waits_for: Turn[Any] | None = None
         self._keeps_alive = True
-        # Not a function for each request: request, cycle and function would hold one another until they are collected.
-        self._extensions = {WHOLE: self.send_whole}
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
@@ -106,9 +103,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 return
             self._release(self.app)
         super().on_message_complete()
-        found, self._complete = self._complete, None
-        if found is not None:
-            self._run(*found)
+        self.run_now()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -119,10 +114,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._release(self.app)
             except (httptools.HttpParserError, ValueError):
                 self.send_400_response("Invalid HTTP request received.")
-        found, self._complete = self._complete, None
-        if found is not None:  # its body goes on in another packet
-            self._answered = found[0]
-            super()._start_asgi_task(*found)
+        self.run_later()  # its body goes on in another packet
         if self.began_s != math.inf:
             self._message_bytes += len(data)
             if self._message_bytes > (MOST_HEAD_BYTES if self._in_head else self.most_message_bytes):
@@ -175,19 +167,8 @@ class LimitedProtocol(HttpToolsProtocol):
             super().on_message_complete()
         finally:
             self.parser = parser
-        found, self._complete = self._complete, None
-        if found is not None:
-            self._answered = found[0]
-            super()._start_asgi_task(*found)
-
-    def _write(self, reply: Reply) -> None:
-        if self.transport.is_closing():
-            return
-        head, closes = reply_head(reply, self.server_state.default_headers, keep_alive=self._keeps_alive)
-        self.transport.write(head + reply.body)
-        self.server_state.total_requests += 1
-        if closes:
-            self.transport.close()
+        self.cycle.disconnected = self.transport.is_closing()
+        self.run_later()
 
     def _release(self, app: Any) -> None:
         """Tell uvicorn of the request that is held.
@@ -197,66 +178,17 @@ class LimitedProtocol(HttpToolsProtocol):
             ValueError: the same.
         """
         self._is_held = False
-        url, headers, parts = self.url, self.headers, self._parts
-        super().on_message_begin()
-        self.url, self._parts = url, []
-        self.headers += headers
-        cast(dict[str, Any], self.scope)["extensions"] = self._extensions
-        self.expect_100_continue = any(
-            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
-        )
-        usual, self.app = self.app, app
-        try:
-            super().on_headers_complete()
-        finally:
-            self.app = usual
-        for part in parts:
-            super().on_body(part)
+        parts, self._parts = self._parts, []
+        self.begin_cycle(parts, app)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if cycle.more_body:
-            # Most bodies come in one packet with their headers: a moment later the request is complete.
-            self._complete = cycle, app
-        else:
-            # Not from here: thousands may be queued up behind one another.
-            self.loop.call_soon(self._run, cycle, app)
-
-    def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Let the app answer right here; a task is made only when it waits for something."""
-        self._answered = cycle
-        answer = cycle.run_asgi(app)
-        try:
-            awaited = answer.send(None)
-        except StopIteration:
+    def _write(self, reply: Reply) -> None:
+        if self.transport.is_closing():
             return
-        task = self.loop.create_task(go_on(answer, awaited))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
-
-    def send_whole(self, reply: Reply) -> bool:
-        """Send the answer to the request that is being answered, in one piece.
-
-        Args:
-            reply: the answer.
-
-        Returns:
-            False when the client does not read on, and the answer has to wait: it is sent in the usual way then.
-        """
-        cycle = self._answered
-        if cycle is None or cycle.flow.write_paused:
-            return False
-        if cycle.disconnected:
-            return True
-        head, closes = reply_head(reply, cycle.default_headers, keep_alive=cycle.keep_alive)
-        cycle.keep_alive = not closes
-        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + reply.body)
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        cycle.message_event.set()
+        head, closes = reply_head(reply, self.server_state.default_headers, keep_alive=self._keeps_alive)
+        self.transport.write(head + reply.body)
+        self.server_state.total_requests += 1
         if closes:
-            cycle.transport.close()
-        cycle.on_response()
-        return True
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""

@@ -73,7 +73,11 @@ def go_on(answer: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any,
     """The rest of a coroutine that was begun outside a task and waits for something."""
     while True:
         try:
-            given = (yield from awaited.in_task()) if isinstance(awaited, Turn) else (yield awaited)
+            given = None
+            if isinstance(awaited, Turn):
+                yield from awaited.in_task()
+            else:
+                given = yield awaited
         except BaseException as error:
             step = partial(answer.throw, error)
         else:
