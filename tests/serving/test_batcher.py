@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 sys.path.insert(0, str(Path(__file__).parent))
 from server_stage import make_graph_package
+from wire_stage import outside
 
 from fiat.serving.batcher import Batcher, Outputs
 from fiat.serving.limits import Refused
@@ -194,6 +195,45 @@ def test_a_request_that_waits_too_long_never_runs(tmp_path: Path) -> None:
         assert (await first)["y"].shape == (4000, 1200)
 
     run(work)
+
+
+def test_each_who_waits_is_refused_at_its_own_time_in_whatever_order_they_came(tmp_path: Path) -> None:
+    session = open_session(slow_package(tmp_path))
+
+    async def work() -> list[float]:
+        batcher = Batcher(session, batch_rows=1, name="t")
+        first = asyncio.create_task(ask(batcher, {"x": np.ones((6000, 1200), np.float32)}, 60.0))
+        await asyncio.sleep(0)
+        began, row = time.perf_counter(), {"x": np.ones((1, 1200), np.float32)}
+
+        async def refused_after(timeout_s: float) -> float:
+            with pytest.raises(Refused):
+                await ask(batcher, row, timeout_s)
+            return time.perf_counter() - began
+
+        found = await asyncio.gather(*(refused_after(timeout_s) for timeout_s in (0.06, 0.02, 0.1)))
+        assert not first.done()
+        assert (await first)["y"].shape == (6000, 1200)
+        return found
+
+    late, soon, later = run(work)
+    assert soon >= 0.02
+    assert late >= 0.06
+    assert later >= 0.1
+    assert soon <= late <= later
+
+
+def test_one_answer_that_cannot_be_sent_keeps_no_other_back(triple: Session) -> None:
+    def fail() -> None:
+        raise OSError("the connection broke")
+
+    async def work() -> float:
+        batcher = Batcher(triple, batch_rows=64, name="t")
+        answer = batcher.run(rows(1), 1, asyncio.get_running_loop().time() + 20)
+        await outside(lambda: setattr(answer.send(None), "wake", fail))
+        return float((await ask(batcher, rows(2)))["y"][0, 0])
+
+    assert run(work) == 6.0
 
 
 def test_a_cheap_model_runs_in_place_while_nobody_waits(triple: Session) -> None:

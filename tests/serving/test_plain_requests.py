@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from server_stage import RunningServer, request_of, started
+from wire_stage import Wire
 
 from fiat.serving.answer_log import AnswerLogs
 from fiat.serving.app import Application
@@ -108,33 +109,6 @@ def test_wrong_requests_are_refused_in_the_same_words_either_way(server: Running
     whole = ask(server, LINE + HEAD + CLOSE + b"\r\n" + bad)
     assert whole[0][0].startswith(b"HTTP/1.1 400")
     assert ask(server, LINE + HEAD + CLOSE + b"\r\n", bad) == whole
-
-
-class Wire(asyncio.Transport):
-    """What a connection writes, and whether it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_closed = False
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return {"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)}.get(name, default)
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def resume_reading(self) -> None:
-        """Nothing is ever held back here."""
 
 
 def no_check(key: str, folder: Path, digest: str) -> None:
