@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -123,9 +124,10 @@ class Batcher:
         if self._timer is not None:
             self._timer.cancel()
         self._looks_s = when_s
-        self._timer = asyncio.get_running_loop().call_at(when_s, self._look)
+        # Weak: a version that is gone must not stay in memory until a time-out that nobody waits for.
+        self._timer = asyncio.get_running_loop().call_at(when_s, _look_again, weakref.ref(self))
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Refuse those whose time is over, and look again when the next one's is."""
         now_s = max(asyncio.get_running_loop().time(), self._looks_s)
         self._timer, self._looks_s = None, math.inf
@@ -198,6 +200,12 @@ class Batcher:
             return error
         self._count_run()
         return outputs
+
+
+def _look_again(found: weakref.ref[Batcher]) -> None:
+    batcher = found()
+    if batcher is not None:
+        batcher.look()
 
 
 def _split(outputs: Outputs, sizes: list[int]) -> list[Outputs | RunFault]:

@@ -2,6 +2,7 @@ import asyncio
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,20 @@ def test_who_still_comes_after_a_version_is_gone_is_answered_too(triple: Session
         return [float((await ask(batcher, rows(value), 5.0))["y"][0, 0]) for value in (2, 4)]
 
     assert run(work) == [6.0, 12.0]
+
+
+def test_nothing_holds_a_version_that_is_gone_until_its_last_time_out(triple: Session) -> None:
+    async def work() -> Batcher | None:
+        batcher = Batcher(triple, batch_rows=64, name="forgotten")
+        await ask(batcher, rows(1), 1000.0)
+        batcher.close()
+        while any(thread.name == "forgotten" for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+        found = weakref.ref(batcher)
+        del batcher
+        return found()
+
+    assert run(work) is None
 
 
 def test_the_cost_follows_quiet_runs_not_busy_moments(triple: Session) -> None:
