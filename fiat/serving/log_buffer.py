@@ -27,8 +27,11 @@ ANSWERS = ("label", "probabilities")
 """Outputs that are kept where a model has them: its class and the shares that scores come from."""
 _PERSON = b"fiat.log"
 _ALL = 1 << 64
-_MOST_TAKEN, _MOST_TOGETHER = 512, 1024
-_USUAL_BYTES = 256
+_MOST_TOGETHER = 1024
+_SHARE_BYTES = BLOCK_BYTES // 64
+"""What a request counts at least, so that 64 are held at most: memory that comes back soon is still in the cache."""
+_BYTES_A_CHARACTER = 4
+"""What a byte of a body becomes in arrays, about: `1,` is a number of 8 bytes."""
 _Arrays = Mapping[str, np.ndarray]
 _Taken = tuple[float, str, str, str, _Arrays, _Arrays, int]
 """Moment, request id, version, digest, inputs, outputs, latency."""
@@ -105,7 +108,7 @@ class PredictionLog:
         self._most = round(plan.sample_ratio * _ALL)
         self._known: dict[str, _Known] = {}
         self._taken: list[_Taken] = []
-        self._taken_bytes = 0
+        self._left_bytes = 0
         self._runs: dict[tuple[str, str], Run] = {}
         pipe.draw_from(self.spill)
 
@@ -146,10 +149,11 @@ class PredictionLog:
         inputs: Mapping[str, np.ndarray],
         outputs: Mapping[str, np.ndarray],
         latency_us: int,
+        wire_bytes: int | None = None,
     ) -> bool:
         """Write one answered request down: once a request, in the event loop. Takes about a microsecond.
 
-        Arrays of 256 KiB and 512 requests at most are held for half a second at most, and must not be changed. Requests of
+        Arrays of 256 KiB and 64 requests at most are held for half a second at most, and must not be changed. Requests of
         versions that were not learned are kept without their inputs.
 
         Args:
@@ -159,25 +163,22 @@ class PredictionLog:
             inputs: input to its array `(n_rows, ...)`, as the client sent them; texts are objects.
             outputs: output to its array `(n_rows, ...)`: those in ANSWERS, or all when there is none of them.
             latency_us: microseconds from the first byte to the answer.
+            wire_bytes: size of the bodies of request and answer, which says how much their arrays hold; None looks at each.
 
         Returns:
             False when it was dropped for lack of room; True when it is kept, or not of the sample.
         """
         if self._most < _ALL and not self.is_sampled(request_id):
             return True
-        if self._pipe.is_full:
+        if self._left_bytes <= 0 and not self._find_room():
             self._pipe.dropped += 1
             return False
-        size_bytes = _USUAL_BYTES
-        for array in outputs.values():
-            size_bytes += array.nbytes
-        for array in inputs.values():
-            # Nobody knows how long texts are before looking at each of them.
-            size_bytes += array.nbytes if array.dtype.char != "O" else BLOCK_BYTES
         self._taken.append((self._clock(), request_id, version, digest, inputs, outputs, latency_us))
-        self._taken_bytes += size_bytes
-        self._pipe.gathered_bytes += size_bytes
-        if self._taken_bytes >= BLOCK_BYTES or len(self._taken) >= _MOST_TAKEN:
+        if wire_bytes is None:
+            self._left_bytes -= _SHARE_BYTES + _size_bytes(inputs, outputs)
+        else:
+            self._left_bytes -= _SHARE_BYTES + _BYTES_A_CHARACTER * wire_bytes
+        if self._left_bytes <= 0:
             self._sort_in()
         return True
 
@@ -187,25 +188,29 @@ class PredictionLog:
         for key in tuple(self._runs):
             self._end(key)
         self._pipe.gathered_bytes = 0
+        self._find_room()
+
+    def _find_room(self) -> bool:
+        """Look how much may be taken until what was taken is copied, and the pipe is looked at again."""
+        self._left_bytes = min(BLOCK_BYTES, self._pipe.room_bytes)
+        return self._left_bytes > 0
 
     def _sort_in(self) -> None:
         """Copy what was taken. Many in a row, as that takes a third of the time of one now and then."""
         taken, self._taken = self._taken, []
-        self._pipe.gathered_bytes -= self._taken_bytes
-        self._taken_bytes = 0
-        for moment_s, request_id, version, digest, inputs, outputs, latency_us in taken:
-            key, moment_us = (version, digest), int(moment_s * 1e6)
+        by_version: dict[tuple[str, str], list[_Taken]] = {}
+        for item in taken:
+            by_version.setdefault((item[2], item[3]), []).append(item)
+        for key, items in by_version.items():
             run = self._runs.get(key)
-            if run is not None and run.take(moment_us, request_id, latency_us, inputs, outputs):
-                continue
-            if run is not None:
-                self._end(key)
-            run = self._begin(version, digest, inputs, outputs)
-            if run.take(moment_us, request_id, latency_us, inputs, outputs):
+            if run is None:
+                run = self._begin(key, items[0])
+            moments_s, ids, _, _, inputs, outputs, latencies_us = zip(*items, strict=True)
+            if run.take_many([int(moment * 1e6) for moment in moments_s], ids, latencies_us, inputs, outputs):
                 self._runs[key] = run
             else:
-                run.take_any(moment_us, request_id, latency_us, inputs, outputs)
-                self._pack(run)
+                for item in items:
+                    self._sort_one(key, item)
         gathered = 0
         for key, run in tuple(self._runs.items()):
             if run.size_bytes >= BLOCK_BYTES or len(run) >= _MOST_TOGETHER:
@@ -213,10 +218,25 @@ class PredictionLog:
             else:
                 gathered += run.size_bytes
         self._pipe.gathered_bytes = gathered
+        self._find_room()
 
-    def _begin(
-        self, version: str, digest: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
-    ) -> Run:
+    def _sort_one(self, key: tuple[str, str], item: _Taken) -> None:
+        """Copy one that came among others of another form."""
+        moment_us, (_, request_id, _, _, inputs, outputs, latency_us) = int(item[0] * 1e6), item
+        run = self._runs.get(key)
+        if run is not None:
+            if run.take(moment_us, request_id, latency_us, inputs, outputs):
+                return
+            self._end(key)
+        run = self._begin(key, item)
+        if run.take(moment_us, request_id, latency_us, inputs, outputs):
+            self._runs[key] = run
+        else:
+            run.take_any(moment_us, request_id, latency_us, inputs, outputs)
+            self._pack(run)
+
+    def _begin(self, key: tuple[str, str], item: _Taken) -> Run:
+        (version, digest), inputs, outputs = key, item[4], item[5]
         known = self._known.get(digest)
         named = [name for name in ANSWERS if name in outputs] or list(outputs)
         answers = [name for name in named if name not in self._hidden]
@@ -259,6 +279,14 @@ class LabelLog:
         if not rows:
             return True
         return self._packer.put((LABEL, int(self._clock() * 1e6), rows), len(rows))
+
+
+def _size_bytes(inputs: _Arrays, outputs: _Arrays) -> int:
+    size = sum([array.nbytes for array in outputs.values()])
+    for array in inputs.values():
+        # Nobody knows how long texts are before looking at each of them.
+        size += array.nbytes if array.dtype.char != "O" else BLOCK_BYTES
+    return size
 
 
 def _frame(entry: object) -> bytes:

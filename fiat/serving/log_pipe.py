@@ -61,7 +61,12 @@ class LogPipe:
     @property
     def is_full(self) -> bool:
         """Whether what is offered now must be dropped."""
-        return self._blocked_bytes + self.gathered_bytes + len(self.waiting) >= self._most_bytes
+        return self.room_bytes <= 0
+
+    @property
+    def room_bytes(self) -> int:
+        """How much may still be taken; below 0 when it is more than full."""
+        return self._most_bytes - self._blocked_bytes - self.gathered_bytes - len(self.waiting)
 
     @property
     def pid(self) -> int | None:

@@ -140,7 +140,8 @@ class Predictor:
         elif predictions is not None:
             tally.predicted(predictions)
         if model.log is not None or model.shadows:
-            self._after(model, running, asked, request, request_id, outputs, seconds)
+            wire_bytes = len(asked.body) + len(found[0]) if request.outputs is None else None
+            self._after(model, running, asked, request, request_id, outputs, seconds, wire_bytes)
         return Answered(found[0], found[1], request_id, running.loaded.version.name)
 
     async def _read(
@@ -204,6 +205,7 @@ class Predictor:
         request_id: str,
         outputs: Outputs,
         seconds: float,
+        wire_bytes: int | None,
     ) -> None:
         if model.log is not None:
             log = self._logs.of(model.name)
@@ -215,6 +217,7 @@ class Predictor:
                     request.inputs,
                     outputs,
                     int(seconds * 1e6),
+                    wire_bytes,
                 )
         if model.shadows and request.n_rows:
             sticky = asked.headers.get(b"fiat-sticky")
