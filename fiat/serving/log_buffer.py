@@ -198,19 +198,16 @@ class PredictionLog:
     def _sort_in(self) -> None:
         """Copy what was taken. Many in a row, as that takes a third of the time of one now and then."""
         taken, self._taken = self._taken, []
-        by_version: dict[tuple[str, str], list[_Taken]] = {}
-        for item in taken:
-            by_version.setdefault((item[2], item[3]), []).append(item)
-        for key, items in by_version.items():
-            run = self._runs.get(key)
-            if run is None:
-                run = self._begin(key, items[0])
-            moments_s, ids, _, _, inputs, outputs, latencies_us = zip(*items, strict=True)
-            if run.take_many([int(moment * 1e6) for moment in moments_s], ids, latencies_us, inputs, outputs):
-                self._runs[key] = run
+        if taken:
+            versions, digests = {item[2] for item in taken}, {item[3] for item in taken}
+            if len(versions) == len(digests) == 1:
+                self._sort_many((versions.pop(), digests.pop()), taken)
             else:
-                for item in items:
-                    self._sort_one(key, item)
+                by_version: dict[tuple[str, str], list[_Taken]] = {}
+                for item in taken:
+                    by_version.setdefault((item[2], item[3]), []).append(item)
+                for key, items in by_version.items():
+                    self._sort_many(key, items)
         gathered = 0
         for key, run in tuple(self._runs.items()):
             if run.size_bytes >= BLOCK_BYTES or len(run) >= _MOST_TOGETHER:
@@ -219,6 +216,18 @@ class PredictionLog:
                 gathered += run.size_bytes
         self._pipe.gathered_bytes = gathered
         self._find_room()
+
+    def _sort_many(self, key: tuple[str, str], items: Sequence[_Taken]) -> None:
+        """Copy some of one version, all at once where they are of one form."""
+        run = self._runs.get(key)
+        if run is None:
+            run = self._begin(key, items[0])
+        moments_s, ids, _, _, inputs, outputs, latencies_us = zip(*items, strict=True)
+        if run.take_many([int(moment * 1e6) for moment in moments_s], ids, latencies_us, inputs, outputs):
+            self._runs[key] = run
+        else:
+            for item in items:
+                self._sort_one(key, item)
 
     def _sort_one(self, key: tuple[str, str], item: _Taken) -> None:
         """Copy one that came among others of another form."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +84,9 @@ class Run:
         outputs: Sequence[Mapping[str, AnyArray]],
     ) -> bool:
         """Take many requests at once, in a fifth of the time of `take`; False, and none is taken, when one is unlike."""
-        if not "".join(ids).isascii() or _are_unlike(inputs, self._n_inputs) or _are_unlike(outputs, self._n_outputs):
+        if not (_are_alike(inputs, self._n_inputs) and _are_alike(outputs, self._n_outputs)):
+            return False
+        if not "".join(ids).isascii():
             return False
         n_rows: list[int] | None = None
         found: list[bytes | list[str]] = []
@@ -176,27 +179,24 @@ def _part(name: str, array: AnyArray, columns: AnyArray | None, *, is_input: boo
     return _Part(name, is_input, array.dtype, array.shape[1:], columns, array.dtype.char in _TEXTS, [])
 
 
-def _are_unlike(given: Iterable[Mapping[str, AnyArray]], wanted: int) -> bool:
-    return any([len(arrays) != wanted for arrays in given])  # noqa: C419 - a list takes half the time of a generator
+def _are_alike(given: Sequence[Mapping[str, AnyArray]], wanted: int) -> bool:
+    return list(map(len, given)).count(wanted) == len(given)
 
 
 def _joined(part: _Part, given: Iterable[Mapping[str, AnyArray]]) -> tuple[bytes | list[str], list[int]] | None:
     """Data of many requests and the rows of each; None when one is of another form."""
-    name, dtype, tail = part.name, part.dtype, part.tail
     try:
-        arrays = [each[name] for each in given]
-    except KeyError:
+        arrays = list(map(itemgetter(part.name), given))
+        # It refuses other dtypes, other shapes behind the rows, and arrays without rows.
+        whole = np.concatenate(arrays, dtype=part.dtype, casting="no")
+    except (KeyError, TypeError, ValueError):
         return None
-    shapes = [array.shape for array in arrays]
-    if not all([array.dtype is dtype for array in arrays]):  # noqa: C419 - as above
+    if whole.shape[1:] != part.tail:
         return None
-    if any(not shape or shape[1:] != tail for shape in set(shapes)):
-        return None
-    whole = np.concatenate(arrays)
     if part.columns is not None:
         whole = whole[:, part.columns]
     data = _texts(whole) if part.is_text else whole.tobytes()
-    return None if data is None else (data, [shape[0] for shape in shapes])
+    return None if data is None else (data, list(map(len, arrays)))
 
 
 def _texts(array: AnyArray) -> list[str] | None:
