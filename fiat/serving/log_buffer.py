@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from fiat.serving.log_pipe import BLOCK_BYTES, LogPipe
-from fiat.serving.log_run import Run
+from fiat.serving.log_run import Run, held_bytes
 from fiat.serving.release import LogPlan
 
 MODEL, LABEL = 0, 2
@@ -175,7 +175,7 @@ class PredictionLog:
             return False
         self._taken.append((self._clock(), request_id, version, digest, inputs, outputs, latency_us))
         if wire_bytes is None:
-            self._left_bytes -= _SHARE_BYTES + _size_bytes(inputs, outputs)
+            self._left_bytes -= _SHARE_BYTES + held_bytes(inputs, outputs)
         else:
             self._left_bytes -= _SHARE_BYTES + _BYTES_A_CHARACTER * wire_bytes
         if self._left_bytes <= 0:
@@ -288,14 +288,6 @@ class LabelLog:
         if not rows:
             return True
         return self._packer.put((LABEL, int(self._clock() * 1e6), rows), len(rows))
-
-
-def _size_bytes(inputs: _Arrays, outputs: _Arrays) -> int:
-    size = sum([array.nbytes for array in outputs.values()])
-    for array in inputs.values():
-        # Nobody knows how long texts are before looking at each of them.
-        size += array.nbytes if array.dtype.char != "O" else BLOCK_BYTES
-    return size
 
 
 def _frame(entry: object) -> bytes:

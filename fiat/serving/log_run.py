@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fiat.serving.log_pipe import BLOCK_BYTES
+
 AnyArray = np.ndarray[Any, np.dtype[Any]]
 RUN = 1
 """Kind of the entry that `Run.entry` gives."""
@@ -158,21 +160,34 @@ class Run:
         notes = self._moments, self._ids, self._version, self._digest, self._latencies
         return (RUN, *notes, inputs, answers, self._n_rows)
 
-    def _put(self, found: Iterable[bytes | list[str]]) -> None:
+    def _put(self, found: Iterable[Any]) -> None:
         for part, data in zip(self._parts, found, strict=True):
             if part.is_text:
                 part.data.extend(data)
+                self.size_bytes += sum(map(len, data))
             else:
                 part.data.append(data)
 
     def _note(
-        self, moments_us: Sequence[int], ids: Sequence[str], latencies_us: Sequence[int], n_rows: Sequence[int]
+        self,
+        moments_us: Sequence[int],
+        ids: Sequence[str],
+        latencies_us: Sequence[int],
+        n_rows: Sequence[int],
     ) -> None:
         self._moments += moments_us
         self._ids += ids
         self._latencies += latencies_us
         self._n_rows += n_rows
         self.size_bytes += _USUAL_BYTES * len(ids) + self._row_bytes * sum(n_rows)
+
+
+def held_bytes(inputs: Mapping[str, AnyArray], outputs: Mapping[str, AnyArray]) -> int:
+    """About what the arrays of a request hold; a block for each that has texts, since nobody knows their length."""
+    size = sum([array.nbytes for array in outputs.values()])
+    for array in inputs.values():
+        size += array.nbytes if array.dtype.char != "O" else BLOCK_BYTES
+    return size
 
 
 def _part(name: str, array: AnyArray, columns: AnyArray | None, *, is_input: bool = True) -> _Part:
@@ -183,7 +198,9 @@ def _are_alike(given: Sequence[Mapping[str, AnyArray]], wanted: int) -> bool:
     return list(map(len, given)).count(wanted) == len(given)
 
 
-def _joined(part: _Part, given: Iterable[Mapping[str, AnyArray]]) -> tuple[bytes | list[str], list[int]] | None:
+def _joined(
+    part: _Part, given: Iterable[Mapping[str, AnyArray]]
+) -> tuple[bytes | list[str], list[int]] | None:
     """Data of many requests and the rows of each; None when one is of another form."""
     try:
         arrays = list(map(itemgetter(part.name), given))

@@ -114,6 +114,41 @@ def test_only_a_few_arrays_and_no_large_ones_are_held() -> None:
     assert 0 < pipe.gathered_bytes < 1 << 16
 
 
+def test_texts_are_held_as_long_as_their_bodies_were_short() -> None:
+    log, pipe = log_of(LogPlan(), inputs=["x"], features=["a"], layout="raw")
+    text = np.array([["y" * 1000]], object)
+    held = sys.getrefcount(text)
+    for number in range(10):
+        log.offer(str(number), "7", DIGEST, {"x": text}, {}, 1, wire_bytes=1100)
+    assert sys.getrefcount(text) == held + 10
+    log.offer("long", "7", DIGEST, {"x": text}, {}, 1, wire_bytes=1 << 16)
+    assert sys.getrefcount(text) == held
+    # What texts hold counts against the room in the pipe too.
+    assert pipe.gathered_bytes > 11_000
+
+
+def test_an_array_of_another_type_or_shape_is_written_as_it_is_among_others() -> None:
+    log, pipe = log_of(LogPlan(), inputs=["x"], features=["a", "b"], layout="matrix")
+    given = [
+        np.ones((1, 2), np.float32),
+        np.ones((1, 2)),
+        np.ones((1, 3), np.float32),
+        np.ones((2, 2), np.int8),
+    ]
+    for number, array in enumerate([*given, given[0]]):
+        log.offer(str(number), "7", DIGEST, {"x": array}, {"y": np.zeros(len(array))}, 1)
+    log.offer("lacks", "7", DIGEST, {"z": given[0]}, {"y": np.zeros(1)}, 1)
+    found = entries(pipe, log)
+    assert [(entry[2], [part[1:3] for part in entry[6]]) for entry in found] == [
+        (["0"], [["f", [2]]]),
+        (["1"], [["d", [2]]]),
+        (["2"], [["f", [3]]]),
+        (["3"], [["b", [2]]]),
+        (["4"], [["f", [2]]]),
+        (["lacks"], []),
+    ]
+
+
 def test_a_request_costs_microseconds() -> None:
     log, pipe = log_of(LogPlan(), inputs=["x"], features=[f"f{n}" for n in range(64)], layout="matrix")
     inputs = {"x": np.zeros((1, 64), np.float32)}
@@ -124,7 +159,7 @@ def test_a_request_costs_microseconds() -> None:
         pipe.waiting.clear()
         started = time.perf_counter()
         for _ in range(100):
-            log.offer("0f3a-77", "1", DIGEST, inputs, outputs, 500)
+            log.offer("0f3a-77", "1", DIGEST, inputs, outputs, 500, wire_bytes=900)
         best = min(best, (time.perf_counter() - started) / 100)
     assert best < 20e-6  # 1 us on a machine with nothing else to do
 
