@@ -102,8 +102,9 @@ class Batcher:
             self._waiting.append(item)
             if self._thread is None:
                 loop = asyncio.get_running_loop()
-                self._thread = threading.Thread(target=self._work, args=(loop,), name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, args=(loop,), name=self._name, daemon=True)
+                thread.start()
+                self._thread = thread  # not before: one that can't be started is tried again
             self._work_comes.notify()
         if deadline < self._looks_s:
             self._look_at(deadline)
@@ -137,7 +138,7 @@ class Batcher:
             if late:
                 self._waiting = deque(item for item in self._waiting if item.deadline > now_s)
         for item in late:
-            item.fail(Refused(503, "the model did not answer in time: try again later"))
+            _end(item, Refused(503, "the model did not answer in time: try again later"))
         with self._work_comes:
             if late and self._options is not None and all(item.is_done for item in self._running):
                 # Nobody wants the answer any more: those who wait need the thread.
@@ -181,11 +182,11 @@ class Batcher:
     def _run_batch(self, batch: list[_Waiting], options: ort.RunOptions) -> list[Outputs | RunFault]:
         if len(batch) == 1:
             return [self._run_one(batch[0], options)]
-        feed = {name: np.concatenate([item.feed[name] for item in batch]) for name in batch[0].feed}
         n_rows = sum(item.n_rows for item in batch)
         try:
+            feed = {name: np.concatenate([item.feed[name] for item in batch]) for name in batch[0].feed}
             outputs = self._session.run(feed, n_rows, options)
-        except RunFault:
+        except (RunFault, MemoryError):
             # One bad row must not take the others with it.
             return [self._run_one(item, options) for item in batch]
         self._count_run()
@@ -219,13 +220,16 @@ def _split(outputs: Outputs, sizes: list[int]) -> list[Outputs | RunFault]:
 
 def _tell(batch: Sequence[_Waiting], results: Sequence[Outputs | RunFault]) -> None:
     for item, result in zip(batch, results, strict=True):
-        if item.is_done:
-            continue
-        try:
-            if isinstance(result, RunFault):
-                item.fail(result)
-            else:
-                item.tell(result)
-        except Exception:
-            # What one connection does with its answer must not keep the others from theirs.
-            LOG.exception("an answer could not be sent")
+        if not item.is_done:
+            _end(item, result)
+
+
+def _end(item: _Waiting, result: Outputs | RunFault | Refused) -> None:
+    try:
+        if isinstance(result, RunFault | Refused):
+            item.fail(result)
+        else:
+            item.tell(result)
+    except Exception:
+        # What one connection does with its answer must not keep the others from theirs.
+        LOG.exception("an answer could not be sent")

@@ -70,6 +70,11 @@ class Turn(Generic[Result]):
                 yield self
             else:
                 yield from self.in_task()
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # It knows this frame: they would hold one another, and what was asked, until they are collected.
+                del error
         return cast(Result, self._result)

@@ -237,6 +237,41 @@ def test_one_answer_that_cannot_be_sent_keeps_no_other_back(triple: Session) -> 
     assert run(work) == 6.0
 
 
+def test_one_refusal_that_cannot_be_sent_keeps_no_other_back(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise OSError("the connection broke")
+
+    async def work() -> None:
+        batcher = Batcher(open_session(slow_package(tmp_path)), batch_rows=1, name="t")
+        first = asyncio.create_task(ask(batcher, {"x": np.ones((4000, 1200), np.float32)}))
+        await asyncio.sleep(0)
+        deadline, row = asyncio.get_running_loop().time() + 0.02, {"x": np.ones((1, 1200), np.float32)}
+        answer = batcher.run(row, 1, deadline)
+        await outside(lambda: setattr(answer.send(None), "wake", fail))
+        with pytest.raises(Refused):
+            await asyncio.wait_for(batcher.run(row, 1, deadline), 10)
+        await first
+
+    run(work)
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(
+    triple: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def work() -> float:
+        batcher = Batcher(triple, batch_rows=64, name="t")
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError):
+                await ask(batcher, rows(1))
+        return float((await ask(batcher, rows(2), 5.0))["y"][0, 0])
+
+    assert run(work) == 6.0
+
+
 def test_a_cheap_model_runs_in_place_while_nobody_waits(triple: Session) -> None:
     async def work() -> None:
         batcher = Batcher(triple, batch_rows=64, name="t")

@@ -1,7 +1,10 @@
 """Results that come later, for coroutines in tasks and outside of any."""
 
 import asyncio
+import contextlib
+import gc
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +95,29 @@ def test_who_began_outside_a_task_goes_on_in_one_even_when_the_result_came_betwe
 
 async def _rest(waits: Any) -> str:
     return str(await waits)
+
+
+def test_a_failure_is_gone_with_who_waited() -> None:
+    class Failure(Exception):
+        pass
+
+    async def work() -> object:
+        turn: Turn[str] = Turn()
+        answer = wait(turn, [])
+        await outside(lambda: answer.send(None))
+        failure = Failure()
+        found = weakref.ref(failure)
+        turn.fail(failure)
+        del failure
+        with contextlib.suppress(Failure):
+            answer.send(None)
+        return found()
+
+    gc.disable()
+    try:
+        assert asyncio.run(work()) is None
+    finally:
+        gc.enable()
 
 
 def test_nobody_waits_for_it_once_the_task_is_cancelled() -> None:
