@@ -97,6 +97,8 @@ class LimitedProtocol(ShortCycles):
         self.began_s = math.inf
         self._message_bytes = 0
         if self._is_held:
+            if self.transport.is_closing():
+                return  # its connection had its last answer
             if self._is_plain():
                 self._is_held = False
                 self._answer()
@@ -135,7 +137,8 @@ class LimitedProtocol(ShortCycles):
         )
 
     def _answer(self) -> None:
-        parts = self._parts
+        # Not held any longer than the request: the connection may rest for a minute.
+        parts, self._parts = self._parts, []
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         self._keeps_alive = self.parser.should_keep_alive()
         self._begun = self.direct.reply("POST", self.url, dict(self.headers), body, perf_counter())

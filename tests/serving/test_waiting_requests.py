@@ -162,3 +162,17 @@ def test_a_connection_that_waits_does_not_rest() -> None:
         assert (stage.bodies, stage.wire.is_closed) == ([b"slow 0"], True)
 
     on_stage(work)
+
+
+def test_nothing_is_answered_behind_the_last_answer_of_a_connection() -> None:
+    async def work(stage: Stage) -> None:
+        await stage.send(LIVE.replace(b"Host: x", b"Host: x\r\nX: " + b"a" * 70_000) + LIVE)
+        assert stage.bodies == [b'{"error":"the request is too long"}']
+
+    async def end(stage: Stage) -> None:
+        stage.app.is_draining = True
+        await stage.send(LIVE + LIVE)
+        assert stage.bodies == [b'{"live":true}']
+
+    on_stage(work)
+    on_stage(end)
