@@ -64,7 +64,11 @@ class Run:
     ) -> None:
         self._version, self._digest = version, digest
         self._n_inputs, self._n_outputs = len(inputs), len(outputs)
-        self._parts = [_part(name, inputs[name], kept[name]) for name in inputs if name in kept]
+        wanted = [name for name in inputs if name in kept]
+        known = [name for name in wanted if _has(inputs[name], kept[name])]
+        # Others that come have what this one lacks.
+        self._is_alone = len(known) < len(wanted)
+        self._parts = [_part(name, inputs[name], kept[name]) for name in known]
         self._parts += [_part(name, outputs[name], None, is_input=False) for name in answers]
         self._row_bytes = sum(part.dtype.itemsize * math.prod(part.tail) for part in self._parts)
         self._moments: list[int] = []
@@ -86,7 +90,9 @@ class Run:
         outputs: Sequence[Mapping[str, AnyArray]],
     ) -> bool:
         """Take many requests at once, in a fifth of the time of `take`; False, and none is taken, when one is unlike."""
-        if not (_are_alike(inputs, self._n_inputs) and _are_alike(outputs, self._n_outputs)):
+        if self._is_alone or not (
+            _are_alike(inputs, self._n_inputs) and _are_alike(outputs, self._n_outputs)
+        ):
             return False
         if not "".join(ids).isascii():
             return False
@@ -111,7 +117,9 @@ class Run:
         outputs: Mapping[str, AnyArray],
     ) -> bool:
         """Take one more request; False when it is of another form, or its texts are unusual: it needs a run of its own."""
-        if len(inputs) != self._n_inputs or len(outputs) != self._n_outputs or not request_id.isascii():
+        if self._is_alone or not request_id.isascii():
+            return False
+        if len(inputs) != self._n_inputs or len(outputs) != self._n_outputs:
             return False
         n_rows, found = -1, []
         for name, is_input, dtype, tail, columns, is_text, _ in self._parts:
@@ -192,6 +200,11 @@ def held_bytes(inputs: Mapping[str, AnyArray], outputs: Mapping[str, AnyArray]) 
 
 def _part(name: str, array: AnyArray, columns: AnyArray | None, *, is_input: bool = True) -> _Part:
     return _Part(name, is_input, array.dtype, array.shape[1:], columns, array.dtype.char in _TEXTS, [])
+
+
+def _has(array: AnyArray, columns: AnyArray | None) -> bool:
+    """Whether it has these columns: where it is narrower, nobody knows which of them may be kept."""
+    return columns is None or (array.ndim > 1 and bool(np.all(columns < array.shape[1])))
 
 
 def _are_alike(given: Sequence[Mapping[str, AnyArray]], wanted: int) -> bool:

@@ -193,6 +193,18 @@ def test_redacted_columns_of_a_matrix_do_not_leave_the_process() -> None:
     assert np.float64(secret).tobytes() not in packed
 
 
+def test_a_matrix_without_the_columns_that_are_kept_is_written_without_it() -> None:
+    log, pipe = log_of(LogPlan(redact=("b",)), inputs=["x"], features=["a", "b", "c"], layout="matrix")
+    for request_id, width in (("r1", 3), ("narrow", 1), ("r2", 3)):
+        log.offer(request_id, "1", DIGEST, {"x": np.ones((1, width))}, {"y": np.zeros(1)}, 1)
+    found = entries(pipe, log)
+    assert [(entry[2], [part[2] for part in entry[6]]) for entry in found] == [
+        (["r1"], [[2]]),
+        (["narrow"], []),
+        (["r2"], [[2]]),
+    ]
+
+
 def test_redacted_columns_with_inputs_of_their_own_do_not_leave_the_process() -> None:
     log, pipe = log_of(
         LogPlan(redact=("name",)), inputs=["age", "name"], features=["age", "name"], layout="raw"
