@@ -108,8 +108,12 @@ class Targets:
         return wanted is not None and wanted.sequence == deployment.sequence
 
     def _is_being_deployed(self, deployment: Deployment) -> bool:
-        """Whether the run that brings the model there is still at it: its worker does the rest."""
-        return deployment.state == "deploying" and self.store.runs.state_of(deployment.run) == "running"
+        """Whether the run that brings the model there is still at it, or was killed and will be claimed again."""
+        if deployment.state != "deploying" or not deployment.run:
+            return False
+        queued = self.store.queue.find(deployment.run)
+        waits = queued is not None and queued.state != "done"
+        return waits or self.store.runs.state_of(deployment.run) == "running"
 
     def _note(self, placer: Placer, sight: Sight) -> None:
         """Keep what was seen, for people who ask how the place is."""

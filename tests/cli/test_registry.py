@@ -11,7 +11,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "wiring"))
-from registry_stage import staged
+from model_registry_stage import staged
 
 from fiat.cli.main import main
 

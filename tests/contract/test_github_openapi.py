@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from openapi_core import OpenAPI
+from openapi_core import Config, OpenAPI
 from openapi_core.testing import MockRequest
 from openapi_core.validation.request.exceptions import RequestBodyValidationError
 
@@ -41,7 +41,8 @@ def contract() -> Mapping[str, Any]:
 
 @pytest.fixture(scope="module")
 def openapi(contract: Mapping[str, Any]) -> OpenAPI:
-    return OpenAPI.from_dict(contract)
+    # GitHub's own description has an empty text as default of an address; what is checked here is what we send.
+    return OpenAPI.from_dict(contract, config=Config(spec_validator_cls=None))
 
 
 @pytest.fixture

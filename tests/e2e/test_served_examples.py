@@ -218,7 +218,7 @@ def test_a_worse_model_goes_back_by_itself_under_load_and_its_commit_is_held(
     steps = {step["name"]: step for step in served.run(QUICK)["steps"]}
     assert steps["deploy.production"]["state"] == "skipped"
     assert "disagreement" in steps["deploy.production"]["reason"]
-    assert "held: disagreement" in served.fiat("status", PLACE, code=None).out
+    assert "is held by the rollout: disagreement" in served.fiat("status", PLACE, code=None).out
     assert digits.commit == good
 
 

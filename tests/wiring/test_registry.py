@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from registry_stage import CODE, Stage, staged
+from model_registry_stage import CODE, Stage, staged
 
 from fiat.engine.package_folder import package_folder
 from fiat.errors import EnvironmentFault, SpecError
