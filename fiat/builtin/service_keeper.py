@@ -17,6 +17,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from fiat.builtin.service_document import write_durably
 from fiat.builtin.service_drive import Drive
 from fiat.builtin.service_events import append_events
 from fiat.builtin.service_ledger import Ledger, manifest_of, read_ledger, write_ledger
@@ -24,7 +25,7 @@ from fiat.builtin.service_moves import died, settled, take, with_event
 from fiat.builtin.service_process import keeper_of, name_of
 from fiat.builtin.service_server import Patience, Server
 from fiat.builtin.service_shelf import rotate, sweep
-from fiat.builtin.service_wanted import Wanted, read_wanted, write_durably
+from fiat.builtin.service_wanted import Wanted, read_wanted
 from fiat.errors import FiatError
 from fiat.serving.place import Place
 from fiat.serving.release import read_manifest, write_manifest

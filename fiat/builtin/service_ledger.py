@@ -4,20 +4,17 @@ The keeper writes the ledger down before the manifest that follows from it, so t
 again from what was decided.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fiat.builtin.service_document import read_document, write_document
 from fiat.builtin.service_events import Event
-from fiat.builtin.service_wanted import Candidate, write_durably
-from fiat.errors import EnvironmentFault
+from fiat.builtin.service_wanted import Candidate
 from fiat.serving.release import LogPlan, ReleaseManifest, Version
 from fiat.serving.rollout_plan import RolloutPlan, read_plan
 from fiat.serving.rollout_state import RolloutState, read_state, shares
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def write_ledger(path: Path, ledger: Ledger) -> None:
     Raises:
         OSError: the disk refused.
     """
-    write_durably(path, {"format": FORMAT, **asdict(ledger)})
+    write_document(path, asdict(ledger))
 
 
 def read_ledger(path: Path) -> Ledger | None:
@@ -127,18 +124,12 @@ def read_ledger(path: Path) -> Ledger | None:
     Raises:
         EnvironmentFault: the file is not one of this format.
     """
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        if found.pop("format") != FORMAT:
-            raise ValueError("it is of another format")
-        return _ledger(found)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EnvironmentFault(
-            f"{path} does not say how far the service is: {error}",
-            hint="remove it and deploy again: the newest version then gets all traffic at once",
-        ) from error
+    return read_document(
+        path,
+        _ledger,
+        "does not say how far the service is",
+        hint="remove it and deploy again: the newest version then gets all traffic at once",
+    )
 
 
 def _ledger(found: dict[str, Any]) -> Ledger:

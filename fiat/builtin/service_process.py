@@ -14,7 +14,7 @@ from typing import Any
 
 from fiat.builtin import job_tree
 from fiat.builtin.ray_state import boot_id
-from fiat.builtin.service_wanted import write_durably
+from fiat.builtin.service_document import write_durably
 from fiat.serving.place import Place
 
 _PASSED_ON = (

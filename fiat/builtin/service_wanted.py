@@ -1,17 +1,13 @@
 """What a service was asked for last: one file that a deploy replaces and the service's keeper follows."""
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fiat.errors import EnvironmentFault
+from fiat.builtin.service_document import read_document, write_document
 from fiat.serving.release import LogPlan, ServerLimits
 from fiat.serving.rollout_plan import RolloutPlan, read_plan
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -75,33 +71,13 @@ class Wanted:
     stop: bool = False
 
 
-def write_durably(path: Path, document: Mapping[str, Any]) -> None:
-    """Replace a file of JSON in one step, on disk before this returns.
-
-    Raises:
-        OSError: the disk refused.
-    """
-    draft = path.with_name(f"unfinished.{path.name}")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_wanted(path: Path, wanted: Wanted) -> None:
     """Replace what is asked for.
 
     Raises:
         OSError: the disk refused.
     """
-    write_durably(path, {"format": FORMAT, **asdict(wanted)})
+    write_document(path, asdict(wanted))
 
 
 def read_wanted(path: Path) -> Wanted | None:
@@ -110,17 +86,9 @@ def read_wanted(path: Path) -> Wanted | None:
     Raises:
         EnvironmentFault: the file is not one of this format.
     """
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        if found.pop("format") != FORMAT:
-            raise ValueError("it is of another format")
-        return _wanted(found)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EnvironmentFault(
-            f"{path} does not say what the service was asked for: {error}", hint="remove it and deploy again"
-        ) from error
+    return read_document(
+        path, _wanted, "does not say what the service was asked for", hint="remove it and deploy again"
+    )
 
 
 def _wanted(found: dict[str, Any]) -> Wanted:
