@@ -1,6 +1,7 @@
 """What a keeper concludes from what servers tell: a version is loaded, failed, or has done well or badly at its stage."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,9 @@ class Drive:
         self._key = ""
         self._gathered = Gathered()
         self._quality = QualityWatch(place)
+        # By the clock that nobody sets: one put forward must not make a candidate late.
+        self._loading = "", 0
+        self._loading_began = 0.0
 
     def move(self, ledger: Ledger, *, server: Server, wish: ServerWish, now_s: float) -> Ledger:
         """The ledger after a look at what servers tell now.
@@ -46,7 +50,7 @@ class Drive:
             ready = _all_ready(following, ledger.model, stable.digest, wish)
             return unparked(ledger, now_s) if ready else ledger
         if moving.loading_s is not None:
-            return self._load(ledger, moving, following, wish, now_s)
+            return self._load(ledger, moving, following, server=server, wish=wish, now_s=now_s)
         return self._watch(ledger, moving, stable, workers, now_s) if stable is not None else ledger
 
     def _load(
@@ -54,6 +58,8 @@ class Drive:
         ledger: Ledger,
         moving: Moving,
         workers: Sequence[WorkerCounts],
+        *,
+        server: Server,
         wish: ServerWish,
         now_s: float,
     ) -> Ledger:
@@ -61,14 +67,15 @@ class Drive:
         for version in _told(workers, ledger.model, digest):
             if version.state == "failed":
                 return refused(ledger, now_s, f"it can't be loaded: {version.reason or 'no reason given'}")
-        if _all_ready(workers, ledger.model, digest, wish):
+        # Also the first version is there only when requests are answered: from then on silence means that it hangs.
+        if server.answers and _all_ready(workers, ledger.model, digest, wish):
             before = _told(workers, ledger.model, ledger.stable.digest) if ledger.stable else []
             alone = bool(before) and all(version.state == "failed" for version in before)
             return loaded(ledger, now_s, alone=alone)
-        since_s = moving.loading_s or 0.0
-        if now_s < since_s:
-            return replace(ledger, moving=replace(moving, loading_s=now_s))
-        if now_s - since_s > self._patience.load_s:
+        if self._loading != (digest, ledger.wanted):
+            self._loading = digest, ledger.wanted
+            self._loading_began = time.monotonic()
+        if time.monotonic() - self._loading_began > self._patience.load_s:
             return refused(ledger, now_s, f"it was not loaded within {self._patience.load_s:g} s")
         return ledger
 

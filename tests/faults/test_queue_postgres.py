@@ -57,6 +57,14 @@ def holder(url: str, last_word: str) -> Iterator["subprocess.Popen[str]"]:
         process.communicate()
 
 
+def received(end: socket.socket) -> bytes:
+    """What comes next; nothing once either side is closed."""
+    try:
+        return end.recv(1 << 16)
+    except OSError:
+        return b""
+
+
 class Wire:
     """Stands between a process and the server, and may lose the answer to a word.
 
@@ -92,7 +100,7 @@ class Wire:
         asked = threading.Event()
 
         def answers() -> None:
-            while data := server.recv(1 << 16):
+            while data := received(server):
                 if asked.is_set():
                     self.lost += 1
                     client.shutdown(socket.SHUT_RDWR)
