@@ -3,13 +3,13 @@
 import difflib
 import importlib
 import inspect
-import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fiat.builtin.run_handle import make_handle
 from fiat.errors import SpecError
 from fiat.journal import log
 
@@ -41,36 +41,6 @@ class Params(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"Params({self._values!r})"
-
-
-class RunHandle:
-    """What a function is given as `run`.
-
-    Attributes:
-        seed: `params.seed` of the spec, 0 when it has none.
-        work_dir: scratch folder of this step; gone when it ends.
-    """
-
-    def __init__(self, seed: int, work_dir: Path) -> None:
-        self.seed = seed
-        self.work_dir = work_dir
-
-    @property
-    def device(self) -> str:
-        """`cuda` when this step was given GPUs, else `cpu`."""
-        return "cuda" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
-
-    def log(self, step: int | None = None, /, **metrics: float) -> None:
-        """Record metrics; see `fiat.log`."""
-        log(step, **metrics)
-
-    def checkpoint(self, state: object) -> None:
-        """Not there yet.
-
-        Raises:
-            SpecError: always in this version.
-        """
-        raise SpecError("run.checkpoint is not built yet in this version", hint="leave it out for now")
 
 
 def work(request: Mapping[str, Any]) -> None:
@@ -153,7 +123,7 @@ def _arguments(
     offers: dict[str, Callable[[], Any]] = {
         "data": lambda: open_data(request),
         "params": lambda: Params(params),
-        "run": lambda: RunHandle(request["seed"], Path(os.environ.get("HOME", "."))),
+        "run": lambda: make_handle(request),
         "seed": lambda: request["seed"],
         "inputs": lambda: {name: Path(path) for name, path in request.get("inputs", {}).items()},
         "out": lambda: {name: Path(path) for name, path in request.get("outputs", {}).items()},

@@ -16,7 +16,9 @@ import socket
 import struct
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,11 @@ from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
 
 from fiat.builtin import job_tree
 from fiat.builtin.job_wire import receive_message, send_message
+from fiat.builtin.ray_gang import run_gang
 from fiat.builtin.ray_head import connect, knock, start_head
+from fiat.builtin.ray_study import run_study
 from fiat.builtin.ray_task import cancel_path, run_in_worker, started_path
-from fiat.ports.compute import Capacity, Job, JobResult
+from fiat.ports.compute import Capacity, Job, JobResult, Sandbox
 
 _FORCE_AFTER_S = 4.0
 _ENDING_S = 6.0
@@ -38,11 +42,16 @@ _VITAL = ("gcs_server", "raylet")
 
 @dataclass
 class _Running:
-    """A job that Ray has."""
+    """A job that Ray has: as a task, or in a thread of ours that starts what it needs of Ray."""
 
     job: Job
-    ref: Any
-    cancelled: bool = False
+    ref: Any = None
+    ending: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was asked to end."""
+        return self.ending.is_set()
 
 
 class Session:
@@ -90,6 +99,29 @@ class Session:
                     self._link.shutdown(socket.SHUT_RDWR)
 
     def _submit(self, job: Job, import_path: tuple[str, ...]) -> None:
+        if job.study is not None:
+            self._follow(job, partial(run_study, job, import_path))
+        elif job.resources.workers > 1 and (job.command is None or _may_meet(job.command.sandbox)):
+            self._follow(job, partial(run_gang, job, import_path, gpus=None))
+        else:
+            self._submit_task(job, import_path)
+
+    def _follow(self, job: Job, work: Callable[..., JobResult]) -> None:
+        """Do what takes more than one task of Ray in a thread."""
+        running = _Running(job)
+        with self._lock:
+            self._running[job.id] = running
+
+        def run() -> None:
+            try:
+                result = work(cancelled=running.ending)
+            except Exception as error:
+                result = _explain(error, running.cancelled)
+            self._tell_end(running, result)
+
+        threading.Thread(target=run, name=job.id, daemon=True).start()
+
+    def _submit_task(self, job: Job, import_path: tuple[str, ...]) -> None:
         need = job.resources
         options: dict[str, Any] = {"num_cpus": need.cpus, "num_gpus": need.gpus, "name": job.step}
         if need.memory_bytes is not None:
@@ -103,6 +135,9 @@ class Session:
     def _ended(self, running: _Running, future: Any) -> None:
         error = future.exception()
         result = _explain(error, running.cancelled) if error else future.result()
+        self._tell_end(running, result)
+
+    def _tell_end(self, running: _Running, result: JobResult) -> None:
         self.tell("result", running.job.id, result)
         with self._changed:
             self._running.pop(running.job.id, None)
@@ -114,7 +149,9 @@ class Session:
             running = self._running.get(job_id)
         if running is None or running.cancelled:
             return
-        running.cancelled = True
+        running.ending.set()
+        if running.ref is None:
+            return
         try:
             cancel_path(running.job).touch()
             asked = started_path(running.job).exists()
@@ -132,6 +169,11 @@ class Session:
             if running.job.id not in self._running:
                 return
         ray.cancel(running.ref, force=True)
+
+
+def _may_meet(sandbox: Sandbox | None) -> bool:
+    """Whether processes in boxes of their own reach each other: a box without the network has a loopback of its own."""
+    return sandbox is None or sandbox.kind == "none" or sandbox.network
 
 
 def _explain(error: BaseException, cancelled: bool) -> JobResult:

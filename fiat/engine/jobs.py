@@ -5,15 +5,17 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
 from fiat.engine.decide import Decided
 from fiat.engine.sandbox import Places, SandboxPolicy, shut_off
 from fiat.errors import EnvironmentFault, FiatError, SpecError
+from fiat.plan.fingerprint import resume_key
 from fiat.plan.model import Limits, Step
-from fiat.ports.compute import Command, Job, Resources
+from fiat.plan.training import BEST, STUDY, TRIALS, TUNE, WARM_ROLE
+from fiat.ports.compute import Command, Job, Resources, Study
 from fiat.ports.step import StepContext
 from fiat.spec.command import fill, whole_reference
 from fiat.store.faults import disk_faults
@@ -86,6 +88,7 @@ def prepare(bench: Bench, decided: Decided, attempt: int) -> Prepared:
 
 def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Prepared:
     step = decided.step
+    resume = _resume(bench, decided)
     work.chmod(0o700)  # a program that is left here, with whatever rights, is nobody else's to run
     (work / "in").mkdir()
     inputs = {
@@ -97,9 +100,9 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
     outputs = {name: work / "out" / name for name in step.outputs}
     command = task = None
     if step.kind == "run":
-        command = _shell(bench, step, inputs, outputs, work)
+        command = _shell(bench, step, inputs, outputs, work, resume)
     elif step.kind in ("call", "export"):
-        command = _child(bench, step, inputs, outputs, work)
+        command = _child(bench, step, inputs, outputs, work, resume)
     else:
         logged = {name: float(str(value)) for name, value in _mapping(decided.parts.get("logged")).items()}
         params = {**step.params, "logged": logged}
@@ -118,13 +121,54 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
         owner_pid=os.getpid(),
         command=command,
         task=task,
+        study=_study(step, resume, outputs) if resume.trials else None,
+        checkpoints=resume.checkpoints,
+        stop_on_nan=step.limits.stop_on_nan,
     )
     return Prepared(job, outputs, attempt)
 
 
 def resources_of(limits: Limits) -> Resources:
     """What a step's limits ask of the compute."""
-    return Resources(limits.cpus, limits.gpus, limits.memory_bytes)
+    return Resources(limits.cpus, limits.gpus, limits.memory_bytes, limits.workers, limits.priority)
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Folders that outlive this attempt; None where the step has none.
+
+    Attributes:
+        checkpoints: of its training, or of its trials.
+        trials: of its study.
+    """
+
+    checkpoints: Path | None = None
+    trials: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What its code may write."""
+        return (self.checkpoints,) if self.checkpoints else ()
+
+
+def _resume(bench: Bench, decided: Decided) -> Resume:
+    key, folders = resume_key(decided.parts), bench.store.resume
+    checkpoints = folders.checkpoints(key) if decided.step.limits.checkpoint else None
+    return Resume(checkpoints, folders.trials(key) if STUDY in decided.step.params else None)
+
+
+def _study(step: Step, resume: Resume, outputs: Mapping[str, Path]) -> Study:
+    assert resume.trials is not None  # noqa: S101 - the caller looked
+    said = dict(_mapping(step.params[STUDY]))
+    return Study(**said, ledger=resume.trials, best=outputs[BEST], trials_file=outputs[TRIALS])  # type: ignore[arg-type]  # as `tune_steps` wrote it
+
+
+def _tuned(params: object, inputs: Mapping[str, Path]) -> dict[str, object]:
+    """Parameters with those of the best trial in their place, where there was a search."""
+    found: dict[str, object] = dict(_mapping(params))
+    if TUNE in inputs:
+        found |= json.loads(inputs[TUNE].read_text("utf-8"))["params"]
+    return found
 
 
 def _lay(store: Store, digest: str, folder: Path, role: str) -> Path:
@@ -135,20 +179,32 @@ def _lay(store: Store, digest: str, folder: Path, role: str) -> Path:
 
 
 def _shell(
-    bench: Bench, step: Step, inputs: Mapping[str, Path], outputs: Mapping[str, Path], work: Path
+    bench: Bench,
+    step: Step,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    work: Path,
+    resume: Resume,
 ) -> Command:
     places = {role: quote(str(path)) for role, path in inputs.items()}
     places |= {f"out.{name}": quote(str(path)) for name, path in outputs.items()}
     text = fill(str(step.params["run"]), places)
     env = _environment(bench, step, work)
-    env["FIAT_PARAMS"] = json.dumps(step.params.get("with", {}))
+    env["FIAT_PARAMS"] = json.dumps(_tuned(step.params.get("with"), inputs))
     env["FIAT_INPUTS"] = json.dumps({role: str(path) for role, path in inputs.items()})
     env["FIAT_OUTPUTS"] = json.dumps({name: str(path) for name, path in outputs.items()})
-    return _shut(Command(("/bin/sh", "-ec", text), bench.root, env), bench, step, work)
+    if resume.checkpoints:
+        env["FIAT_CHECKPOINTS"] = str(resume.checkpoints)
+    return _shut(Command(("/bin/sh", "-ec", text), bench.root, env), bench, step, work, resume)
 
 
 def _child(
-    bench: Bench, step: Step, inputs: Mapping[str, Path], outputs: Mapping[str, Path], work: Path
+    bench: Bench,
+    step: Step,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    work: Path,
+    resume: Resume,
 ) -> Command:
     places = {role: str(path) for role, path in inputs.items()}
     request = {
@@ -160,6 +216,12 @@ def _child(
         "outputs": {name: str(path) for name, path in outputs.items()},
         "result": str(work / "result.json"),
     }
+    request["params"] = _tuned(request["params"], inputs)
+    request["deterministic"] = bool(step.params.get("deterministic"))
+    if step.limits.checkpoint and resume.checkpoints:
+        request["checkpoint"] = {**asdict(step.limits.checkpoint), "folder": str(resume.checkpoints)}
+    if WARM_ROLE in places:
+        request["warm"] = places[WARM_ROLE]
     roles = _mapping(request.get("datasets"))
     request["datasets"] = {name: places[str(role)] for name, role in roles.items()}
     if step.kind == "export":
@@ -172,14 +234,14 @@ def _child(
     path.write_text(json.dumps(request))
     argv = (sys.executable, "-m", CHILD, str(path))
     command = Command(argv, bench.root, _environment(bench, step, work), work / "result.json")
-    return _shut(command, bench, step, work)
+    return _shut(command, bench, step, work, resume)
 
 
-def _shut(command: Command, bench: Bench, step: Step, work: Path) -> Command:
+def _shut(command: Command, bench: Bench, step: Step, work: Path, resume: Resume) -> Command:
     """The command with what keeps it in, and what must not be shown of it."""
     return replace(
         command,
-        sandbox=shut_off(step, Places(bench.store, bench.root, work), bench.sandbox),
+        sandbox=shut_off(step, Places(bench.store, bench.root, work, resume.folders), bench.sandbox),
         secrets=tuple(value for name in step.secrets if (value := bench.secret(name))),
     )
 

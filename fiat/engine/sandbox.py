@@ -46,11 +46,13 @@ class Places:
         store: the store, nothing of which it sees but its inputs.
         root: the checkout.
         work: its scratch folder; inputs are in `in` there, outputs go to `out`.
+        kept: folders that it may write and that outlive it.
     """
 
     store: Store
     root: Path
     work: Path
+    kept: tuple[Path, ...] = ()
 
 
 def shut_off(step: Step, places: Places, policy: SandboxPolicy | None) -> Sandbox | None:
@@ -68,7 +70,7 @@ def shut_off(step: Step, places: Places, policy: SandboxPolicy | None) -> Sandbo
         policy = SandboxPolicy(network=True, processes=None, disk_bytes=None, log_bytes=None)
     limited = Sandbox(
         "none",
-        writable=(places.work, places.work / "out"),
+        writable=(places.work, places.work / "out", *places.kept),
         network=True,
         processes=policy.processes,
         memory_bytes=policy.memory_bytes,

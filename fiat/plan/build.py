@@ -2,7 +2,7 @@
 
 Where each section of the YAML becomes steps:
 `data` -> source.<name>, data.<name>, check.<name> | `steps` -> <name> | `transform` -> transform.<n>, transform |
-`train` -> train, export | `evaluate` -> evaluate, metric.<name> |
+`tune` -> tune | `train` -> train, export | `evaluate` -> evaluate, metric.<name> |
 `baseline` -> evaluate.baseline | `gates` -> gates, gates.<n> (probes behind the package) | `model` -> package |
 `deploy` -> deploy.<target>
 """
@@ -25,6 +25,7 @@ from fiat.plan.prepared import (
     transform_steps,
     transformed_data,
 )
+from fiat.plan.training import tune_steps, with_training
 from fiat.plan.work import user_step, work_params
 from fiat.spec.model import Spec
 
@@ -53,7 +54,8 @@ def build_plan(spec: Spec, outside: Outside) -> Plan:
     steps = [*data_steps(spec), *_user_steps(spec), *transform_steps(spec)]
     if spec.train is not None:
         dataset = training_data(spec)
-        steps += [_train_step(spec), _export_step(spec, dataset)]
+        train = with_training(spec, _train_step(spec))
+        steps += [*tune_steps(spec, train), _export_step(spec, dataset)]
         if spec.evaluate is not None:
             require_rows(spec, spec.evaluate.split, dataset)
             steps += judging_steps(spec, dataset)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from fiat.plan.model import Step
 
 PARTS_VERSION = 1
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_EXTENT = ("trials", "parallel", "timeout_s")
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9][\w-]*\.[\w.-]+)\}")
 
@@ -67,6 +70,24 @@ def _granted(step: Step) -> dict[str, object]:
 def fingerprint(parts: Mapping[str, object]) -> str:
     """SHA-256 over the canonical JSON of the parts, 64 hex digits."""
     return digest_json(parts)
+
+
+def resume_key(parts: Mapping[str, object]) -> str:
+    """What checkpoints and finished trials are remembered by, 64 hex digits.
+
+    It is the fingerprint without what does not change the meaning of a state: how many workers or threads there are, how
+    many trials are tried, how many of them side by side.
+    """
+    params = {key: value for key, value in _mapping(parts["params"]).items() if key != "workers"}
+    if "study" in params:
+        study = _mapping(params["study"])
+        params["study"] = {key: value for key, value in study.items() if key not in _EXTENT}
+    env = {key: value for key, value in _mapping(parts["env"]).items() if key not in THREAD_VARIABLES}
+    return digest_json({**parts, "params": params, "env": env})
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def digest_json(value: object) -> str:

@@ -22,6 +22,23 @@ class Ref:
 
 
 @dataclass(frozen=True)
+class Checkpointing:
+    """How checkpoints of a training are kept.
+
+    Attributes:
+        keep: how many.
+        every_s: shortest time between two; 0 takes each.
+        metric: by which the best are kept; empty keeps the newest.
+        mode: whether a large or a small one is good.
+    """
+
+    keep: int = 1
+    every_s: float = 0.0
+    metric: str = ""
+    mode: Literal["max", "min"] = "max"
+
+
+@dataclass(frozen=True)
 class Limits:
     """How a step may run. Not part of its fingerprint: limits don't change results.
 
@@ -31,6 +48,10 @@ class Limits:
         memory_bytes: most memory of its process tree; None is no limit.
         timeout_s: wall clock limit; None is no limit.
         retries: further attempts after a failure.
+        workers: processes that share the work; `cpus`, `gpus` and `memory_bytes` are those of each.
+        priority: of the step where steps wait for GPUs; higher ones come first.
+        checkpoint: how training is resumed; None when it is not.
+        stop_on_nan: whether a loss that is no number any more ends the step.
         sandbox: how the spec wants user code shut off: `auto` leaves it to whoever runs it.
     """
 
@@ -39,6 +60,10 @@ class Limits:
     memory_bytes: int | None = None
     timeout_s: float | None = None
     retries: int = 0
+    workers: int = 1
+    priority: int = 0
+    checkpoint: Checkpointing | None = None
+    stop_on_nan: bool = False
     sandbox: Literal["auto", "none", "bubblewrap"] = "auto"
 
 

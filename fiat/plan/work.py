@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from fiat.plan.fingerprint import THREAD_VARIABLES
 from fiat.plan.model import Limits, Ref, Step
 from fiat.spec.data_section import DataSet
 from fiat.spec.graph import reads_of
@@ -12,7 +13,6 @@ from fiat.spec.section import duration_s, size_bytes
 from fiat.spec.work_section import Work
 
 _SPAN_PART = re.compile(r"\{[A-Z]+\}")
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def user_step(spec: Spec, name: str, work: Work, *, outputs: Mapping[str, str] | None = None) -> Step:
@@ -34,6 +34,9 @@ def user_step(spec: Spec, name: str, work: Work, *, outputs: Mapping[str, str] |
         params = {"run": work.run, "with": work_params(spec, work)["params"]}
     else:
         params = {"request": {**work_params(spec, work), "role": "step", **_datasets(inputs)}}
+    if work.resources.workers > 1:
+        # Sums in another order are other numbers in the last digits, and code may ask how many there are.
+        params["workers"] = work.resources.workers
     metric_outputs = [key for key, kind in kinds.items() if kind == "metrics"]
     if metric_outputs:
         params["metric_outputs"] = metric_outputs
@@ -64,7 +67,7 @@ def environment(spec: Spec, work: Work) -> dict[str, str]:
     env: dict[str, str] = {}
     if "cpus" in work.resources.model_fields_set:
         threads = str(max(1, math.ceil(work.resources.cpus)))
-        env = dict.fromkeys(_THREAD_VARIABLES, threads)
+        env = dict.fromkeys(THREAD_VARIABLES, threads)
     return {**env, **spec.env.vars, **work.env}
 
 
@@ -77,6 +80,8 @@ def limits_of(work: Work) -> Limits:
         memory_bytes=size_bytes(memory) if memory else None,
         timeout_s=duration_s(timeout) if timeout else None,
         retries=work.retries,
+        workers=work.resources.workers,
+        priority=work.resources.priority,
     )
 
 

@@ -15,14 +15,18 @@ class Resources:
     """What a job asks for.
 
     Attributes:
-        cpus: CPU cores, 0 or more, fractions allowed.
-        gpus: GPUs, 0 or more; a whole number or a fraction below 1.
-        memory_bytes: most memory its process tree may hold; None is no limit.
+        cpus: CPU cores of each worker, 0 or more, fractions allowed.
+        gpus: GPUs of each worker, 0 or more; a whole number or a fraction below 1.
+        memory_bytes: most memory that the process tree of each worker may hold; None is no limit.
+        workers: processes that work on it together; they start together or not at all.
+        priority: jobs of a higher one come first where they wait for GPUs.
     """
 
     cpus: float = 1.0
     gpus: float = 0.0
     memory_bytes: int | None = None
+    workers: int = 1
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,39 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Study:
+    """A search: the job's command is run once a trial, each time with other parameters.
+
+    Attributes:
+        space: parameter to where its values come from, as `tune.search` of the spec has it.
+        metric: name of the metric that is searched by.
+        mode: whether it is made large or small.
+        trials: how many combinations are tried in all.
+        parallel: how many run side by side; each is given the job's resources.
+        stop: how poor trials end early.
+        sampler: how combinations are chosen.
+        seed: of that choice.
+        timeout_s: longest time of the whole search; what ended by then counts. None is no limit.
+        ledger: folder that remembers trials from one attempt to the next, on a disk that engine and worker share.
+        best: file for the best trial: a JSON object of `params`, `value` and `trial`.
+        trials_file: file for all trials, a JSON list.
+    """
+
+    space: Mapping[str, object]
+    metric: str
+    mode: Literal["max", "min"]
+    trials: int
+    parallel: int
+    stop: Literal["asha", "median", "none"]
+    sampler: Literal["tpe", "random", "grid"]
+    seed: int
+    timeout_s: float | None
+    ledger: Path
+    best: Path
+    trials_file: Path
+
+
+@dataclass(frozen=True)
 class Job:
     """One attempt at one step. Exactly one of `command` (user code) and `task` (trusted) is set.
 
@@ -102,6 +139,9 @@ class Job:
         work_dir: private scratch folder, exists, on a disk that engine and worker share.
         timeout_s: wall clock limit in seconds; None is no limit.
         owner_pid: process on this host whose death ends the job; 0 when it is on another host.
+        study: the search that `command` is a trial of; None runs it once.
+        checkpoints: folder where its code leaves checkpoints for the next attempt; None when it may not.
+        stop_on_nan: whether a loss that is no number any more ends it.
     """
 
     id: str
@@ -113,6 +153,9 @@ class Job:
     owner_pid: int = 0
     command: Command | None = None
     task: StepContext | None = None
+    study: Study | None = None
+    checkpoints: Path | None = None
+    stop_on_nan: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,6 +172,9 @@ class JobResult:
         result: content of `Command.result_path`, when it was written.
         peak_memory_bytes: largest memory of the process tree that was seen; 0 when unknown.
         gpus: ids of the GPUs it was given.
+        usage: what was seen of them: `gpu_memory_bytes` (peak, all of its GPUs), `gpu_load_ratio` (mean); empty when
+            nothing was.
+        resumed: from what it went on, one sentence; empty when it began anew.
         mend: what to do on the machine that could not run it at all, such as one without the sandbox that the command
             asks for; empty when the machine is not at fault.
     """
@@ -142,6 +188,8 @@ class JobResult:
     result: Mapping[str, object] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     gpus: tuple[str, ...] = ()
+    usage: Mapping[str, float] = field(default_factory=dict)
+    resumed: str = ""
     mend: str = ""
 
 

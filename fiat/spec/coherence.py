@@ -14,6 +14,7 @@ RESERVED_STEPS = (
     "out",
     "transform",
     "train",
+    "tune",
     "export",
     "evaluate",
     "gates",

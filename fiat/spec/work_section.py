@@ -34,7 +34,11 @@ class Resources(Section):
     gpus: Amount = Field(default=0.0, description="GPUs: a whole number, or a fraction below 1.")
     memory: Size | None = Field(default=None, description="Most memory of all its processes, such as `8GiB`.")
     workers: Whole = Field(
-        default=1, description="Data-parallel workers; more than 1 shares the work among GPUs."
+        default=1,
+        description="Processes that share the batches (data-parallel); each has these `cpus`, `gpus` and `memory`.",
+    )
+    priority: Integer = Field(
+        default=0, description="Steps of a higher one come first where steps wait for GPUs."
     )
 
     @model_validator(mode="after")
@@ -92,11 +96,37 @@ class UserStep(Work):
     """A step of the user's own, wired to others by names."""
 
 
+class Objective(Section):
+    """What is good: a metric to make large, or one to make small."""
+
+    maximize: MetricName | None = Field(default=None, description="Metric to make large.")
+    minimize: MetricName | None = Field(default=None, description="Metric to make small.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "Objective":
+        require_one(self, ("maximize", "minimize"), "an objective")
+        return self
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric."""
+        return str(self.maximize or self.minimize)
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        """Whether it is made large or small."""
+        return "max" if self.maximize else "min"
+
+
 class Checkpoint(Section):
     """How training is resumed after a failure."""
 
-    keep: Whole = Field(default=1, description="How many of the newest checkpoints are kept.")
+    keep: Whole = Field(default=1, description="How many checkpoints are kept.")
     every: Duration | None = Field(default=None, description="Shortest time between two checkpoints.")
+    best: Objective | None = Field(
+        default=None,
+        description="Keep those that are best by a metric, beside the newest one; left out: the newest.",
+    )
 
 
 class Train(Work):
@@ -112,6 +142,11 @@ class Train(Work):
     warm_start: Literal["baseline"] | None = Field(
         default=None, description="Start from the baseline's weights instead of anew."
     )
+    deterministic: bool = Field(
+        default=False,
+        description="The same weights bit by bit each time on one machine, or an error that names what can't be.",
+    )
+    stop_on_nan: bool = Field(default=True, description="End the training when a loss is no number any more.")
 
 
 class Search(Section):
@@ -126,6 +161,11 @@ class Search(Section):
     )
     int: tuple[Integer, Integer] | None = Field(
         default=None, description="Whole numbers between two, both included."
+    )
+    when: dict[str, JsonValue] | None = Field(
+        default=None,
+        description="Other searched parameters and the value each must have, or a list of values; "
+        "left out: always searched.",
     )
 
     @model_validator(mode="before")
@@ -146,18 +186,6 @@ class Search(Section):
         return self
 
 
-class Objective(Section):
-    """What the search is after."""
-
-    maximize: MetricName | None = Field(default=None, description="Metric to make large.")
-    minimize: MetricName | None = Field(default=None, description="Metric to make small.")
-
-    @model_validator(mode="after")
-    def _one(self) -> "Objective":
-        require_one(self, ("maximize", "minimize"), "an objective")
-        return self
-
-
 class Tune(Section):
     """A search for the best parameters of `train`."""
 
@@ -167,5 +195,9 @@ class Tune(Section):
     objective: Objective = Field(description="What the search is after, such as `{maximize: accuracy}`.")
     trials: Whole = Field(default=10, description="How many combinations are tried.")
     parallel: Whole = Field(default=1, description="How many trials run side by side.")
+    sampler: Literal["tpe", "random", "grid"] = Field(
+        default="tpe",
+        description="How combinations are chosen: by what went well, at random, or all there are.",
+    )
     stop: Literal["asha", "median", "none"] = Field(default="none", description="How poor trials end early.")
     timeout: Duration | None = Field(default=None, description="Longest time of the whole search.")

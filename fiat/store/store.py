@@ -26,6 +26,7 @@ from fiat.store.queue import Queue
 from fiat.store.registry import Registry
 from fiat.store.releases import Releases
 from fiat.store.results import Results
+from fiat.store.resume import ResumeFolders
 from fiat.store.runs import Runs, save_step_within
 from fiat.store.schema import SCHEMA
 from fiat.store.scopes import Scope
@@ -51,6 +52,7 @@ class Store:
         artifacts: files and folders by digest.
         digester: digests of the checkout's files.
         work: scratch folders.
+        resume: folders that outlive attempts.
         deliveries: what forges told.
         changes: commits that want attention.
         queue: runs that wait, run and are over.
@@ -83,6 +85,7 @@ class Store:
         self.artifacts = Artifacts(scope.root, root if scope.prefix else None)
         self.digester = Digester(scope.root / "stats", checkout, now)
         self.work = WorkFolders(root)
+        self.resume = ResumeFolders(root)
         # Held as long as the store is open, so that `gc` in another process sees that it is used.
         self._use = HeldLock(root / "use.lock")
 
