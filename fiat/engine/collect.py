@@ -181,6 +181,11 @@ def _used(decided: Decided, job: JobResult, prepared: Prepared) -> dict[str, obj
         used["peak_memory_bytes"] = job.peak_memory_bytes
     if job.gpus:
         used["gpu_ids"] = list(job.gpus)
+    if limits.workers > 1:
+        used["workers"] = limits.workers
+    used.update(job.usage)
+    if job.resumed:
+        used["resumed"] = job.resumed
     command = prepared.job.command
     if command is not None:
         used["sandbox"] = command.sandbox.kind if command.sandbox else "none"

@@ -7,6 +7,7 @@ from fiat.spec.data_section import DataSet
 from fiat.spec.graph import Contradiction, find_misfits, meant, outputs_of, works_of
 from fiat.spec.metric_names import CLASSIFICATION, METRICS, REGRESSION
 from fiat.spec.model import Spec
+from fiat.spec.training_coherence import training_contradictions
 from fiat.spec.tree import KeyPath
 
 RESERVED_STEPS = (
@@ -37,6 +38,7 @@ def find_contradictions(spec: Spec) -> list[Contradiction]:
         *_metrics(spec),
         *_gates(spec),
         *_targets(spec),
+        *training_contradictions(spec),
     ]
 
 
