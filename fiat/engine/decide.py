@@ -118,7 +118,7 @@ class Decider:
         Raises:
             SpecError: a source or a module that it names is not there.
         """
-        parts = fingerprint_parts(step, self._surroundings(step, inputs, logged))
+        parts = self.parts(step, inputs, logged)
         found = fingerprint(parts)
         result = self.store.results.find(found)
         why_not = self._why_not(step, result)
@@ -127,14 +127,17 @@ class Decider:
         reasons = why_not or self._what_changed(step, parts)
         return Decided(step, dict(inputs), parts, found, None, reasons, replaces=result is not None)
 
+    def parts(self, step: Step, inputs: Mapping[str, str], logged: Mapping[str, float]) -> dict[str, object]:
+        """What the fingerprint of a step is made of; see `decide`."""
+        return fingerprint_parts(step, self._surroundings(step, inputs, logged))
+
     def edited(self, decided: Decided) -> tuple[str, ...]:
         """What changed on disk since the decision: an edit made while the step ran."""
         self._code_digests.clear()
         self._reach.clear()
         step = decided.step
         logged = {key: float(str(value)) for key, value in _mapping(decided.parts.get("logged")).items()}
-        parts = fingerprint_parts(step, self._surroundings(step, decided.inputs, logged))
-        return changes(decided.parts, parts)
+        return changes(decided.parts, self.parts(step, decided.inputs, logged))
 
     def digest_observed(self, names: Mapping[str, object], step: Step) -> dict[str, str]:
         """Digests of files that a step was seen to read beyond its declared inputs, path to digest.

@@ -220,8 +220,8 @@ def _child(
     request["deterministic"] = bool(step.params.get("deterministic"))
     if step.limits.checkpoint and resume.checkpoints:
         request["checkpoint"] = {**asdict(step.limits.checkpoint), "folder": str(resume.checkpoints)}
-    if WARM_ROLE in places:
-        request["warm"] = places[WARM_ROLE]
+    if WARM_ROLE in step.inputs:
+        request["warm"] = places.get(WARM_ROLE)
     roles = _mapping(request.get("datasets"))
     request["datasets"] = {name: places[str(role)] for name, role in roles.items()}
     if step.kind == "export":

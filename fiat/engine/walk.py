@@ -1,12 +1,15 @@
 """The state of one walk over a plan: what is settled, what can start, what waits."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 
 from fiat.engine.baseline import BASELINE, Baseline
 from fiat.engine.decide import Decided, Decider
 from fiat.engine.previous import PREVIOUS, REFUSED, SERVING
+from fiat.engine.warm import Warm, work_key
 from fiat.plan.model import Decision, Plan, Step
+from fiat.plan.training import WARM, WARM_ROLE
 from fiat.run.model import Artifact, Result, StepResult
 
 _HAS_OUTPUTS = frozenset({"ran", "reused"})
@@ -24,6 +27,8 @@ class Walk:
             dataset; empty when there is none.
         find_served: digest of the profile of what clients sent to the served model; empty when there is none. It is asked
             once a walk, so that all checks are compared with the same.
+        find_warm: the trained model to start from, by the name and the `work_key` of the step that asks first: trials and
+            the training with the best of them start from the same.
     """
 
     def __init__(
@@ -34,17 +39,20 @@ class Walk:
         skip: Callable[[Step], str | None],
         find_previous: Callable[[str, str], str] = lambda step, dataset: "",
         find_served: Callable[[], str] = lambda: "",
+        find_warm: Callable[[str, str], Warm] = lambda step, key: Warm("", "starts anew"),
     ) -> None:
         self.plan = plan
         self.decided: dict[str, Decided] = {}
         self.settled: dict[str, StepResult] = {}
         self.results: dict[str, Result] = {}
         self.baseline: Baseline | None = None
+        self.warm: Warm | None = None
         self._decider = decider
         self._find_baseline = find_baseline
         self._skip = skip
         self._find_previous = find_previous
         self._find_served = cache(find_served)
+        self._find_warm = find_warm
 
     def advance(self) -> list[Decided]:
         """Decide every step whose inputs are known; returns those that must run now, in plan order."""
@@ -60,6 +68,8 @@ class Walk:
             if inputs is None or step.kind == "deploy":
                 continue
             decided = self._decider.decide(step, inputs, self._logged(step))
+            if self.warm is not None and WARM_ROLE in step.inputs:
+                decided = replace(decided, reasons=(*decided.reasons, self.warm.reason))
             self.decided[step.name] = decided
             if decided.result is None:
                 to_run.append(decided)
@@ -173,6 +183,8 @@ class Walk:
                 if digest := self._find_served():
                     inputs[role] = digest
                 continue
+            if ref == WARM:
+                continue
             settled = self.settled.get(ref.step)
             if settled is None:
                 return None
@@ -180,7 +192,15 @@ class Walk:
                 inputs[role] = settled.outputs[ref.output].digest
             elif role not in step.optional:
                 return None
+        if step.inputs.get(WARM_ROLE) == WARM and (digest := self._resolve_warm(step, inputs).digest):
+            inputs[WARM_ROLE] = digest
         return inputs
+
+    def _resolve_warm(self, step: Step, inputs: Mapping[str, str]) -> Warm:
+        if self.warm is None:
+            key = work_key(self._decider.parts(step, inputs, self._logged(step)))
+            self.warm = self._find_warm(step.name, key)
+        return self.warm
 
     def _resolve_baseline(self) -> Baseline | None:
         if self.baseline is None:

@@ -171,6 +171,16 @@ class Runs:
         state: RunState | None = found[0]
         return state
 
+    def steps_of(self, run_ids: Iterable[str], name: str) -> dict[str, StepResult]:
+        """The step of that name in each of these runs, by the run's id; runs without it are left out."""
+        wanted = list(dict.fromkeys(run_ids))
+        marks = ", ".join("?" * len(wanted))
+        rows = self._database.read(
+            f"SELECT {STEP_COLUMNS} FROM steps WHERE name = ? AND run IN ({marks})", (name, *wanted)
+        )
+        with self._readable(f"of step {name}"):
+            return {str(row[0]): read_step(row) for row in rows}
+
     def step_seconds(self, spec: str, last: int = 10) -> Mapping[str, list[float]]:
         """How long the steps of a spec took when they ran, step to seconds, the newest first.
 

@@ -21,6 +21,7 @@ from fiat.engine.previous import find_previous
 from fiat.engine.release import Releaser
 from fiat.engine.silent import SilentReporter
 from fiat.engine.walk import Walk
+from fiat.engine.warm import Warm, find_warm
 from fiat.errors import SpecError, SpecErrors
 from fiat.plan.build import Outside, build_plan, model_name
 from fiat.plan.model import Decision, Plan, Step
@@ -32,6 +33,7 @@ from fiat.store.store import Store, open_store
 from fiat.wiring.compute import make_compute
 from fiat.wiring.grounds import deploy_decision, desk_ground, with_rollout
 from fiat.wiring.opened import Opened
+from fiat.wiring.processes import may_live
 from fiat.wiring.registry import load_plugin
 from fiat.wiring.registry_signing import sign_release
 from fiat.wiring.served import find_served
@@ -58,6 +60,7 @@ class Desk(Opened):
         approver: who agrees to what needs approval; empty for nobody.
         only: names of the targets that are deployed; None for all.
         cause: who or what wants a deploy, one sentence.
+        warm: what training starts from instead of what is looked for, as a run that is reproduced did.
     """
 
     named: str
@@ -69,6 +72,7 @@ class Desk(Opened):
     approver: str = field(default="", kw_only=True)
     only: frozenset[str] | None = field(default=None, kw_only=True)
     cause: str = field(default="a run at a desk", kw_only=True)
+    warm: Warm | None = field(default=None, kw_only=True)
 
     @cached_property
     def store(self) -> Store:
@@ -136,7 +140,8 @@ class Desk(Opened):
 
     def walk(self) -> Walk:
         """A fresh walk over the plan."""
-        return Walk(self.plan, self.decider, self._baseline, self._skip, self._previous, self.served)
+        seen = (self._baseline, self._skip, self._previous, self.served, self._warm)
+        return Walk(self.plan, self.decider, *seen)
 
     def plan_decisions(self, walk: Walk) -> tuple[Decision, ...]:
         """What would happen to each step; asks deploy targets what they have."""
@@ -228,9 +233,12 @@ class Desk(Opened):
         )
 
     def _baseline(self, candidate: str) -> Baseline:
-        section = self.loaded.spec.baseline
-        wanted = _json(section)
+        wanted = _json(self.loaded.spec.baseline)
         return find_baseline(self.store, self.release_name, wanted, candidate)
+
+    def _warm(self, step: str, key: str) -> Warm:
+        wanted = _json(self.loaded.spec.baseline)
+        return self.warm or find_warm(self.store, self.release_name, wanted, step, key)
 
     def _previous(self, step: str, dataset: str) -> str:
         return find_previous(self.store, self.plan.spec, step, dataset)
@@ -261,16 +269,6 @@ class Desk(Opened):
             if place
         ]
         return tuple(name.removeprefix("./") for name in (*places, *targets))
-
-
-def may_live(pid: int, host: str) -> bool:
-    """Whether the process of a recorded run may still be there; on another host it can't be asked."""
-    if host != socket.gethostname():
-        return True
-    try:
-        return "python" in Path(f"/proc/{pid}/exe").readlink().name
-    except OSError:
-        return False
 
 
 def _json(section: BaseModel | None) -> dict[str, object] | None:

@@ -44,6 +44,16 @@ def kill_process(name: str) -> None:
             os.kill(_parts(name)[1], signal.SIGKILL)
 
 
+def may_live(pid: int, host: str) -> bool:
+    """Whether the process of a recorded run may still be there; on another host it can't be asked."""
+    if host != socket.gethostname():
+        return True
+    try:
+        return "python" in Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return False
+
+
 def _parts(name: str) -> tuple[str, int, int]:
     host, _, rest = name.rpartition(":")
     host, _, pid = host.rpartition(":")
