@@ -2,11 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from fiat.spec.graph import Contradiction, meant, works_of
 from fiat.spec.model import Spec
 from fiat.spec.tree import KeyPath
 from fiat.spec.work_section import Tune
+
+_SLIP = 0.85
+"""From how alike on a name is taken for a slip of the pen."""
 
 
 def training_contradictions(spec: Spec) -> Iterator[Contradiction]:
@@ -21,7 +25,9 @@ def training_contradictions(spec: Spec) -> Iterator[Contradiction]:
             )
     if spec.train is not None and spec.train.warm_start and spec.baseline is None:
         yield Contradiction(
-            ("train", "warm_start"), "the spec names no baseline to start from", "add `baseline: {from: main}`"
+            ("train", "warm_start"),
+            "the spec names no baseline to start from",
+            "add `baseline: {from: main}`",
         )
     if spec.tune is not None:
         yield from _searches(spec, spec.tune)
@@ -32,12 +38,11 @@ def _searches(spec: Spec, tune: Tune) -> Iterator[Contradiction]:
     if spec.train is not None:
         given = spec.train.with_ if "with_" in spec.train.model_fields_set else spec.params
         for name in names:
-            if name not in given:
-                yield Contradiction(
-                    ("tune", "search", name),
-                    f"`train` has no parameter `{name}`{_nearest(name, list(given))}",
-                    f"add it under `train.with`, such as `{name}: {_example(tune, name)}`",
-                )
+            # A parameter that only the function knows may be searched too; one that looks like another is a slip.
+            others = [str(known) for known in given if known not in names]
+            if name not in given and (close := get_close_matches(name, others, n=1, cutoff=_SLIP)):
+                hint = f"did you mean `{close[0]}`?"
+                yield Contradiction(("tune", "search", name), f"`train` has no parameter `{name}`", hint)
     for name, search in tune.search.items():
         for other, value in (search.when or {}).items():
             path: KeyPath = ("tune", "search", name, "when", other)
@@ -82,14 +87,3 @@ def _grid(tune: Tune) -> Iterator[Contradiction]:
         yield Contradiction(
             ("tune", "trials"), f"the grid has {n_all} combinations, more than {tune.trials} trials"
         )
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    found = meant(name, known)
-    return f"; {found}" if found else ""
-
-
-def _example(tune: Tune, name: str) -> str:
-    search = tune.search[name]
-    values = search.choice or search.uniform or search.log or search.int or ("...",)
-    return str(values[0])

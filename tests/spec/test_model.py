@@ -144,14 +144,8 @@ def test_the_language_as_it_was_designed_parses(tmp_path: Path) -> None:
 
 def test_what_is_not_built_yet_is_named_and_triggers_are_not(tmp_path: Path) -> None:
     found = unsupported(spec_of(tmp_path, EVERYTHING))
-    assert [path for path, _ in found] == [
-        "train.resources.workers",
-        "train.checkpoint",
-        "train.warm_start",
-        "tune",
-        "export.quantize",
-    ]
-    assert dict(found)["tune"] == "`tune` is not built yet in this version"
+    assert [path for path, _ in found] == ["export.quantize"]
+    assert dict(found)["export.quantize"].endswith("is not built yet in this version")
 
 
 def test_a_spec_of_what_is_built_has_nothing_unsupported(tmp_path: Path) -> None:
