@@ -21,6 +21,7 @@ ROLES = {
     "source": "fiat.builtin.child_source",
     "transform": "fiat.builtin.child_transform",
     "train": "fiat.builtin.child_train",
+    "trial": "fiat.builtin.child_trial",
     "export": "fiat.builtin.child_export",
     "gate": "fiat.builtin.child_judge",
     "metric": "fiat.builtin.child_judge",
