@@ -1,7 +1,8 @@
 """The program that runs a `call:` in a fresh process: `python -m fiat.builtin.child REQUEST.json`.
 
 The request is written by `fiat/engine/jobs.py`. What the call makes goes to the paths in the request; what it was seen
-to read, and how it failed, go to the request's `result` file. Only what a role needs is imported.
+to read, how it failed, and what else is to be told (`said`, such as `resumed`) go to the request's `result` file. Only
+what a role needs is imported.
 """
 
 import importlib
@@ -34,9 +35,13 @@ def main(arguments: list[str]) -> int:
     """Run one request and give the exit code."""
     request: dict[str, Any] = json.loads(Path(arguments[0]).read_text("utf-8"))
     given = [*request.get("inputs", {}).values(), *request.get("outputs", {}).values()]
+    if request.get("checkpoint"):
+        given.append(request["checkpoint"]["folder"])
     watch = Watch(Path(request["root"]), ignored=tuple(given))
     sys.path[:0] = [folder for folder in request["path"] if folder not in sys.path[:1]]
     error: dict[str, object] | None = None
+    said: dict[str, object] = {}
+    request["said"] = said
     watch.start()
     try:
         importlib.import_module(ROLES[request["role"]]).work(request)
@@ -52,7 +57,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("".join(traceback.format_exception(type(fault), fault, frames)))
         error = {"type": type(fault).__name__, "message": str(fault), **_place(fault, frames)}
         code = EXIT_REFUSED
-    _write(Path(request["result"]), {"observed": watch.seen(), "error": error})
+    _write(Path(request["result"]), {**said, "observed": watch.seen(), "error": error})
     return code
 
 

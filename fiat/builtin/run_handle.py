@@ -1,13 +1,23 @@
 """What user code is given as `run`: metrics, checkpoints, its seed and device, the workers beside it."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fiat.builtin.child_checkpoint import Checkpoints, Restored
+from fiat.builtin.child_checkpoint_index import Keeping
 from fiat.builtin.child_gang import Gang, gang_of
-from fiat.errors import SpecError
+from fiat.builtin.child_meter import Meter
+from fiat.builtin.child_warm import warm_start
+from fiat.builtin.loss_watch import is_loss
 from fiat.journal import log
+
+PACE = "samples_per_s"
 
 
 class RunHandle:
@@ -18,10 +28,26 @@ class RunHandle:
         work_dir: scratch folder of this step; gone when it ends.
     """
 
-    def __init__(self, seed: int, work_dir: Path, gang: Gang) -> None:
+    def __init__(
+        self,
+        seed: int,
+        work_dir: Path,
+        gang: Gang,
+        *,
+        checkpoints: Checkpoints | None = None,
+        meter: Meter | None = None,
+        said: MutableMapping[str, object] | None = None,
+        warm: Callable[[Any, Callable[[str], None]], bool] = partial(warm_start, {}),
+    ) -> None:
         self.seed = seed
         self.work_dir = work_dir
         self._gang = gang
+        self._checkpoints = checkpoints
+        self._meter = meter or Meter(gang.size)
+        self._warm = warm
+        self._said: MutableMapping[str, object] = {} if said is None else said
+        self._logged: dict[str, float] = {}
+        self._warned: set[str] = set()
 
     @property
     def device(self) -> str:
@@ -39,18 +65,130 @@ class RunHandle:
         return self._gang.size
 
     def log(self, step: int | None = None, /, **metrics: float) -> None:
-        """Record metrics; see `fiat.log`."""
-        log(step, **metrics)
+        """Record metrics; see `fiat.log`. With a step the throughput comes along, once a second at most."""
+        pace = None if step is None or PACE in metrics else self._meter.pace()
+        log(step, **metrics, **({} if pace is None else {PACE: pace}))
+        self._logged.update({name: float(value) for name, value in metrics.items()})
 
-    def checkpoint(self, state: object) -> None:
-        """Not there yet.
+    def checkpoint(self, state: object, step: int | None = None, **metrics: float) -> bool:
+        """Keep a state from which training can go on, when `train.checkpoint` of the spec says that it is time.
+
+        All workers may call it; the first one writes. The global random generators are kept along.
+
+        Args:
+            state: anything that can be pickled (`state_dict()`s, numbers), or a function without arguments that makes
+                it and is called only when it is time.
+            step: position in the training, such as the epoch.
+            **metrics: of the model as it is now; the last ones of `run.log` are added.
+
+        Returns:
+            Whether it was written now, by this worker.
 
         Raises:
-            SpecError: always in this version.
+            SpecError: the state can't be pickled, or the metric that the best are kept by is unknown.
         """
-        raise SpecError("run.checkpoint is not built yet in this version", hint="leave it out for now")
+        if self._checkpoints is None:
+            self._say_once("run.checkpoint keeps nothing: train.checkpoint is not set in the spec")
+            return False
+        known = {**self._logged, **{name: float(value) for name, value in metrics.items()}}
+        lost = [name for name, value in known.items() if is_loss(name) and not math.isfinite(value)]
+        if lost:
+            self._say_once(f"run.checkpoint keeps nothing while {lost[0]} is no number")
+            return False
+        return self._checkpoints.save(state, step, known)
+
+    def restore(self) -> Restored | None:
+        """The newest checkpoint of this work, also of an earlier attempt; None when there is none to go on from.
+
+        Call it when model, optimizer and data order are set up: the global random generators are put back to where
+        they stood.
+
+        Raises:
+            SpecError: it can't be unpickled.
+        """
+        found = self._checkpoints.newest() if self._checkpoints else None
+        if found is None:
+            return None
+        entry, restored = found
+        if "resumed" not in self._said:
+            place = replace(entry, step=restored.step)
+            self._said["resumed"] = f"went on from {place}"
+            self._say(f"goes on from {place}")
+        return restored
+
+    def best(self) -> Restored | None:
+        """The best checkpoint by the metric of `train.checkpoint.best`, the newest without one; None when there is none.
+
+        Raises:
+            SpecError: it can't be unpickled.
+        """
+        found = self._checkpoints.best() if self._checkpoints else None
+        return found[1] if found else None
+
+    def warm_start(self, model: Any) -> bool:
+        """Give a torch module the baseline's weights where they fit, and say on the log what had not.
+
+        Returns:
+            Whether it has any now; without a baseline it starts anew.
+
+        Raises:
+            SpecError: the spec does not say `train.warm_start: baseline`, it is no torch module, or the baseline's model
+                can't be read with the code of now.
+        """
+        return self._warm(model, self._say)
+
+    def count_rows(self, n_rows: int) -> None:
+        """A batch of so many rows was handed out to this worker; the data tell it."""
+        self._meter.count(n_rows)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around the user's function: how fast it was on the whole, and where it was when it failed."""
+        try:
+            yield
+        except BaseException:
+            self._said["batch"] = self._meter.place
+            raise
+        mean = self._meter.mean()
+        if mean is not None:
+            log(**{PACE: mean})
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        if not self._gang.rank:
+            say(sentence)
+
+
+def say(sentence: str) -> None:
+    """Write a line of ours to the step's log."""
+    print(f"[fiat] {sentence}", flush=True)
 
 
 def make_handle(request: Mapping[str, Any]) -> RunHandle:
     """The handle of a request; see `fiat.builtin.child`."""
-    return RunHandle(request["seed"], Path(os.environ.get("HOME", ".")), gang_of())
+    gang = gang_of()
+    said = request.get("said")
+    return RunHandle(
+        request["seed"],
+        Path(os.environ.get("HOME", ".")),
+        gang,
+        checkpoints=_checkpoints(request.get("checkpoint"), gang),
+        said=said,
+        warm=partial(warm_start, request),
+    )
+
+
+def _checkpoints(asked: Mapping[str, Any] | None, gang: Gang) -> Checkpoints | None:
+    if not asked:
+        return None
+    return Checkpoints(
+        Path(asked["folder"]),
+        Keeping(asked["keep"], asked["metric"], asked["mode"]),
+        every_s=asked["every_s"],
+        rank=gang.rank,
+        say=say if not gang.rank else lambda _: None,
+    )
