@@ -91,6 +91,7 @@ class Workbench:
             "owner_pid": job.owner_pid,
             "cancel_path": path,
             "secrets": list(command.secrets),
+            "stop_on_nan": job.stop_on_nan,
         }
         sandbox = command.sandbox
         if sandbox is None:
@@ -200,6 +201,7 @@ def _command_result(answer: Mapping[str, Any], command: Command, gpus: tuple[str
         result=result,
         peak_memory_bytes=answer.get("peak_memory_bytes", 0),
         gpus=gpus,
+        resumed=str(result.get("resumed") or ""),
         mend=_UNMADE if answer.get("unmade") and "execvp" not in reason else "",
     )
 
