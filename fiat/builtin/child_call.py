@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fiat.builtin.run_handle import make_handle
+from fiat.builtin.child_gang import gang_of, joined
+from fiat.builtin.run_handle import RunHandle, make_handle
 from fiat.errors import SpecError
 from fiat.journal import log
 
@@ -62,7 +63,9 @@ def call(request: Mapping[str, Any], more: Mapping[str, Callable[[], Any]]) -> A
     """
     function = find_function(request["call"])
     seed_everything(request["seed"])
-    return function(**_arguments(function, request["call"], request, more))
+    handle = make_handle(request)
+    with joined(gang_of()):
+        return function(**_arguments(function, request, handle, more))
 
 
 def find_function(target: str) -> Callable[..., Any]:
@@ -101,29 +104,37 @@ def seed_everything(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def open_data(request: Mapping[str, Any]) -> Any:
-    """The dataset that the step was given, or a mapping of all when it was given several."""
+def open_data(request: Mapping[str, Any], handle: RunHandle | None = None) -> Any:
+    """The dataset that the step was given, or a mapping of all when it was given several.
+
+    Args:
+        request: see `fiat.builtin.child`.
+        handle: counts the rows that are read batch by batch.
+    """
     folders = {name: Path(path) for name, path in request.get("datasets", {}).items()}
     if not folders:
         raise SpecError("the function asks for `data`, but the step reads no dataset")
-    opener = importlib.import_module("fiat.data.dataset").open_dataset
+    module, gang = importlib.import_module("fiat.data.dataset"), gang_of()
+    options = {"part": (gang.rank, gang.size), "on_rows": None if handle is None else handle.count_rows}
     chosen = request.get("data")
     if chosen:
-        return opener(folders[chosen])
-    return {name.removeprefix("data."): opener(folder) for name, folder in folders.items()}
+        return module.open_dataset(folders[chosen], **options)
+    return {
+        name.removeprefix("data."): module.open_dataset(folder, **options) for name, folder in folders.items()
+    }
 
 
 def _arguments(
     function: Callable[..., Any],
-    target: str,
     request: Mapping[str, Any],
+    handle: RunHandle,
     more: Mapping[str, Callable[[], Any]],
 ) -> dict[str, Any]:
-    params = request.get("params", {})
+    params, target = request.get("params", {}), request["call"]
     offers: dict[str, Callable[[], Any]] = {
-        "data": lambda: open_data(request),
+        "data": lambda: open_data(request, handle),
         "params": lambda: Params(params),
-        "run": lambda: make_handle(request),
+        "run": lambda: handle,
         "seed": lambda: request["seed"],
         "inputs": lambda: {name: Path(path) for name, path in request.get("inputs", {}).items()},
         "out": lambda: {name: Path(path) for name, path in request.get("outputs", {}).items()},

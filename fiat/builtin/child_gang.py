@@ -1,8 +1,14 @@
-"""Which of several workers this process is, and how they find each other."""
+"""Workers that share a step: which of them this process is, how they find each other, what each of them leaves."""
 
+import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fiat.errors import SpecError
 
 
 @dataclass(frozen=True)
@@ -12,10 +18,12 @@ class Gang:
     Attributes:
         rank: its number, from 0; the first one's model is the result.
         size: how many there are.
+        store_fd: socket that the first one's store listens at already; None lets it open one of its own.
     """
 
     rank: int = 0
     size: int = 1
+    store_fd: int | None = None
 
 
 def gang_of(env: Mapping[str, str] = os.environ) -> Gang:
@@ -23,4 +31,97 @@ def gang_of(env: Mapping[str, str] = os.environ) -> Gang:
 
     Source: PyTorch documentation, torch.distributed.elastic, environment variables.
     """
-    return Gang(int(env.get("RANK", "0")), int(env.get("WORLD_SIZE", "1")))
+    store_fd = env.get("FIAT_STORE_FD")
+    return Gang(
+        int(env.get("RANK", "0")), int(env.get("WORLD_SIZE", "1")), int(store_fd) if store_fd else None
+    )
+
+
+def own_request(request: dict[str, Any], gang: Gang, env: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """The request as this worker has to fulfil it: only the first one writes to the places of the outputs.
+
+    Args:
+        request: see `fiat.builtin.child`.
+        gang: which worker this is.
+        env: its environment; HOME is a folder of its own.
+    """
+    if gang.rank == 0:
+        return request
+    home = Path(env["HOME"])
+    outputs = {name: str(home / "out" / name) for name in request["outputs"]}
+    return {**request, "outputs": outputs, "result": str(home / Path(request["result"]).name)}
+
+
+@contextmanager
+def joined(gang: Gang, env: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Within, torch's collectives reach the other workers: NCCL between GPUs, gloo between CPUs.
+
+    A failure leaves them without a farewell: it is written down first, and the others see our sockets close.
+
+    Raises:
+        SpecError: torch is not there.
+    """
+    if gang.size == 1:
+        yield
+        return
+    dist = _torch("workers").distributed
+    store = None
+    if gang.store_fd is not None:
+        store = dist.TCPStore(
+            env["MASTER_ADDR"],
+            int(env["MASTER_PORT"]),
+            gang.size,
+            gang.rank == 0,
+            master_listen_fd=gang.store_fd if gang.rank == 0 else None,
+        )
+    backend = "cpu:gloo,cuda:nccl" if env.get("CUDA_VISIBLE_DEVICES") else "gloo"
+    dist.init_process_group(backend, store=store, rank=gang.rank, world_size=gang.size)
+    yield
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def spread(model: Any, gang: Gang, device: str, **options: Any) -> Any:
+    """A model whose gradients are averaged over all workers; the model itself where it is alone.
+
+    Args:
+        model: a `torch.nn.Module`; its parameters become those of the first worker everywhere.
+        gang: which worker this is.
+        device: where it is moved to.
+        **options: for `torch.nn.parallel.DistributedDataParallel`.
+
+    Raises:
+        SpecError: it is no torch module.
+    """
+    if gang.size == 1:
+        return model.to(device) if hasattr(model, "to") else model
+    torch = _torch("run.parallel")
+    if not isinstance(model, torch.nn.Module):
+        raise SpecError(f"run.parallel was given a {type(model).__name__}", hint="give it a torch.nn.Module")
+    model = model.to(device)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        return model
+    devices = [torch.cuda.current_device()] if device == "cuda" else None
+    return torch.nn.parallel.DistributedDataParallel(model, device_ids=devices, **options)
+
+
+def unwrapped(model: Any) -> Any:
+    """The model inside what `spread` put around it."""
+    kind = type(model)
+    around = (kind.__module__, kind.__qualname__) == (
+        "torch.nn.parallel.distributed",
+        "DistributedDataParallel",
+    )
+    return model.module if around else model
+
+
+def _torch(what: str) -> Any:
+    try:
+        return importlib.import_module("torch")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise SpecError(
+            f"{what}: several workers talk to each other through torch, which is not installed",
+            hint="pip install torch, or take `workers` out of `resources`",
+        ) from None

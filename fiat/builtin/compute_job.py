@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fiat.builtin.gang_job import gang_job, gang_result
 from fiat.builtin.job_cancel import Cancellation
 from fiat.builtin.job_child import Supervisor
 from fiat.builtin.job_trusted import WarmWorker
@@ -56,7 +57,8 @@ class Workbench:
 
         Args:
             job: what to run.
-            gpus: ids of the GPUs that it got; user code sees exactly these.
+            gpus: ids of the GPUs that it got; user code sees exactly these. Several workers run on this machine, each
+                with its part of them.
             cancellation: a wish to end it from another thread.
             cancel_path: a file that means the same once it exists.
             import_path: `sys.path` for a trusted step; empty is ours.
@@ -65,6 +67,9 @@ class Workbench:
         path = None if cancel_path is None else str(cancel_path)
         if cancellation.asked or (path and os.access(path, os.F_OK)):
             return JobResult("cancelled", "cancelled before it started")
+        if job.command is not None and job.resources.workers > 1:
+            whole, command = gang_job(job, job.command)
+            return gang_result(self._run_command(whole, command, tuple(gpus), cancellation, path), job)
         if job.command is not None:
             return self._run_command(job, job.command, tuple(gpus), cancellation, path)
         folders = tuple(str(Path(part).absolute()) for part in import_path or sys.path)

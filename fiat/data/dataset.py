@@ -1,7 +1,7 @@
 """The dataset as user code sees it: `data.train`, `data.eval`, `data.test`, whole or in batches."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from fiat.data.batch import Batch, Meaning
 from fiat.data.layout import layout_of
+from fiat.data.part import WHOLE, Part
 from fiat.data.split import SPLITS
 from fiat.errors import EnvironmentFault
 
@@ -23,17 +24,26 @@ class Split:
         name: `train`, `eval` or `test`.
     """
 
-    def __init__(self, name: str, path: Path, meaning: Meaning) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        meaning: Meaning,
+        part: Part = WHOLE,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> None:
         self.name = name
         self._path = path
         self._meaning = meaning
+        self._part = part
+        self._on_rows = on_rows
 
     def __len__(self) -> int:
         return self.n_rows
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the mapped rows: a copy in another process maps the file itself."""
-        return {key: value for key, value in self.__dict__.items() if key != "_table"}
+        """Without the mapped rows: a copy in another process maps the file itself, and nobody counts what it reads."""
+        return {key: value for key, value in self.__dict__.items() if key != "_table"} | {"_on_rows": None}
 
     def __repr__(self) -> str:
         return f"Split({self.name}: {self.n_rows:,} rows)"
@@ -63,22 +73,33 @@ class Split:
             rows = np.arange(start, stop, step)
         return Batch(_take(self._table, np.asarray(rows, np.int64)), self._meaning)
 
-    def batches(self, size: int = 1024, *, shuffle: int | None = None) -> Iterator[Batch]:
+    def batches(
+        self, size: int = 1024, *, shuffle: int | None = None, shared: bool = True
+    ) -> Iterator[Batch]:
         """Go through all rows once, `size` at a time (the last batch may be smaller), in bounded memory.
 
+        Where several workers share the step each is given its part of every batch, so that together they go through
+        the same batches as one worker alone. Their parts differ by one row at most; when a last batch has fewer rows
+        than there are workers, some of them are given the same row, so that all stay in step.
+
         Args:
-            size: rows a batch, 1 or more.
+            size: rows a batch over all workers, 1 or more.
             shuffle: seed of a random order of all rows; None keeps their order. Use another seed each epoch.
+            shared: False gives this worker all rows, as if it were alone.
 
         Raises:
             ValueError: size below 1.
         """
         if size < 1:
             raise ValueError(f"size is {size}, expected 1 or more")
+        part = self._part if shared else WHOLE
         order = None if shuffle is None else np.random.default_rng(shuffle).permutation(self.n_rows)
         for start in range(0, self.n_rows, size):
-            stop = min(start + size, self.n_rows)
-            yield self.take(slice(start, stop) if order is None else order[start:stop])
+            own = part.of(min(size, self.n_rows - start))
+            rows = slice(start + own.start, start + own.stop)
+            if self._on_rows is not None:
+                self._on_rows(rows.stop - rows.start)
+            yield self.take(rows if order is None else order[rows])
 
     @property
     def features(self) -> np.ndarray:
@@ -136,11 +157,20 @@ class Dataset:
             loss = step(torch.from_numpy(batch.features), torch.from_numpy(batch.codes))
     """
 
-    def __init__(self, path: Path, meaning: Meaning, source_digest: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        meaning: Meaning,
+        source_digest: str,
+        part: Part = WHOLE,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> None:
         self.path = path
         self.source_digest = source_digest
         self._meaning = meaning
-        self.train, self.eval, self.test = (Split(name, path / f"{name}.arrow", meaning) for name in SPLITS)
+        self.train, self.eval, self.test = (
+            Split(name, path / f"{name}.arrow", meaning, part, on_rows) for name in SPLITS
+        )
 
     def __repr__(self) -> str:
         rows = ", ".join(f"{split.name} {split.n_rows:,}" for split in (self.train, self.eval, self.test))
@@ -187,8 +217,15 @@ class Dataset:
         return chosen.inputs if rows is None else chosen.take(rows).inputs
 
 
-def open_dataset(folder: Path) -> Dataset:
+def open_dataset(
+    folder: Path, part: tuple[int, int] = (0, 1), on_rows: Callable[[int], None] | None = None
+) -> Dataset:
     """Open a folder of the dataset format; nothing is loaded yet.
+
+    Args:
+        folder: as `write_dataset` made it.
+        part: which of how many workers goes through it: `batches` gives it its part of every batch.
+        on_rows: told how many rows each batch has that `batches` hands out.
 
     Raises:
         EnvironmentFault: it is no such folder, or damaged.
@@ -199,7 +236,7 @@ def open_dataset(folder: Path) -> Dataset:
         features = tuple(document["features"])
         classes = None if document["classes"] is None else tuple(document["classes"])
         meaning = Meaning(document["label"], classes, features, layout_of(schema, features))
-        return Dataset(folder, meaning, document["source_digest"])
+        return Dataset(folder, meaning, document["source_digest"], Part(*part), on_rows)
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
         raise EnvironmentFault(f"{folder} holds no dataset that can be read: {error}") from error
 
