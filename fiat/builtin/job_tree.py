@@ -75,6 +75,12 @@ def start_ticks(pid: int) -> int:
     return 0 if stat is None or stat[0] in "ZX" else int(stat[19])
 
 
+def is_stopped(pid: int, ticks: int) -> bool:
+    """Whether that very process (see `start_ticks`) is suspended, by a signal or a debugger."""
+    stat = _stat(pid)
+    return stat is not None and stat[0] in "Tt" and int(stat[19]) == ticks
+
+
 def count_threads(pids: Iterable[int]) -> int:
     """How many threads processes have together; those that end meanwhile have none."""
     return sum(int(stat[17]) for pid in pids if (stat := _stat(pid)))

@@ -1,0 +1,188 @@
+"""The GPUs that one compute may use, and how a job gets some of them: by the ledger that the whole machine shares."""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fiat.builtin.compute_machine import list_gpus
+from fiat.builtin.gpu_device import Driver, keys_of
+from fiat.builtin.gpu_ledger import Claim, GpuLedger, boot_clock, joined
+from fiat.builtin.gpu_queue import shape
+from fiat.builtin.job_tree import start_ticks
+from fiat.ports.compute import Job, Resources
+
+_LOOK_S = 0.2
+
+
+@dataclass(frozen=True)
+class Grant:
+    """GPUs that a job has.
+
+    Attributes:
+        workers: for each worker the ids of its GPUs, as CUDA_VISIBLE_DEVICES takes them; no two workers share one.
+        claim: file of the ledger that says so. A process that uses them on the job's behalf joins it first (`joined`),
+            so that they are free when the last of these processes has ended, and not before.
+    """
+
+    workers: tuple[tuple[str, ...], ...]
+    claim: Path
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all workers."""
+        return tuple(name for ids in self.workers for name in ids)
+
+    @contextmanager
+    def joined(self) -> Iterator[int | None]:
+        """See `gpu_ledger.joined`."""
+        with joined(self.claim) as fd:
+            yield fd
+
+
+@dataclass(frozen=True)
+class GpuPool:
+    """What a compute may give out on this machine. Travels to other processes of it.
+
+    Attributes:
+        folder: of the ledger.
+        ids: as CUDA_VISIBLE_DEVICES takes them.
+        keys: what the ledger calls each.
+    """
+
+    folder: Path
+    ids: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    def enter(self, job: Job) -> "Place":
+        """Take a place in the queue for what the job asks, with all its workers.
+
+        Raises:
+            EnvironmentFault: the ledger can't be used.
+        """
+        return self.enter_as(run_of(job), job.step, job.resources)
+
+    def enter_as(self, run: str, step: str, need: Resources) -> "Place":
+        """The same for what has no job of its own, such as one trial of a study.
+
+        Args:
+            run: id of the run, shown to people.
+            step: name of the step or trial.
+            need: `gpus` above 0.
+
+        Raises:
+            EnvironmentFault: the ledger can't be used.
+        """
+        share, count = shape(need)
+        pid = os.getpid()
+        claim = Claim(
+            id=f"{run}.{step}".replace("/", "_"),
+            run=run,
+            step=step,
+            pid=pid,
+            ticks=start_ticks(pid),
+            share=share,
+            count=count,
+            among=self.keys,
+            priority=need.priority,
+            since=boot_clock(),
+        )
+        entered, fd = GpuLedger(self.folder).enter(claim)
+        return Place(self, entered, fd, need.workers)
+
+    @contextmanager
+    def claimed(self, job: Job, cancelled: threading.Event) -> Iterator[Grant | None]:
+        """Wait for the job's GPUs, have them within, and give them back.
+
+        Yields:
+            What it got; None when it was cancelled before.
+
+        Raises:
+            EnvironmentFault: the ledger can't be used.
+        """
+        place = self.enter(job)
+        try:
+            yield place.wait(cancelled)
+        finally:
+            place.leave()
+
+
+class Place:
+    """A place in the queue, then GPUs. Its process's end gives it back, like `leave`."""
+
+    def __init__(self, pool: GpuPool, claim: Claim, fd: int, workers: int) -> None:
+        self._pool = pool
+        self._ledger = GpuLedger(pool.folder)
+        self._claim = claim
+        self._fd = fd
+        self._workers = workers
+
+    def take(self) -> Grant | None:
+        """The GPUs, if it is its turn now.
+
+        Raises:
+            EnvironmentFault: the ledger can't be used.
+        """
+        taken = self._ledger.take(self._claim, self._fd, boot_clock())
+        if taken is None:
+            return None
+        names = dict(zip(self._pool.keys, self._pool.ids, strict=True))
+        ids = [names[key] for key in taken.keys]
+        each = len(ids) // self._workers
+        workers = tuple(tuple(ids[at : at + each]) for at in range(0, len(ids), each))
+        return Grant(workers, self._pool.folder / self._claim.id)
+
+    def wait(self, cancelled: threading.Event) -> Grant | None:
+        """Wait for its turn; None when it is cancelled before.
+
+        Raises:
+            EnvironmentFault: the ledger can't be used.
+        """
+        while not cancelled.is_set():
+            grant = self.take()
+            if grant is not None:
+                return grant
+            cancelled.wait(_LOOK_S)
+        return None
+
+    def leave(self) -> None:
+        """Give it back.
+
+        Raises:
+            EnvironmentFault: the ledger can't be used.
+        """
+        self._ledger.leave(self._claim, self._fd)
+
+
+def make_pool(
+    asked: int | Sequence[str] | None, env: Mapping[str, str], folder: Path, driver: Driver
+) -> GpuPool:
+    """The GPUs that a compute gives out.
+
+    Args:
+        asked: ids; or how many, of those that there are (when there are fewer, numbers stand for them); None is all.
+        env: the whole environment, to find GPUs.
+        folder: of the ledger.
+        driver: names them for good.
+    """
+    ids = _chosen(asked, env)
+    by_key: dict[str, str] = {}
+    for name, key in zip(ids, keys_of(ids, driver), strict=True):
+        by_key.setdefault(key, name)  # of two names of one GPU the first counts
+    return GpuPool(folder, tuple(by_key.values()), tuple(by_key))
+
+
+def _chosen(asked: int | Sequence[str] | None, env: Mapping[str, str]) -> tuple[str, ...]:
+    if asked is not None and not isinstance(asked, int):
+        return tuple(asked)
+    there = list_gpus(env)
+    if asked is None or asked <= len(there):
+        return there[:asked]
+    return tuple(str(index) for index in range(asked))
+
+
+def run_of(job: Job) -> str:
+    """Id of the run that a job is of: the engine calls it `RUN.STEP.ATTEMPT`."""
+    return job.id.split(f".{job.step}.")[0]
