@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fiat.builtin.child_gang import gang_of, own_request
 from fiat.builtin.child_watch import Watch
 from fiat.errors import EXIT_REFUSED, FiatError
 
@@ -34,6 +35,7 @@ _NOT_THE_USERS = (str(Path(__file__).parent), str(Path(importlib.__file__).paren
 def main(arguments: list[str]) -> int:
     """Run one request and give the exit code."""
     request: dict[str, Any] = json.loads(Path(arguments[0]).read_text("utf-8"))
+    request = own_request(request, gang_of())
     given = [*request.get("inputs", {}).values(), *request.get("outputs", {}).values()]
     if request.get("checkpoint"):
         given.append(request["checkpoint"]["folder"])

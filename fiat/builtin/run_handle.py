@@ -2,16 +2,15 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from functools import partial
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fiat.builtin.child_checkpoint import Checkpoints, Restored
 from fiat.builtin.child_checkpoint_index import Keeping
-from fiat.builtin.child_gang import Gang, gang_of
+from fiat.builtin.child_gang import Gang, gang_of, spread
 from fiat.builtin.child_meter import Meter
 from fiat.builtin.child_warm import warm_start
 from fiat.builtin.loss_watch import is_loss
@@ -37,14 +36,14 @@ class RunHandle:
         checkpoints: Checkpoints | None = None,
         meter: Meter | None = None,
         said: MutableMapping[str, object] | None = None,
-        warm: Callable[[Any, Callable[[str], None]], bool] = partial(warm_start, {}),
+        request: Mapping[str, Any] | None = None,
     ) -> None:
         self.seed = seed
         self.work_dir = work_dir
         self._gang = gang
         self._checkpoints = checkpoints
         self._meter = meter or Meter(gang.size)
-        self._warm = warm
+        self._request = request or {}
         self._said: MutableMapping[str, object] = {} if said is None else said
         self._logged: dict[str, float] = {}
         self._warned: set[str] = set()
@@ -63,6 +62,18 @@ class RunHandle:
     def workers(self) -> int:
         """How many workers share the step."""
         return self._gang.size
+
+    def parallel(self, model: Any, **options: Any) -> Any:
+        """The model on `device`, its gradients averaged over all workers; train it and return it as any other.
+
+        Args:
+            model: a `torch.nn.Module`.
+            **options: for `torch.nn.parallel.DistributedDataParallel`, such as `find_unused_parameters=True`.
+
+        Raises:
+            SpecError: there are several workers, and it is no torch module.
+        """
+        return spread(model, self._gang, self.device, **options)
 
     def log(self, step: int | None = None, /, **metrics: float) -> None:
         """Record metrics; see `fiat.log`. With a step the throughput comes along, once a second at most."""
@@ -135,7 +146,7 @@ class RunHandle:
             SpecError: the spec does not say `train.warm_start: baseline`, it is no torch module, or the baseline's model
                 can't be read with the code of now.
         """
-        return self._warm(model, self._say)
+        return warm_start(self._request, model, self._say)
 
     def count_rows(self, n_rows: int) -> None:
         """A batch of so many rows was handed out to this worker; the data tell it."""
@@ -178,7 +189,7 @@ def make_handle(request: Mapping[str, Any]) -> RunHandle:
         gang,
         checkpoints=_checkpoints(request.get("checkpoint"), gang),
         said=said,
-        warm=partial(warm_start, request),
+        request=request,
     )
 
 
