@@ -1,6 +1,5 @@
 """Role `export`: the trained model becomes an ONNX graph with a signature and the framework's own predictions."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fiat.builtin.child_exporter import saved_exporter
 from fiat.builtin.child_feeds import DatasetFeeds, Feeds, TransformedFeeds
-from fiat.builtin.child_train import load_exporter
 from fiat.data.dataset import Dataset, open_dataset
 from fiat.errors import SpecError
 from fiat.model.clean import clean_graph
@@ -31,7 +30,7 @@ def work(request: Mapping[str, Any]) -> None:
     """
     said = request["export"]
     folder = Path(said["model"])
-    exporter = load_exporter(_exporter_name(folder))
+    exporter = saved_exporter(folder)
     model = exporter.load(folder)
     dataset = open_dataset(Path(request["datasets"][request["data"]]))
     target = Path(request["outputs"]["onnx"])
@@ -66,14 +65,6 @@ def _feeds(request: Mapping[str, Any], dataset: Dataset) -> Feeds:
     """What the model and the served graph are fed with: the same, unless transforms come between."""
     folder = request["inputs"].get("transform")
     return DatasetFeeds(dataset) if folder is None else TransformedFeeds(dataset, Path(folder))
-
-
-def _exporter_name(folder: Path) -> str:
-    """Which exporter saved the model; what a `run:` made is ONNX already."""
-    note = folder / "model.json" if folder.is_dir() else folder
-    if folder.is_dir() and note.is_file():
-        return str(json.loads(note.read_text("utf-8"))["exporter"])
-    return "onnx"
 
 
 def _labels(model: Any, dataset: Dataset) -> tuple[object, ...]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fiat.builtin.child_call import call
+from fiat.builtin.child_warm import offered
 
 
 def work(request: Mapping[str, Any]) -> None:
     """Train with the parameters of one trial."""
-    call(request, {})
+    call(request, offered(request))
