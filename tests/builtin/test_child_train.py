@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fiat.builtin.child_train import find_exporter, load_exporter
+from fiat.builtin.child_exporter import find_exporter, load_exporter
 from fiat.builtin.exporter_onnx import OnnxExporter
 from fiat.errors import SpecError
 
