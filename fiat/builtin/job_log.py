@@ -3,6 +3,7 @@
 import os
 import re
 
+from fiat.builtin.loss_watch import loss_fault
 from fiat.journal import read_metric
 from fiat.redaction import Redactor
 
@@ -29,6 +30,7 @@ class JobLog:
         metrics: what `FIAT_METRIC` lines said, in order: (name, value, step or None).
         taken_bytes: how much was printed, whatever became of it.
         last_line: the last whole line, as it was before masking.
+        lost_loss: the first loss that was no number any more, one sentence; empty as long as all were.
         fault: why the log could not be written, empty when it could.
     """
 
@@ -43,6 +45,7 @@ class JobLog:
         self.metrics: list[tuple[str, float, int | None]] = []
         self.taken_bytes = 0
         self.last_line = ""
+        self.lost_loss = ""
         self.fault = ""
         self._redactor = redactor or Redactor(())
         self._mask = self._redactor.stream()
@@ -94,14 +97,20 @@ class JobLog:
         if self._cutting:
             self._cutting = False
             return None
-        if line.startswith(b"FIAT_METRIC ") and len(line) < 1000 and len(self.metrics) < METRICS:
-            metric = read_metric(line.decode("utf-8", "replace"))
-            if metric:
-                name, value, step = metric
-                self.metrics.append((self._redactor.text(name), value, step))
+        if line.startswith(b"FIAT_METRIC ") and len(line) < 1000:
+            self._take_metric(line.decode("utf-8", "replace"))
         if len(line) > self._line_bytes:
             return self._cut(line)
         return self._clean(line)
+
+    def _take_metric(self, line: str) -> None:
+        metric = read_metric(line)
+        if metric is None:
+            return
+        name, value, step = metric
+        if len(self.metrics) < METRICS:
+            self.metrics.append((self._redactor.text(name), value, step))
+        self.lost_loss = self.lost_loss or loss_fault(name, value, step)
 
     def _cut(self, line: bytes) -> bytes:
         kept = self._redactor.head(self._clean(line), self._line_bytes)

@@ -30,7 +30,8 @@ def run_command(
         request: `argv`, `cwd`, `env`, `log`; may have `timeout_s`, `memory_bytes`, `owner_pid`, `cancel_path`
             (a file that means cancel once it exists), `detached` (the link is no lifeline), `measured` (False
             for a process that stays for long and has no limits), `secrets` (values to mask), `notes` (for the
-            beginning of the log), `limits` (see `Usage`, and `log_bytes`) and `box` (see `Box`).
+            beginning of the log), `limits` (see `Usage`, and `log_bytes`), `box` (see `Box`) and `stop_on_nan` (a
+            loss that is no number any more ends it).
         link: to the client; any byte means cancel, its end means kill.
         stdin_fd: what the command reads.
         tie: binds the child's life to this process, called in the child.

@@ -17,6 +17,7 @@ from fiat.builtin.sandbox_limits import Usage
 TICK_S = 0.1
 TIMEOUT_GRACE_S = 5.0
 CANCEL_GRACE_S = 2.0
+NAN_GRACE_S = 2.0
 _CHUNK_BYTES = 1 << 18
 _PATIENCE_S = 4.0
 
@@ -131,6 +132,8 @@ class Runner:
             chunk = os.read(self._out_fd, _CHUNK_BYTES)
             if chunk:
                 self._log.take(chunk)
+                if self._lost_loss():
+                    self._stop("failed", self._log.lost_loss, NAN_GRACE_S)
                 if self._log_bytes is not None and self._log.taken_bytes > self._log_bytes:
                     self._stop("failed", f"printed more than its limit of {size_text(self._log_bytes)}", 0)
             else:
@@ -146,6 +149,10 @@ class Runner:
         if self._owner_fd in ready:
             self._poll.unregister(self._owner_fd)
             self._stop("cancelled", "the process that owned it has ended", 0)
+
+    def _lost_loss(self) -> bool:
+        """Whether a loss is no number any more, which shall end it, and nothing else does."""
+        return bool(self._log.lost_loss and self._request.get("stop_on_nan") and not self._ending)
 
     def _stop(self, state: str, reason: str, grace_s: float) -> None:
         """Begin the end: SIGTERM to all, SIGKILL after a grace; a second call can only shorten the grace."""
@@ -193,6 +200,8 @@ class Runner:
         except BlockingIOError:
             pass  # somebody outside the tree holds the pipe
         os.close(self._out_fd)
+        if self._lost_loss():  # it said so with its last words
+            self._ending, self._reason = "failed", self._log.lost_loss
         if (
             left and not self._ending and not self._boxed
         ):  # there the sandbox's own first process is among them
