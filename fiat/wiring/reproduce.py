@@ -3,11 +3,14 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fiat.engine.checkout import Checkout
+from fiat.engine.warm import Warm
 from fiat.errors import SpecError
+from fiat.plan.training import WARM_ROLE
 from fiat.ports.report import Reporter
 from fiat.run.model import Run
 from fiat.wiring.desk import Desk, open_desk
@@ -50,7 +53,7 @@ def reproduce_run(shelf: Shelf, run: Run, reporter: Reporter, *, compute: str) -
     """Check out the run's commit into a folder of its own, run everything with an empty memory, compare.
 
     The artifact cache is shared (it is content-addressed), results are not; releases from before the run are
-    known, so that the baseline is the same.
+    known, so that the baseline is the same; training starts from the model that it started from then.
 
     Raises:
         SpecError: the run has no commit, or the commit is gone.
@@ -110,6 +113,16 @@ def _share(shelf: Shelf, desk: Desk, run: Run) -> None:
     for release in reversed(list(shelf.store.releases.newest(desk.model_name))):
         if release.released_at < run.started_at:
             desk.store.releases.add(release)
+    desk.warm = _started_from(shelf, run)
+
+
+def _started_from(shelf: Shelf, run: Run) -> Warm:
+    fingerprints = [step.fingerprint for step in run.steps if step.name == "train"]
+    for result in shelf.store.results.find_many(fingerprints).values():
+        inputs = result.parts.get("inputs")
+        if isinstance(inputs, Mapping) and WARM_ROLE in inputs:
+            return Warm(str(inputs[WARM_ROLE]), f"starts from the same model as run {run.id} did")
+    return Warm("", f"starts anew as run {run.id} did")
 
 
 def _compare(run: Run, again: Run) -> list[Compared]:

@@ -108,6 +108,15 @@ def test_the_state_of_a_run_and_the_times_of_its_steps_are_told(store: Store) ->
     assert store.runs.step_seconds("digits", last=2) == {"data.images": [9.0, 7.0]}
 
 
+def test_a_step_is_found_in_several_runs_at_once(store: Store) -> None:
+    for run_id, names in (("a", ("train", "export")), ("b", ("train",)), ("c", ("export",))):
+        steps = tuple(StepResult(name, "call", "ran", fingerprint=run_id * 64) for name in names)
+        store.runs.add(make(run_id, steps=steps))
+    found = store.runs.steps_of(["a", "c", "b", "a", "gone"], "train")
+    assert {run_id: step.fingerprint[0] for run_id, step in found.items()} == {"a": "a", "b": "b"}
+    assert store.runs.steps_of([], "train") == {}
+
+
 def test_steps_keep_the_order_of_the_plan_while_they_change(store: Store) -> None:
     store.runs.add(make("a"))
     store.runs.save_step("a", replace(STEPS[1], state="running", attempt=1))
