@@ -174,6 +174,8 @@ class Runs:
     def steps_of(self, run_ids: Iterable[str], name: str) -> dict[str, StepResult]:
         """The step of that name in each of these runs, by the run's id; runs without it are left out."""
         wanted = list(dict.fromkeys(run_ids))
+        if not wanted:
+            return {}
         marks = ", ".join("?" * len(wanted))
         rows = self._database.read(
             f"SELECT {STEP_COLUMNS} FROM steps WHERE name = ? AND run IN ({marks})", (name, *wanted)
