@@ -7,10 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fiat.builtin.compute_machine import visible_gpus
 from fiat.builtin.gang_job import gang_job, gang_result
+from fiat.builtin.gpu_device import Driver, NvmlDriver
+from fiat.builtin.gpu_meter import GpuMeter
 from fiat.builtin.job_cancel import Cancellation
 from fiat.builtin.job_child import Supervisor
 from fiat.builtin.job_trusted import WarmWorker
@@ -25,19 +29,29 @@ RESULT_BYTES = 64 * 1024 * 1024
 _UNMADE = "`fiat doctor` tests the sandbox; the step's log has what bubblewrap said"
 
 
+@dataclass(frozen=True)
+class _Given:
+    """GPUs of a job: their ids, and the descriptor of its claim to them."""
+
+    ids: tuple[str, ...]
+    held: tuple[int, ...]
+
+
 class Workbench:
     """The warm processes of one worker: a supervisor for user code and idle workers for trusted steps.
 
     May be used from many threads.
     """
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], driver: Driver | None = None) -> None:
         """Nothing is started before the first job.
 
         Args:
             env: environment of the warm workers; user code never sees it.
+            driver: of the GPUs, for what jobs use of them; None is NVIDIA's.
         """
         self._env = dict(env)
+        self._driver = driver or NvmlDriver()
         self._supervisor = Supervisor()
         self._idle: list[tuple[tuple[str, ...], WarmWorker]] = []
         self._lock = threading.Lock()
@@ -49,6 +63,7 @@ class Workbench:
         job: Job,
         *,
         gpus: Sequence[str] = (),
+        held: Sequence[int] = (),
         cancellation: Cancellation | None = None,
         cancel_path: Path | None = None,
         import_path: Sequence[str] = (),
@@ -59,6 +74,7 @@ class Workbench:
             job: what to run.
             gpus: ids of the GPUs that it got; user code sees exactly these. Several workers run on this machine, each
                 with its part of them.
+            held: the descriptor of their claim, see `Supervisor.start`.
             cancellation: a wish to end it from another thread.
             cancel_path: a file that means the same once it exists.
             import_path: `sys.path` for a trusted step; empty is ours.
@@ -67,11 +83,12 @@ class Workbench:
         path = None if cancel_path is None else str(cancel_path)
         if cancellation.asked or (path and os.access(path, os.F_OK)):
             return JobResult("cancelled", "cancelled before it started")
+        given = _Given(tuple(gpus), tuple(held))
         if job.command is not None and job.resources.workers > 1:
             whole, command = gang_job(job, job.command)
-            return gang_result(self._run_command(whole, command, tuple(gpus), cancellation, path), job)
+            return gang_result(self._run_command(whole, command, given, cancellation, path), job)
         if job.command is not None:
-            return self._run_command(job, job.command, tuple(gpus), cancellation, path)
+            return self._run_command(job, job.command, given, cancellation, path)
         folders = tuple(str(Path(part).absolute()) for part in import_path or sys.path)
         return self._run_task(job, cancellation, path, folders)
 
@@ -84,12 +101,12 @@ class Workbench:
         self._supervisor.close()
 
     def _run_command(
-        self, job: Job, command: Command, gpus: tuple[str, ...], cancellation: Cancellation, path: str | None
+        self, job: Job, command: Command, given: _Given, cancellation: Cancellation, path: str | None
     ) -> JobResult:
         request: dict[str, Any] = {
             "argv": list(command.argv),
             "cwd": str(command.cwd),
-            "env": {**command.env, "CUDA_VISIBLE_DEVICES": ",".join(gpus)},
+            "env": {**command.env, **visible_gpus(given.ids)},
             "log": str(job.log_path),
             "timeout_s": job.timeout_s,
             "memory_bytes": job.resources.memory_bytes,
@@ -100,34 +117,34 @@ class Workbench:
         }
         sandbox = command.sandbox
         if sandbox is None:
-            return self._supervise(request, command, gpus, cancellation)
+            return self._supervise(request, command, given, cancellation)
         request["limits"] = _limits(sandbox)
         request["notes"] = list(sandbox.notes)
         if sandbox.kind == "none":
-            return self._supervise(request, command, gpus, cancellation)
+            return self._supervise(request, command, given, cancellation)
         probe = self._probed()
         if not probe.ok:
             return JobResult("failed", f"no sandbox can be made: {probe.found}", mend=probe.mend)
         try:
-            view = self._view(job, sandbox, command.env, gpus)
+            view = self._view(job, sandbox, command.env, given.ids)
         except (OSError, subprocess.SubprocessError) as error:
             return JobResult("failed", f"its sandbox could not be laid out: {error}", mend=_UNMADE)
         try:
             request["box"] = {"program": probe.program, "options": list(view.options)}
-            return self._supervise(request, command, gpus, cancellation)
+            return self._supervise(request, command, given, cancellation)
         finally:
             view.close()
 
     def _supervise(
-        self, request: Mapping[str, Any], command: Command, gpus: tuple[str, ...], cancellation: Cancellation
+        self, request: Mapping[str, Any], command: Command, given: _Given, cancellation: Cancellation
     ) -> JobResult:
-        child = self._supervisor.start(request)
+        child = self._supervisor.start(request, held=given.held)
         try:
-            with cancellation.bound(child.cancel):
+            with GpuMeter(self._driver, given.ids) as meter, cancellation.bound(child.cancel):
                 answer = child.wait() or {}
         finally:
             child.close()
-        return _command_result(answer, command, gpus)
+        return replace(_command_result(answer, command, given.ids), usage=meter.usage())
 
     def _probed(self) -> Probe:
         """Whether sandboxes can be made here; asked once when they can, and each time as long as they can't."""

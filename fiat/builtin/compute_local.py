@@ -2,17 +2,25 @@
 
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fiat.builtin.compute_job import Workbench
-from fiat.builtin.compute_machine import check_needs, count_cpus, list_gpus, memory_total_bytes, scrubbed
-from fiat.builtin.compute_room import Room, Share
+from fiat.builtin.compute_machine import check_needs, count_cpus, memory_total_bytes, scrubbed
+from fiat.builtin.compute_room import Room
+from fiat.builtin.gpu_device import Driver, NvmlDriver
+from fiat.builtin.gpu_ledger import ledger_folder
+from fiat.builtin.gpu_pool import GpuPool, Grant, Place, make_pool
 from fiat.builtin.job_cancel import Cancellation
+from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Job, JobResult, Resources
 
 _CLOSING_S = 8.0
+_LOOK_S = 0.2  # how soon it is noticed that another process gave GPUs back
 
 
 @dataclass
@@ -21,7 +29,26 @@ class _Entry:
 
     job: Job
     future: Future[JobResult]
+    place: Place | None = None
+    grant: Grant | None = None
+    fault: EnvironmentFault | None = None
     cancellation: Cancellation = field(default_factory=Cancellation)
+
+    def has_gpus(self) -> bool:
+        """Take its GPUs, if it is its turn; what goes wrong is told as its end."""
+        if self.place is None:
+            return False
+        try:
+            self.grant = self.place.take()
+        except EnvironmentFault as error:
+            self.fault = error
+        return self.grant is not None
+
+    def leave(self) -> None:
+        """Give its GPUs back, or its place in their queue."""
+        if self.place is not None:
+            with suppress(EnvironmentFault):  # the end of this process gives them back at the latest
+                self.place.leave()
 
 
 class LocalCompute:
@@ -34,53 +61,65 @@ class LocalCompute:
         gpus: int | Sequence[str] | None = None,
         memory_bytes: int | None = None,
         env: Mapping[str, str] | None = None,
+        ledger: Path | None = None,
+        driver: Driver | None = None,
     ) -> None:
         """Nothing is measured or started before `start`.
 
         Args:
             cpus: CPU cores to give out; None is what this process may use.
-            gpus: ids, or a number of GPUs named from 0; None is what the machine has.
+            gpus: ids, or a number of GPUs; None is what the machine has.
             memory_bytes: memory to give out; None is what the machine has.
             env: our own environment, to find GPUs and to pass its harmless part to trusted steps; None is
                 that of this process.
+            ledger: folder of the ledger of GPUs; None is the one that this user's processes share.
+            driver: of the GPUs; None is NVIDIA's.
         """
         self._env = dict(os.environ if env is None else env)
+        self._ledger = ledger or ledger_folder(self._env)
+        self._driver = driver or NvmlDriver()
+        self._pool: GpuPool | None = None
+        self._looking = False
         self._asked = (cpus, gpus, memory_bytes)
         self._lock = threading.Lock()
         self._waiting: list[_Entry] = []
         self._running: dict[str, _Entry] = {}
         self._idle = threading.Condition(self._lock)
         self._room: Room | None = None
-        self._bench = Workbench(scrubbed(self._env))
+        self._bench = Workbench(scrubbed(self._env), self._driver)
         self._closed = False
 
     def start(self, needs: Sequence[Resources]) -> Capacity:
         """Measure the machine; see the port."""
         cpus, gpus, memory_bytes = self._asked
-        if gpus is None:
-            gpus = list_gpus(self._env)
-        ids = tuple(str(index) for index in range(gpus)) if isinstance(gpus, int) else tuple(gpus)
+        pool = self._pool or make_pool(gpus, self._env, self._ledger, self._driver)
         capacity = Capacity(
             cpus=count_cpus() if cpus is None else cpus,
-            gpus=float(len(ids)),
+            gpus=float(len(pool.ids)),
             memory_bytes=memory_total_bytes() if memory_bytes is None else memory_bytes,
             name="this machine",
         )
         check_needs(needs, capacity)
         with self._lock:
             if self._room is None:
-                self._room = Room(capacity.cpus, ids, capacity.memory_bytes)
+                self._room, self._pool = Room(capacity.cpus, capacity.memory_bytes), pool
         return capacity
 
     def submit(self, job: Job) -> Future[JobResult]:
         """Queue a job; see the port."""
         future: Future[JobResult] = Future()
         future.set_running_or_notify_cancel()
+        entry = _Entry(job, future)
         with self._lock:
-            if self._closed or self._room is None:
+            if self._closed or self._room is None or self._pool is None:
                 future.set_result(JobResult("cancelled", "the compute is closed"))
                 return future
-            self._waiting.append(_Entry(job, future))
+            try:
+                entry.place = self._pool.enter(job) if job.resources.gpus > 0 else None
+            except EnvironmentFault as error:
+                future.set_result(_fault_result(error))
+                return future
+            self._waiting.append(entry)
         self._give_out()
         return future
 
@@ -91,6 +130,7 @@ class LocalCompute:
             self._waiting = [entry for entry in self._waiting if entry.job.id != job_id]
             running = self._running.get(job_id)
         for entry in queued:
+            entry.leave()
             entry.future.set_result(JobResult("cancelled", "cancelled before it started"))
         if running is not None:
             running.cancellation.ask()
@@ -113,24 +153,56 @@ class LocalCompute:
         with self._lock:
             if self._room is None:
                 return
-            given = self._room.take([entry.job.resources for entry in self._waiting])
-            started = [(self._waiting[position], share) for position, share in given]
-            positions = {position for position, _ in given}
-            self._waiting = [entry for at, entry in enumerate(self._waiting) if at not in positions]
-            for entry, _ in started:
+            queue = list(self._waiting)
+            given = self._room.take(
+                [entry.job.resources for entry in queue], lambda position: queue[position].has_gpus()
+            )
+            started = [queue[position] for position in given]
+            faulty = [(entry, entry.fault) for entry in queue if entry.fault is not None]
+            settled = {entry.job.id for entry in (*started, *(entry for entry, _ in faulty))}
+            self._waiting = [entry for entry in queue if entry.job.id not in settled]
+            for entry in started:
                 self._running[entry.job.id] = entry
-        for entry, share in started:
-            threading.Thread(target=self._run, args=(entry, share), name=entry.job.id, daemon=True).start()
+        for entry in started:
+            threading.Thread(target=self._run, args=(entry,), name=entry.job.id, daemon=True).start()
+        for entry, fault in faulty:
+            entry.leave()
+            entry.future.set_result(_fault_result(fault))
+        self._look_again()
 
-    def _run(self, entry: _Entry, share: Share) -> None:
+    def _look_again(self) -> None:
+        """Follow the queue of GPUs as long as a job waits there: other processes give back without telling us."""
+        with self._lock:
+            if self._looking or all(entry.place is None for entry in self._waiting):
+                return
+            self._looking = True
+        threading.Thread(target=self._follow_queue, name="gpus", daemon=True).start()
+
+    def _follow_queue(self) -> None:
+        while True:
+            time.sleep(_LOOK_S)
+            with self._lock:
+                self._looking = any(entry.place is not None for entry in self._waiting)
+                if not self._looking:
+                    return
+            self._give_out()
+
+    def _run(self, entry: _Entry) -> None:
+        ids = () if entry.grant is None else entry.grant.ids
+        held = () if entry.place is None else (entry.place.fd,)
         try:
-            result = self._bench.run_job(entry.job, gpus=share.gpus, cancellation=entry.cancellation)
+            result = self._bench.run_job(entry.job, gpus=ids, held=held, cancellation=entry.cancellation)
         except Exception as error:
             result = JobResult("lost", f"a bug in Fiat: {type(error).__name__}: {error}")
+        entry.leave()
         with self._idle:
             if self._room is not None:
-                self._room.give_back(share)
+                self._room.give_back(entry.job.resources)
             del self._running[entry.job.id]
             self._idle.notify_all()
         self._give_out()
         entry.future.set_result(result)
+
+
+def _fault_result(fault: EnvironmentFault) -> JobResult:
+    return JobResult("failed", fault.message, mend=fault.hint)

@@ -77,25 +77,50 @@ def check_needs(needs: Sequence[Resources], there: Capacity) -> None:
     """Refuse what could never run.
 
     Raises:
-        EnvironmentFault: one of `needs` is more than there is in all, or a GPU share that can't be had.
+        EnvironmentFault: one of `needs` is, for all its workers together, more than there is in all, or a GPU share
+            that can't be had.
     """
     for need in needs:
-        missing = []
-        if need.cpus > there.cpus:
-            missing.append(f"{need.cpus:g} CPUs (there are {there.cpus:g})")
-        if need.gpus > there.gpus:
-            missing.append(f"{need.gpus:g} GPUs (there are {there.gpus:g})")
-        if need.memory_bytes is not None and need.memory_bytes > there.memory_bytes:
-            missing.append(
-                f"{size_text(need.memory_bytes)} of memory (there are {size_text(there.memory_bytes)})"
-            )
+        missing = _missing(need, there)
         if missing:
+            each = f" for its {need.workers} workers" if need.workers > 1 else ""
             raise EnvironmentFault(
-                f"a step asks for {' and '.join(missing)} on {there.name}",
-                hint="lower `resources` in the spec, or run where there is more",
+                f"a step asks for {' and '.join(missing)}{each} on {there.name}",
+                hint="lower `resources` in the spec, which are for each worker, or run where there is more"
+                if each
+                else "lower `resources` in the spec, or run where there is more",
             )
         if need.gpus > 1 and need.gpus != int(need.gpus):
             raise EnvironmentFault(
                 f"a step asks for {need.gpus:g} GPUs",
                 hint="ask for a whole number, or for a fraction below 1",
             )
+
+
+def _missing(need: Resources, there: Capacity) -> list[str]:
+    """What is asked for and not there."""
+    missing = []
+    cpus, gpus = need.cpus * need.workers, need.gpus * need.workers
+    if 0 < need.gpus < 1 and need.workers > 1:
+        gpus = float(need.workers)  # workers never share one, see `gpu_queue.shape`
+    if cpus > there.cpus:
+        missing.append(f"{cpus:g} CPUs (there are {there.cpus:g})")
+    if gpus > there.gpus:
+        missing.append(f"{gpus:g} GPUs (there are {there.gpus:g})")
+    memory = None if need.memory_bytes is None else need.memory_bytes * need.workers
+    if memory is not None and memory > there.memory_bytes:
+        missing.append(f"{size_text(memory)} of memory (there are {size_text(there.memory_bytes)})")
+    return missing
+
+
+def visible_gpus(ids: Sequence[str]) -> dict[str, str]:
+    """Variables that show a process exactly these GPUs, on NVIDIA's and on AMD's; without ids it sees none.
+
+    Numbers count as `nvidia-smi` does, along the PCI bus, and not by speed.
+
+    Source: CUDA C++ Programming Guide, CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER; ROCm documentation, GPU isolation
+    techniques, HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES.
+    """
+    listed = ",".join(ids)
+    shown = {"CUDA_VISIBLE_DEVICES": listed, "HIP_VISIBLE_DEVICES": listed}
+    return shown | ({"CUDA_DEVICE_ORDER": "PCI_BUS_ID"} if ids else {"ROCR_VISIBLE_DEVICES": ""})

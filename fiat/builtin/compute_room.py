@@ -1,78 +1,64 @@
-"""Who gets which part of a machine, and when: first come, first served, without leaving anything idle."""
+"""Who gets which cores and how much memory of a machine, and when, without leaving anything idle.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+GPUs are not counted here: other processes use them too, and the ledger that all share decides (`gpu_pool.py`).
+"""
+
+from collections.abc import Callable, Sequence
 
 from fiat.ports.compute import Resources
 
 _TINY = 1e-9
 
 
-@dataclass(frozen=True)
-class Share:
-    """What one job was given; the ids of its GPUs are in `gpus`."""
-
-    need: Resources
-    gpus: tuple[str, ...]
+def in_order(queue: Sequence[Resources]) -> list[int]:
+    """Positions in a queue of arrival, in the order in which they are served: by priority, then age."""
+    return sorted(range(len(queue)), key=lambda position: -queue[position].priority)
 
 
 class Room:
-    """CPU cores, GPUs and memory of one machine. Not thread-safe: its owner holds a lock."""
+    """CPU cores and memory of one machine. Not thread-safe: its owner holds a lock."""
 
-    def __init__(self, cpus: float, gpus: Sequence[str], memory_bytes: int) -> None:
+    def __init__(self, cpus: float, memory_bytes: int) -> None:
         self._cpus = cpus
         self._memory_bytes = memory_bytes
-        self._gpus = dict.fromkeys(gpus, 1.0)
 
-    def take(self, queue: Sequence[Resources]) -> list[tuple[int, Share]]:
-        """Give to as many waiting jobs as possible.
+    def take(self, queue: Sequence[Resources], gpus: Callable[[int], bool]) -> list[int]:
+        """Give to as many waiting jobs as possible; a job takes what all its workers need or nothing.
 
         A job that does not fit keeps its claim: those behind it may only take what it would leave, so a
-        large job is never passed for ever, and a small one need not wait for what it does not use.
+        large job is never passed for ever, and a small one need not wait for what it does not use. One that only
+        lacks GPUs keeps no claim to the rest.
 
         Args:
             queue: needs in the order of their arrival.
+            gpus: takes the GPUs of the job at a position, if it can have them now; asked for jobs with GPUs that fit
+                otherwise.
 
         Returns:
-            (position in the queue, what it got), in order.
+            Positions in the queue that were served, in order.
         """
-        given: list[tuple[int, Share]] = []
-        claimed_cpus, claimed_bytes, claimed_gpus = 0.0, 0, 0.0
-        for position, need in enumerate(queue):
-            memory = need.memory_bytes or 0
-            gpus = self._pick(need.gpus, claimed_gpus)
-            fits = (
-                need.cpus <= self._cpus - claimed_cpus + _TINY
-                and memory <= self._memory_bytes - claimed_bytes
-                and gpus is not None
-            )
-            if not fits or gpus is None:
-                claimed_cpus += need.cpus
+        given: list[int] = []
+        claimed_cpus, claimed_bytes = 0.0, 0
+        for position in in_order(queue):
+            cpus, memory = _whole(queue[position])
+            if cpus > self._cpus - claimed_cpus + _TINY or memory > self._memory_bytes - claimed_bytes:
+                claimed_cpus += cpus
                 claimed_bytes += memory
-                claimed_gpus += need.gpus
-                continue
-            self._change(need, gpus, -1)
-            given.append((position, Share(need, gpus)))
+            elif queue[position].gpus <= 0 or gpus(position):
+                self._change(queue[position], -1)
+                given.append(position)
         return given
 
-    def give_back(self, share: Share) -> None:
+    def give_back(self, need: Resources) -> None:
         """The job has ended."""
-        self._change(share.need, share.gpus, +1)
+        self._change(need, +1)
 
-    def _pick(self, wanted: float, claimed: float) -> tuple[str, ...] | None:
-        """Ids for a wish: whole GPUs, or the fullest one that still has the fraction; None when there is none."""
-        if wanted <= 0:
-            return ()
-        if sum(self._gpus.values()) - claimed < wanted - _TINY:
-            return None
-        if wanted < 1:
-            fitting = [gpu for gpu, free in self._gpus.items() if free >= wanted - _TINY]
-            return (min(fitting, key=lambda gpu: self._gpus[gpu]),) if fitting else None
-        whole = [gpu for gpu, free in self._gpus.items() if free >= 1 - _TINY]
-        return tuple(whole[: round(wanted)]) if len(whole) >= wanted else None
+    def _change(self, need: Resources, sign: int) -> None:
+        cpus, memory = _whole(need)
+        self._cpus += sign * cpus
+        self._memory_bytes += sign * memory
 
-    def _change(self, need: Resources, gpus: tuple[str, ...], sign: int) -> None:
-        self._cpus += sign * need.cpus
-        self._memory_bytes += sign * (need.memory_bytes or 0)
-        for gpu in gpus:
-            self._gpus[gpu] += sign * min(need.gpus, 1.0)
+
+def _whole(need: Resources) -> tuple[float, int]:
+    """Cores and bytes of all workers."""
+    return need.cpus * need.workers, (need.memory_bytes or 0) * need.workers

@@ -110,13 +110,17 @@ class GpuPool:
 
 
 class Place:
-    """A place in the queue, then GPUs. Its process's end gives it back, like `leave`."""
+    """A place in the queue, then GPUs. Its process's end gives it back, like `leave`.
+
+    Attributes:
+        fd: descriptor that keeps it; whoever gets a copy keeps it too.
+    """
 
     def __init__(self, pool: GpuPool, claim: Claim, fd: int, workers: int) -> None:
         self._pool = pool
         self._ledger = GpuLedger(pool.folder)
         self._claim = claim
-        self._fd = fd
+        self.fd = fd
         self._workers = workers
 
     def take(self) -> Grant | None:
@@ -125,7 +129,7 @@ class Place:
         Raises:
             EnvironmentFault: the ledger can't be used.
         """
-        taken = self._ledger.take(self._claim, self._fd, boot_clock())
+        taken = self._ledger.take(self._claim, self.fd, boot_clock())
         if taken is None:
             return None
         names = dict(zip(self._pool.keys, self._pool.ids, strict=True))
@@ -153,7 +157,7 @@ class Place:
         Raises:
             EnvironmentFault: the ledger can't be used.
         """
-        self._ledger.leave(self._claim, self._fd)
+        self._ledger.leave(self._claim, self.fd)
 
 
 def make_pool(

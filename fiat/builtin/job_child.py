@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +70,26 @@ class Supervisor:
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, request: Mapping[str, Any], stdin: socket.socket | None = None) -> RunningChild:
+    def start(
+        self, request: Mapping[str, Any], stdin: socket.socket | None = None, *, held: Sequence[int] = ()
+    ) -> RunningChild:
         """Start a command.
 
         Args:
             request: see `job_runner.run_command`.
             stdin: what the command reads as its standard input; None is /dev/null. The caller closes it.
+            held: descriptors that are kept open, with their locks, until all that the command started has ended, also
+                when this process has ended before; one at most. The caller closes its own.
         """
         ours, theirs = socket.socketpair()
-        fds = [theirs] if stdin is None else [theirs, stdin]
+        fds = [theirs.fileno(), *([] if stdin is None else [stdin.fileno()]), *held]
+        word = b"J" if stdin is None else b"C"
         with self._lock:
             try:
-                self._send(fds)
+                self._send(word, fds)
             except OSError:  # it was killed: start another
                 self._stop()
-                self._send(fds)
+                self._send(word, fds)
         theirs.close()
         child = RunningChild(ours)
         try:
@@ -98,10 +103,10 @@ class Supervisor:
         with self._lock:
             self._stop()
 
-    def _send(self, fds: list[socket.socket]) -> None:
+    def _send(self, word: bytes, fds: list[int]) -> None:
         if self._control is None:
             self._control = self._launch()
-        socket.send_fds(self._control, [b"J"], [fd.fileno() for fd in fds])
+        socket.send_fds(self._control, [word], fds)
 
     def _launch(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

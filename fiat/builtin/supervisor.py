@@ -6,8 +6,9 @@ worker's memory or environment: so forking it is cheap and safe. A Python starte
 about 15 ms before the command begins; a fork of this process costs about 2 ms.
 
 It reads messages of one byte from its control socket (descriptor 0), each with the job's own socket and, when
-the byte is `C`, the descriptor that the command shall read. The runner reads the request from the job's
-socket and answers there, so the supervisor never waits for anybody.
+the byte is `C`, the descriptor that the command shall read; one more is kept open as long as anything of the job
+lives, for the lock on it. The runner reads the request from the job's socket and answers there, so the supervisor
+never waits for anybody.
 
 Who dies, and what then: the client dies -> the jobs' sockets close and each runner kills its job; a runner is
 killed -> its job's first process gets a signal from the kernel (PR_SET_PDEATHSIG) and what remains falls to
@@ -24,6 +25,7 @@ import select
 import signal
 import socket
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 from fiat.builtin import job_tree
@@ -42,7 +44,7 @@ def _prctl(option: int, value: int) -> None:
 def receive_fds(control: socket.socket) -> tuple[bytes, list[int]]:
     """Read one message with its descriptors; (b"", []) at the end."""
     fds = array.array("i")
-    data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_LEN(2 * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, _, _ = control.recvmsg(1, socket.CMSG_LEN(3 * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
@@ -61,13 +63,13 @@ def _read_request(link: socket.socket) -> dict[str, Any]:
     return request
 
 
-def _run(fds: list[int]) -> None:
+def _run(word: bytes, fds: list[int]) -> None:
     """In the forked runner: do one job and answer."""
     os.setsid()
     _prctl(_SET_CHILD_SUBREAPER, 1)
     link = socket.socket(fileno=fds[0])
     request = _read_request(link)
-    stdin_fd = fds[1] if len(fds) > 1 else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    stdin_fd = fds[1] if word == b"C" else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     own_pid = os.getpid()
 
     def tie() -> None:
@@ -89,18 +91,20 @@ def _run(fds: list[int]) -> None:
         link.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _reap(runners: set[int]) -> None:
-    """Bury ended runners, and kill whatever one that was killed has left to us."""
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            break
-        runners.discard(pid)
-    if any(pid not in runners for pid in job_tree.children(os.getpid())):
-        job_tree.kill_descendants(spare=runners)
+def _reap(runners: dict[int, list[int]]) -> None:
+    """Bury ended runners, kill whatever one that was killed has left to us, and let go of what was held for them."""
+    free: list[int] = []
+    with contextlib.suppress(ChildProcessError):
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            free += runners.pop(pid, [])
+        if any(pid not in runners for pid in job_tree.children(os.getpid())):
+            job_tree.kill_descendants(spare=runners)
+    _close(free)
+
+
+def _close(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def main() -> None:
@@ -118,7 +122,7 @@ def main() -> None:
     poll = select.poll()
     poll.register(control.fileno(), select.POLLIN)
     poll.register(wake_read, select.POLLIN)
-    runners: set[int] = set()
+    runners: dict[int, list[int]] = {}  # with the descriptors that are kept open for each
     while True:
         ready = {fd for fd, _ in poll.poll()}
         if wake_read in ready:
@@ -135,12 +139,13 @@ def main() -> None:
             try:
                 signal.set_wakeup_fd(-1)
                 control.close()
-                _run(fds)
+                _close(fd for held in runners.values() for fd in held)  # they are not this job's
+                _run(word, fds)
                 code = 0
             except EOFError:
                 pass
             finally:
                 os._exit(code)
-        runners.add(pid)
-        for fd in fds:
-            os.close(fd)
+        passed = 2 if word == b"C" else 1
+        runners[pid] = fds[passed:]
+        _close(fds[:passed])

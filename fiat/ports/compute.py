@@ -80,7 +80,7 @@ class Command:
     Attributes:
         argv: program and arguments (no shell is added).
         cwd: folder to run in.
-        env: the child's whole environment; the compute adds only CUDA_VISIBLE_DEVICES.
+        env: the child's whole environment; the compute adds only what shows it its GPUs (CUDA_VISIBLE_DEVICES and its like).
         result_path: a JSON file that the child may write for the engine; None when it has nothing to say.
         sandbox: how it is shut off and limited; None is not at all.
         secrets: values that are masked in its log and in everything that the result says.
@@ -111,9 +111,10 @@ class Study:
         ledger: folder that remembers trials from one attempt to the next, on a disk that engine and worker share.
         best: file for the best trial: a JSON object of `params`, `value` and `trial`.
         trials_file: file for all trials, a JSON list.
+        metric_files: outputs of the command that are JSON files of name to number, by name.
     """
 
-    space: Mapping[str, object]
+    space: Mapping[str, Mapping[str, object]]
     metric: str
     mode: Literal["max", "min"]
     trials: int
@@ -125,6 +126,7 @@ class Study:
     ledger: Path
     best: Path
     trials_file: Path
+    metric_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Job:
         resources: what it needs; it waits until they are free.
         log_path: file that every line of output is appended to as it comes (UTF-8, lossy).
         work_dir: private scratch folder, exists, on a disk that engine and worker share.
-        timeout_s: wall clock limit in seconds; None is no limit.
+        timeout_s: wall clock limit in seconds, of each trial where there is a study; None is no limit.
         owner_pid: process on this host whose death ends the job; 0 when it is on another host.
         study: the search that `command` is a trial of; None runs it once.
         checkpoints: folder where its code leaves checkpoints for the next attempt; None when it may not.

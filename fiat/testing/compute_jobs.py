@@ -10,6 +10,8 @@ from fiat.ports.step import StepContext
 
 CANARY = "FIAT_SUITE_CANARY"
 WAIT_S = 60.0
+NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "HIP_VISIBLE_DEVICES": "", "ROCR_VISIBLE_DEVICES": ""}
+"""What a compute adds to the environment of a job that has no GPU."""
 
 _STEP_MODULE = """
 import os, signal, sys, time

@@ -17,6 +17,7 @@ from fiat.journal import read_metric
 from fiat.ports.compute import Capacity, Command, Job, JobResult, Resources
 from fiat.ports.step import StepContext, StepKind
 from fiat.run.model import Metric
+from fiat.testing.compute_jobs import NO_GPU
 
 
 class FakeCompute:
@@ -128,7 +129,7 @@ class FakeCompute:
 
 
 def _run_command(job: Job, command: Command) -> JobResult:
-    env = {**command.env, "CUDA_VISIBLE_DEVICES": ""}
+    env = {**command.env, **NO_GPU}
     try:
         done = subprocess.run(
             command.argv,

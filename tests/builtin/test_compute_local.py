@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from fiat.testing.compute_suite import ComputeSuite
 
 class TestLocalCompute(ComputeSuite):
     @pytest.fixture
-    def compute(self, canary: None) -> Iterator[Compute]:
-        compute = LocalCompute(cpus=4, gpus=2)
+    def compute(self, canary: None, tmp_path: Path) -> Iterator[Compute]:
+        compute = LocalCompute(cpus=4, gpus=2, ledger=tmp_path / "gpus")
         yield compute
         compute.close()

@@ -3,9 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from fiat.builtin.compute_machine import check_needs, count_cpus, list_gpus, memory_total_bytes, scrubbed
+from fiat.builtin.compute_machine import (
+    check_needs,
+    count_cpus,
+    list_gpus,
+    memory_total_bytes,
+    scrubbed,
+    visible_gpus,
+)
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Resources
+from fiat.testing.compute_jobs import NO_GPU
 
 THERE = Capacity(cpus=4, gpus=2, memory_bytes=8 << 30, name="this machine")
 
@@ -54,6 +62,10 @@ def test_the_machine_has_what_the_kernel_says() -> None:
         (Resources(memory_bytes=9 << 30), "9 GiB of memory (there are 8 GiB)"),
         (Resources(cpus=5, gpus=3), "5 CPUs (there are 4) and 3 GPUs (there are 2)"),
         (Resources(gpus=1.5), "1.5 GPUs"),
+        (Resources(cpus=2, workers=3), "6 CPUs (there are 4) for its 3 workers"),
+        (Resources(cpus=0, gpus=1, workers=3), "3 GPUs (there are 2) for its 3 workers"),
+        (Resources(cpus=0, gpus=0.25, workers=3), "3 GPUs (there are 2) for its 3 workers"),
+        (Resources(cpus=0, memory_bytes=5 << 30, workers=2), "10 GiB of memory (there are 8 GiB)"),
     ],
 )
 def test_what_could_never_run_is_refused_by_name(need: Resources, words: str) -> None:
@@ -64,3 +76,13 @@ def test_what_could_never_run_is_refused_by_name(need: Resources, words: str) ->
 
 def test_what_fits_exactly_is_allowed() -> None:
     check_needs([Resources(cpus=4, gpus=2, memory_bytes=8 << 30), Resources(cpus=0, gpus=0.5)], THERE)
+    check_needs([Resources(cpus=2, gpus=1, memory_bytes=4 << 30, workers=2)], THERE)
+
+
+def test_without_gpus_every_way_to_see_one_is_shut() -> None:
+    assert visible_gpus(()) == NO_GPU
+    assert visible_gpus(("1", "2")) == {
+        "CUDA_VISIBLE_DEVICES": "1,2",
+        "HIP_VISIBLE_DEVICES": "1,2",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+    }

@@ -2,45 +2,67 @@ from fiat.builtin.compute_room import Room
 from fiat.ports.compute import Resources
 
 
-def given(room: Room, *queue: Resources) -> list[int]:
-    return [position for position, _ in room.take(queue)]
+def given(room: Room, *queue: Resources, gpus: bool = True) -> list[int]:
+    return room.take(queue, lambda position: gpus)
 
 
 def test_what_fits_is_given_in_order() -> None:
-    room = Room(2, (), 100)
+    room = Room(2, 100)
     assert given(room, *[Resources(cpus=1)] * 3) == [0, 1]
 
 
+def test_a_higher_priority_comes_first_and_then_who_waits_longest() -> None:
+    queue = [Resources(), Resources(priority=1), Resources(priority=-1), Resources(priority=1)]
+    assert given(Room(4, 100), *queue) == [1, 3, 0, 2]
+    assert given(Room(1, 100), *queue) == [1]
+
+
 def test_a_large_job_is_never_passed_for_what_it_waits_for() -> None:
-    room = Room(4, (), 100)
-    ((_, first),) = room.take([Resources(cpus=1)])
+    room = Room(4, 100)
+    assert given(room, Resources(cpus=1)) == [0]
     assert given(room, Resources(cpus=4), Resources(cpus=1)) == []
-    room.give_back(first)
+    room.give_back(Resources(cpus=1))
     assert given(room, Resources(cpus=4), Resources(cpus=1)) == [0]
 
 
-def test_a_job_without_gpus_need_not_wait_for_one_that_waits_for_gpus() -> None:
-    room = Room(4, ("0",), 100)
-    room.take([Resources(cpus=1, gpus=1)])
-    assert given(room, Resources(cpus=1, gpus=1), Resources(cpus=1)) == [1]
+def test_a_large_job_waits_for_a_higher_priority_only() -> None:
+    room = Room(4, 100)
+    given(room, Resources(cpus=1))
+    assert given(room, Resources(cpus=4), Resources(cpus=1), Resources(cpus=2, priority=1)) == [2]
 
 
-def test_whole_gpus_are_disjoint_and_fractions_share_the_fullest() -> None:
-    room = Room(8, ("a", "b"), 100)
-    shares = [share for _, share in room.take([Resources(cpus=0, gpus=0.5)] * 3)]
-    assert [share.gpus for share in shares] == [("a",), ("a",), ("b",)]
-    assert given(room, Resources(cpus=0, gpus=1)) == []
-    room.give_back(shares[2])
-    ((_, whole),) = room.take([Resources(cpus=0, gpus=1)])
-    assert whole.gpus == ("b",)
+def test_a_job_that_lacks_only_gpus_keeps_no_cores_from_others() -> None:
+    room = Room(2, 100)
+    assert given(room, Resources(cpus=2, gpus=1), Resources(cpus=2), gpus=False) == [1]
+
+
+def test_gpus_are_asked_for_only_when_the_rest_is_there() -> None:
+    room = Room(1, 100)
+    asked: list[int] = []
+    need = Resources(cpus=1, gpus=1)
+
+    def gpus(position: int) -> bool:
+        asked.append(position)
+        return True
+
+    assert room.take([need, need], gpus) == [0]
+    assert asked == [0]
+
+
+def test_all_workers_of_a_job_are_taken_and_given_back_together() -> None:
+    room = Room(4, 100)
+    pair = Resources(cpus=1.5, memory_bytes=40, workers=2)
+    assert given(room, pair, Resources(cpus=1, memory_bytes=20), Resources(cpus=0.5)) == [0, 1]
+    room.give_back(pair)
+    assert given(room, Resources(cpus=3, memory_bytes=80)) == [0]
+    assert given(room, Resources(cpus=0, memory_bytes=30, workers=3)) == []
 
 
 def test_memory_counts_and_thirds_of_a_cpu_add_up() -> None:
-    room = Room(1, (), 100)
+    room = Room(1, 100)
     assert given(room, Resources(memory_bytes=101)) == []
     third = Resources(cpus=1 / 3, memory_bytes=30)
-    shares = room.take([third] * 4)
-    assert len(shares) == 3
-    for _, share in shares:
-        room.give_back(share)
+    assert given(room, *[third] * 4) == [0, 1, 2]
+    for _ in range(3):
+        room.give_back(third)
     assert given(room, Resources(cpus=1, memory_bytes=100)) == [0]

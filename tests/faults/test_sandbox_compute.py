@@ -10,7 +10,7 @@ import pytest
 from fiat.builtin.compute_local import LocalCompute
 from fiat.builtin.compute_ray import RayCompute
 from fiat.ports.compute import Compute
-from fiat.testing.compute_jobs import DAEMON, FAMILY, WAIT_S, Jobs, wait_for
+from fiat.testing.compute_jobs import DAEMON, FAMILY, NO_GPU, WAIT_S, Jobs, wait_for
 from fiat.testing.compute_suite import ComputeSuite
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,7 +31,7 @@ class BoxedSuite(ComputeSuite):
         assert self.run(compute, job).state == "done"
         seen = json.loads((jobs.folder / "env.json").read_text())
         assert seen.pop("PWD") == str(jobs.folder)  # bubblewrap says where it went, as a shell does
-        assert seen == {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        assert seen == {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MINE": "1", **NO_GPU}
 
     def test_a_cancelled_job_is_gone_with_all_below_it(self, compute: Compute, jobs: Jobs) -> None:
         job = jobs.python(FAMILY, f"mark{jobs.folder}")
@@ -57,8 +57,8 @@ class BoxedSuite(ComputeSuite):
 
 class TestBoxedLocalCompute(BoxedSuite):
     @pytest.fixture
-    def compute(self, canary: None) -> Iterator[Compute]:
-        compute = Boxed(LocalCompute(cpus=4, gpus=2))
+    def compute(self, canary: None, tmp_path: Path) -> Iterator[Compute]:
+        compute = Boxed(LocalCompute(cpus=4, gpus=2, ledger=tmp_path / "gpus"))
         yield compute
         compute.close()
 

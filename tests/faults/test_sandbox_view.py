@@ -86,6 +86,7 @@ def test_a_step_finds_no_secret_no_store_no_neighbour_and_no_port(machine: Machi
             "FIAT_RUN",
             "FIAT_STEP",
             "GIVEN",
+            "HIP_VISIBLE_DEVICES",
             "HOME",
             "LANG",
             "PATH",
@@ -93,6 +94,7 @@ def test_a_step_finds_no_secret_no_store_no_neighbour_and_no_port(machine: Machi
             "PYTHONDONTWRITEBYTECODE",
             "PYTHONHASHSEED",
             "PYTHONUNBUFFERED",
+            "ROCR_VISIBLE_DEVICES",
             "TMPDIR",
         ]
     )
