@@ -12,6 +12,7 @@ from fiat.engine.release import Releaser
 from fiat.engine.tail import Tails
 from fiat.engine.walk import Walk
 from fiat.errors import Fenced, FiatError, Interrupted
+from fiat.plan.fingerprint import resume_key
 from fiat.plan.model import Plan
 from fiat.ports.compute import Compute, JobResult
 from fiat.ports.report import Reporter
@@ -78,7 +79,7 @@ class Apply:
         ready = self.walk.advance()
         for step in self.walk.steps():
             if step.state in ("reused", "skipped"):
-                self.reporter.stepped(run, step)
+                self._found(run, step)
         if not ready:
             return self._end(run, recorded=False)
         self.store.runs.add(replace(run, steps=self.walk.steps()), again=self.again)
@@ -135,7 +136,7 @@ class Apply:
             for step in self.walk.steps():
                 if step.name not in before and step.state in ("reused", "skipped"):
                     self.store.runs.save_step(run.id, step)
-                    self.reporter.stepped(run, step)
+                    self._found(run, step)
 
     def _submit(self, run: Run, decided: Decided, *, attempt: int, losses: int, tails: Tails) -> None:
         assert self._compute is not None  # noqa: S101 - _start ran
@@ -180,8 +181,19 @@ class Apply:
                 run.id, outcome, made, metrics=made.metrics, replace=running.decided.replaces
             )
             outcome = replace(outcome, outputs=made.outputs)
+            self._forget(running.decided)
         self.walk.settle(outcome, made)
         self.reporter.stepped(run, outcome)
+
+    def _found(self, run: Run, step: StepResult) -> None:
+        if step.state == "reused":  # whoever made it may have been killed before they forgot its checkpoints
+            self._forget(self.walk.decided[step.name])
+        self.reporter.stepped(run, step)
+
+    def _forget(self, decided: Decided) -> None:
+        """A result is remembered: nobody goes on from checkpoints of this work any more."""
+        if decided.step.limits.checkpoint is not None:
+            self.store.resume.forget(resume_key(decided.parts))
 
     def _again(self, run: Run, running: Running, result: JobResult, tails: Tails) -> None:
         step = running.decided.step

@@ -19,6 +19,7 @@ from fiat.store.store import Store
 
 _OURS = {"SpecError", "EnvironmentFault", "FiatError", "StepFailure"}
 METRICS_LIMIT_BYTES = 4 << 20
+RESUMED_CHARS = 200
 
 
 class Collector:
@@ -83,8 +84,7 @@ class Collector:
     def _keep(
         self, run: Run, decided: Decided, prepared: Prepared, job: JobResult, observed: dict[str, str]
     ) -> tuple[StepResult, Result]:
-        step = decided.step
-        outcome = job.outcome
+        step, outcome, resumed = decided.step, job.outcome, _resumed(job)
         metrics = job.metrics + (outcome.metrics if outcome else ()) + _written(step.params, prepared)
         metrics = tuple(self._masked(metric) for metric in metrics)
         outputs: dict[str, Artifact] = {
@@ -108,7 +108,7 @@ class Collector:
             step.name,
             step.kind,
             "ran",
-            "; ".join(decided.reasons),
+            "; ".join((*decided.reasons, *([resumed] if resumed else ()))),
             seconds=job.seconds,
             fingerprint=decided.fingerprint,
             outputs=outputs,
@@ -168,6 +168,12 @@ def _said(job: JobResult, root: Path) -> str:
     return job.reason or job.state
 
 
+def _resumed(job: JobResult) -> str:
+    """From what it went on; the user's process said it, so it may be anything."""
+    line = "".join(char if char.isprintable() else " " for char in job.resumed)
+    return line[:RESUMED_CHARS].strip()
+
+
 def _within(file: str, root: Path) -> str:
     """A path as the repository knows it; where the checkout lies is nobody's business who reads a check."""
     path = Path(file)
@@ -184,8 +190,8 @@ def _used(decided: Decided, job: JobResult, prepared: Prepared) -> dict[str, obj
     if limits.workers > 1:
         used["workers"] = limits.workers
     used.update(job.usage)
-    if job.resumed:
-        used["resumed"] = job.resumed
+    if resumed := _resumed(job):
+        used["resumed"] = resumed
     command = prepared.job.command
     if command is not None:
         used["sandbox"] = command.sandbox.kind if command.sandbox else "none"

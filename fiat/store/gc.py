@@ -16,6 +16,7 @@ from fiat.store.deployments import NEWEST
 from fiat.store.faults import damaged_rows
 from fiat.store.locks import HeldLock
 from fiat.store.queue_gc import Forget, old_rows
+from fiat.store.resume import remove_resume, unused_resume
 from fiat.store.rows import unpack, unpack_outputs, write_time
 from fiat.store.scopes import forget_scopes, remove_scopes, unused_scopes
 from fiat.store.sweep import Sweep, sweep
@@ -75,7 +76,8 @@ class GcReport:
         kept_bytes: their sizes together.
         removed_results: results that no kept run used or made.
         removed_runs: runs with their steps, metrics, gates and logs.
-        removed_folders: work folders and drafts of dead processes, logs and packages that belong to nothing kept.
+        removed_folders: work folders and drafts of dead processes, logs and packages that belong to nothing kept,
+            checkpoints and trials that nobody has gone on with for two weeks.
         in_use: another process had the store open, so results without a run were only retired, and those went that
             had been retired for a day.
         removed_queue: rows of deliveries, changes, queued runs and reports that were over.
@@ -120,7 +122,7 @@ def collect_garbage(
         EnvironmentFault: the database or the disk refused.
     """
     cutoff = None if keep_days is None else write_time(heap.now - timedelta(days=keep_days))
-    scopes = unused_scopes(heap.root, heap.now)
+    scopes, resume = unused_scopes(heap.root, heap.now), unused_resume(heap.root, heap.now)
     queue, runs_kept = old_rows(heap.now, queue_days), (keep_runs, cutoff or "9999")
     with heap.use.alone() as alone:
         if not dry_run:
@@ -155,6 +157,7 @@ def collect_garbage(
             swept = sweep(plan, heap.work.abandoned())
         if not dry_run:
             remove_scopes(scopes)
+            remove_resume(resume)
     return GcReport(
         removed_objects=swept.removed_objects,
         removed_bytes=swept.removed_bytes,
@@ -162,7 +165,7 @@ def collect_garbage(
         kept_bytes=swept.kept_bytes,
         removed_results=removed_results,
         removed_runs=removed_runs,
-        removed_folders=swept.removed_folders + len(scopes),
+        removed_folders=swept.removed_folders + len(scopes) + len(resume),
         in_use=not alone,
         removed_queue=removed_queue,
     )

@@ -85,7 +85,7 @@ class Store:
         self.artifacts = Artifacts(scope.root, root if scope.prefix else None)
         self.digester = Digester(scope.root / "stats", checkout, now)
         self.work = WorkFolders(root)
-        self.resume = ResumeFolders(root)
+        self.resume = ResumeFolders(scope.root)
         # Held as long as the store is open, so that `gc` in another process sees that it is used.
         self._use = HeldLock(root / "use.lock")
 
@@ -159,6 +159,7 @@ class Store:
         """Save the stat cache and give everything back; calling it twice is fine."""
         self.digester.save()
         self.work.close()
+        self.resume.close()
         self.database.close()
         self._use.close()
         self._scope.close()
