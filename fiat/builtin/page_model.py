@@ -14,6 +14,10 @@ class RunPage:
         run: with its steps, metrics, gates and composed spec.
         inputs: step to the steps that it reads, for the graph.
         curves: (step, metric) with a place on the x axis, in the order they were made.
+        finals: step to its metrics without such a place.
+        usage: step to what its work used, as `StepResult.resources` has it; of a reused step when it was made.
+        studies: step that searched to what it found: `best` (`params`, `value`, `trial`) and `trials`, a list of `number`,
+            `params`, `state`, `value`, `seconds`, `curve`.
         plots: `plots.json` of the evaluation: `confusion`, `roc`, `precision_recall`, `calibration`, `scores`, `residuals`.
         evaluation: `evaluation.json`: `task`, `split`, `n_rows`, `scores`, `parity`, `model_size_bytes`.
         baseline: which model the run was compared with, such as `run 2026..., released from branch main`.
@@ -30,6 +34,9 @@ class RunPage:
     run: Run
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     curves: tuple[tuple[str, Metric], ...] = ()
+    finals: Mapping[str, tuple[Metric, ...]] = field(default_factory=dict)
+    usage: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    studies: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     plots: Mapping[str, object] = field(default_factory=dict)
     evaluation: Mapping[str, object] = field(default_factory=dict)
     baseline: str = ""

@@ -1,7 +1,6 @@
-"""The figures of a report page: training curves, and the plots of the evaluation. What can't be read is left out."""
+"""The plots of an evaluation on a report page. What can't be read is left out. For training see `page_training.py`."""
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,17 +8,12 @@ from markupsafe import Markup
 
 from fiat.builtin.page_json import items, mapping, real, reals, text, whole
 from fiat.builtin.svg_confusion import MOST_CLASSES, confusion_chart, largest_confusions
-from fiat.builtin.svg_lines import Series, square_chart, training_chart
+from fiat.builtin.svg_lines import Series, square_chart
 from fiat.builtin.svg_points import Bin, calibration_chart, histogram_chart, residual_chart
 from fiat.builtin.view_text import count, number, score
-from fiat.run.model import Metric
 
 _NAMED_CURVES = 4
-_MOST_LINES = 4
 _MOST_LISTED = 15
-_ROLE = re.compile(
-    r"^(train|training|eval|val|valid|validation|test)[_/.-]|[_/.-](train|eval|val|valid|test)$"
-)
 
 
 @dataclass(frozen=True)
@@ -41,25 +35,6 @@ class Figure:
     heads: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     tall: bool = False
-
-
-def training_figures(curves: Sequence[tuple[str, Metric]]) -> list[Figure]:
-    """One figure for each step and kind of metric; `loss` and `eval_loss` share one."""
-    groups: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
-    for step, metric in curves:
-        if metric.step is not None and not metric.slice:
-            key = (step, _ROLE.sub("", metric.name) or metric.name)
-            line = groups.setdefault(key, {}).setdefault(metric.name, [])
-            line.append((float(metric.step), metric.value))
-    figures = []
-    for (step, family), lines in groups.items():
-        series = [
-            Series(name, tuple(sorted(points, key=lambda point: point[0])), tone=place + 1)
-            for place, (name, points) in enumerate(list(lines.items())[:_MOST_LINES])
-        ]
-        if max(len(item.points) for item in series) > 1:
-            figures.append(Figure(f"{family} of {step}", training_chart(f"{family} of {step}", series)))
-    return figures
 
 
 def evaluation_figures(plots: Mapping[str, object]) -> list[Figure]:

@@ -5,7 +5,7 @@ import re
 from fiat.builtin.page_frame import page_style, page_template
 from fiat.builtin.page_metrics import metric_rows, slice_tables
 from fiat.builtin.page_model import RunPage
-from fiat.builtin.page_plots import evaluation_figures, training_figures
+from fiat.builtin.page_plots import evaluation_figures
 from fiat.builtin.page_record import (
     data_cards,
     environment_pairs,
@@ -16,6 +16,7 @@ from fiat.builtin.page_record import (
     spec_text,
     step_rows,
 )
+from fiat.builtin.page_training import training_parts
 from fiat.builtin.report_check_words import on_purpose
 from fiat.builtin.svg_graph import step_graph
 from fiat.builtin.view_text import number
@@ -65,7 +66,7 @@ def render_run(page: RunPage) -> str:
         compared=any(row.baseline for row in metrics),
         judged=_judged(page),
         slices=slice_tables(page),
-        training=training_figures(page.curves),
+        training=training_parts(page),
         plots=evaluation_figures(page.plots),
         graph=step_graph(run.steps, page.inputs) if run.steps else "",
         steps=step_rows(page),

@@ -7,46 +7,14 @@ from collections.abc import Mapping, Sequence
 from fiat.builtin.page_json import items, mapping, real, reals, text, whole
 from fiat.builtin.report_markdown import code, table
 from fiat.builtin.svg_confusion import largest_confusions
+from fiat.builtin.view_spark import WIDTH, course_line, sparkline
 from fiat.builtin.view_text import count, number, score
 from fiat.run.model import Metric
 
-WIDTH = 32
 MOST_CURVES = 8
 MOST_CLASSES = 10
 MOST_LISTED = 8
-_HEIGHTS = "▁▂▃▄▅▆▇█"
-_GAP = "·"
 _LONGEST_LABEL = 24
-
-
-def sparkline(values: Sequence[float], width: int = WIDTH, span: tuple[float, float] | None = None) -> str:
-    """A curve of one line: equal stretches of the values are averaged, what is no number is a gap.
-
-    Args:
-        values: in order.
-        width: most characters.
-        span: values of the lowest and the highest character; None for those of the curve itself.
-    """
-    if not values:
-        return ""
-    n_cells = min(width, len(values))
-    cells = []
-    for place in range(n_cells):
-        stretch = values[place * len(values) // n_cells : (place + 1) * len(values) // n_cells]
-        known = [value for value in stretch if math.isfinite(value)]
-        cells.append(math.fsum(value / len(known) for value in known) if known else math.nan)
-    known = [cell for cell in cells if math.isfinite(cell)]
-    low, high = span or (min(known, default=0.0), max(known, default=0.0))
-    return "".join(_height(cell, low, high) for cell in cells)
-
-
-def _height(value: float, low: float, high: float) -> str:
-    if not math.isfinite(value):
-        return _GAP
-    # Halves are taken, so that the span of the largest numbers is a number too.
-    span = high / 2 - low / 2
-    share = (value / 2 - low / 2) / span if span > 0 else 0.5
-    return _HEIGHTS[int(min(max(share, 0.0) * len(_HEIGHTS), len(_HEIGHTS) - 1))]
 
 
 def curves_part(curves: Sequence[tuple[str, Metric]]) -> str:
@@ -57,7 +25,7 @@ def curves_part(curves: Sequence[tuple[str, Metric]]) -> str:
             lines.setdefault((step, metric.name), []).append((metric.step, metric.value))
     drawn = {key: [value for _, value in sorted(points)] for key, points in lines.items() if len(points) > 1}
     rows = [
-        (code(name), code(step), number(values[0]), f"`{sparkline(values)}`", number(values[-1]))
+        (code(name), code(step), number(values[0]), f"`{course_line(values)}`", number(values[-1]))
         for (step, name), values in list(drawn.items())[:MOST_CURVES]
     ]
     if not rows:

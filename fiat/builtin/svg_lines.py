@@ -1,4 +1,4 @@
-"""Curves: training, ROC, precision and recall; labelled at their ends instead of in a legend."""
+"""Curves: their frame, their ends labelled instead of in a legend; ROC, precision and recall. See also `svg_curves.py`."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from fiat.builtin.svg_draw import clipped, drawing, element, label, line, path
-from fiat.builtin.svg_scale import Scale, scale_of, tick_texts
-from fiat.builtin.view_text import number
+from fiat.builtin.svg_scale import Axis, Scale, axis_texts
 
-_LEFT = 46.0
-_TOP = 14.0
-_BOTTOM = 30.0
-_LABEL_WIDTH = 118.0
+LEFT = 46.0
+TOP = 14.0
+BOTTOM = 30.0
+LABEL_WIDTH = 118.0
 _LABEL_GAP = 13.0
 _LONGEST_LABEL = 16
-MOST_POINTS = 600
 
 
 @dataclass(frozen=True)
@@ -36,32 +34,6 @@ class Series:
     note: str = ""
 
 
-def training_chart(title: str, series: Sequence[Series], width: float = 420, height: float = 210) -> Markup:
-    """Metrics over steps; each line ends with its name and last value."""
-    xs = [x for item in series for x, _ in item.points]
-    ys = [y for item in series for _, y in item.points]
-    right = width - _LABEL_WIDTH
-    x_scale = scale_of(xs, _LEFT, right, pad=0.0)
-    y_scale = scale_of(ys, height - _BOTTOM, _TOP, zero=_near_zero(ys))
-    parts = _frame(x_scale, y_scale, "step", whole_x=True)
-    ends = []
-    for item in series:
-        points = _thinned(item.points)
-        parts.extend(_curve(points, x_scale, y_scale, item.tone))
-        last = next(((x, y) for x, y in reversed(points) if math.isfinite(y)), None)
-        if last:
-            parts.append(
-                element(
-                    "circle", cx=x_scale(last[0]), cy=y_scale(last[1]), r=2.5, class_=f"end tone{item.tone}"
-                )
-            )
-            ends.append((y_scale(last[1]), item, number(last[1])))
-    for y, item, value in _spaced(ends, height - _BOTTOM):
-        parts.append(_end_label(right + 8, y + 4, item, value))
-    said = ", ".join(f"{item.name} ends at {value}" for _, item, value in ends)
-    return drawing(width, height, f"{title}: {said}", parts)
-
-
 def square_chart(
     title: str, axes: tuple[str, str], series: Sequence[Series], *, diagonal: bool, size: float = 250
 ) -> Markup:
@@ -74,36 +46,36 @@ def square_chart(
         diagonal: draw the line of chance.
         size: of the plot in pixels.
     """
-    x_scale = Scale(0, 1, _LEFT, _LEFT + size)
-    y_scale = Scale(0, 1, _TOP + size, _TOP)
-    parts = _frame(x_scale, y_scale, axes[0], y_name=axes[1])
+    x_scale = Scale(0, 1, LEFT, LEFT + size)
+    y_scale = Scale(0, 1, TOP + size, TOP)
+    parts = frame(x_scale, y_scale, axes[0], y_name=axes[1])
     if diagonal:
         parts.append(line(x_scale(0), y_scale(0), x_scale(1), y_scale(1), "diagonal"))
     for item in reversed(series):
-        parts.extend(_curve(item.points, x_scale, y_scale, item.tone))
+        parts.extend(curve(item.points, x_scale, y_scale, item.tone))
     named = [item for item in series if item.tone]
     for place, item in enumerate(named):
-        parts.append(_end_label(_LEFT + size + 10, _TOP + 10 + place * 16, item, item.note))
+        parts.append(end_label(LEFT + size + 10, TOP + 10 + place * 16, item, item.note))
     rest = len(series) - len(named)
     if rest:
         text = f"{rest} more, higher"
-        parts.append(label(_LEFT + size + 10, _TOP + 10 + len(named) * 16, text, "tick"))
-    return drawing(_LEFT + size + _LABEL_WIDTH, _TOP + size + _BOTTOM + 8, title, parts)
+        parts.append(label(LEFT + size + 10, TOP + 10 + len(named) * 16, text, "tick"))
+    return drawing(LEFT + size + LABEL_WIDTH, TOP + size + BOTTOM + 8, title, parts)
 
 
-def _frame(
-    x_scale: Scale, y_scale: Scale, x_name: str, *, y_name: str = "", whole_x: bool = False
+def frame(
+    x_scale: Scale, y_scale: Axis, x_name: str, *, y_name: str = "", whole_x: bool = False
 ) -> list[Markup]:
     """Grid, round numbers, and what the axes are."""
     parts = []
     y_ticks, x_ticks = y_scale.ticks(5), x_scale.ticks(5)
     if whole_x:
         x_ticks = [tick for tick in x_ticks if tick == int(tick)]
-    for tick, text in zip(y_ticks, tick_texts(y_ticks), strict=True):
+    for tick, text in zip(y_ticks, axis_texts(y_scale, y_ticks), strict=True):
         y = y_scale(tick)
         parts.append(line(x_scale.start, y, x_scale.end, y, "grid"))
         parts.append(label(x_scale.start - 6, y + 4, text, "tick", "end"))
-    for tick, text in zip(x_ticks, tick_texts(x_ticks), strict=True):
+    for tick, text in zip(x_ticks, axis_texts(x_scale, x_ticks), strict=True):
         parts.append(label(x_scale(tick), y_scale.start + 14, text, "tick", "middle"))
     parts.append(line(x_scale.start, y_scale.start, x_scale.end, y_scale.start, "axis"))
     parts.append(label(x_scale.end, y_scale.start + 28, x_name, "tick strong", "end"))
@@ -112,7 +84,7 @@ def _frame(
     return parts
 
 
-def _curve(points: Sequence[tuple[float, float]], x_scale: Scale, y_scale: Scale, tone: int) -> list[Markup]:
+def curve(points: Sequence[tuple[float, float]], x_scale: Scale, y_scale: Axis, tone: int) -> list[Markup]:
     """The line in as many pieces as it has without gaps; a piece of one point is a dot."""
     pieces: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
@@ -129,12 +101,13 @@ def _curve(points: Sequence[tuple[float, float]], x_scale: Scale, y_scale: Scale
     return found
 
 
-def _end_label(x: float, y: float, item: Series, value: str) -> Markup:
+def end_label(x: float, y: float, item: Series, value: str) -> Markup:
+    """A curve's name in its colour, and a value."""
     name = element("tspan", clipped(item.name, _LONGEST_LABEL), class_=f"named tone{item.tone}")
     return element("text", name, element("tspan", f" {value}", class_="quiet"), x=x, y=y, class_="tick")
 
 
-def _spaced(ends: list[tuple[float, Series, str]], bottom: float) -> list[tuple[float, Series, str]]:
+def spaced(ends: list[tuple[float, Series, str]], bottom: float) -> list[tuple[float, Series, str]]:
     """Labels in the order of their lines, moved apart where they would overlap."""
     placed: list[tuple[float, Series, str]] = []
     for y, item, value in sorted(ends, key=lambda end: end[0]):
@@ -142,17 +115,3 @@ def _spaced(ends: list[tuple[float, Series, str]], bottom: float) -> list[tuple[
         placed.append((max(y, least), item, value))
     over = placed[-1][0] - bottom if placed else 0.0
     return [(y - over, item, value) for y, item, value in placed] if over > 0 else placed
-
-
-def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
-    """At most about MOST_POINTS points, the last one among them."""
-    if len(points) <= MOST_POINTS:
-        return points
-    stride = math.ceil(len(points) / MOST_POINTS)
-    kept = list(points[::stride])
-    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
-
-
-def _near_zero(values: Sequence[float]) -> bool:
-    found = [value for value in values if math.isfinite(value)]
-    return bool(found) and 0 <= min(found) < max(found) * 0.35

@@ -1,7 +1,7 @@
 """Gather what the page of a run shows, from the run, its results and its artifacts."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from fiat.run.model import Metric, Result, Run, StepResult
 from fiat.spec.model import Spec
 from fiat.store.store import Store
 from fiat.wiring.shelf import Shelf
+from fiat.wiring.trained import results_of, trained_of
 from fiat.wiring.views import step_logs
 
 LOG_LINES = 40
@@ -50,13 +51,17 @@ def gather(store: Store, state_dir: Path, run: Run) -> RunPage:
         state_dir: folder with the logs.
         run: the record.
     """
-    results = {step.name: result for step in run.steps if (result := _result(store, step)) is not None}
+    results = results_of(store, run)
+    trained = trained_of(store, state_dir, run, results)
     steps = {step.name: step for step in run.steps}
     baseline = steps.get("evaluate.baseline")
     return RunPage(
         run=run,
         inputs=_edges(run),
-        curves=tuple(_curves(results)),
+        curves=trained.curves,
+        finals=trained.finals,
+        usage=trained.usage,
+        studies=trained.studies,
         plots=_read(store, steps.get("evaluate"), "evaluation", "plots.json"),
         evaluation=_read(store, steps.get("evaluate"), "evaluation", "evaluation.json"),
         baseline=_baseline(store, baseline, results.get("evaluate.baseline")),
@@ -70,10 +75,6 @@ def gather(store: Store, state_dir: Path, run: Run) -> RunPage:
     )
 
 
-def _result(store: Store, step: StepResult) -> Result | None:
-    return store.results.find(step.fingerprint) if step.fingerprint and step.outputs else None
-
-
 def _edges(run: Run) -> Mapping[str, tuple[str, ...]]:
     """Step to the steps that it reads, from the plan of the recorded spec."""
     try:
@@ -85,13 +86,6 @@ def _edges(run: Run) -> Mapping[str, tuple[str, ...]]:
         step.name: tuple(dict.fromkeys(ref.step for ref in step.inputs.values() if ref.step in names))
         for step in plan.steps
     }
-
-
-def _curves(results: Mapping[str, Result]) -> Iterator[tuple[str, Metric]]:
-    for name, result in results.items():
-        for metric in result.metrics:
-            if metric.step is not None:
-                yield name, metric
 
 
 def _baseline(store: Store, step: StepResult | None, result: Result | None) -> str:

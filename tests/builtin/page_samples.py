@@ -162,3 +162,24 @@ def failed_page() -> RunPage:
         model_digest="",
     )
     return RunPage(run, INPUTS, logs={"train": ("epoch 1", "ValueError: loss is not finite")})
+
+
+def study_documents() -> dict[str, object]:
+    """What a search leaves: four trials, of which the third is the best and the last failed."""
+    curve = [[1, 0.5], [2, 0.8], [3, 0.9]]
+    trials = [
+        {"number": 1, "params": {"lr": 0.01, "layers": 1}, "state": "done", "value": 0.9, "seconds": 12.0},
+        {"number": 2, "params": {"lr": 0.3, "layers": 3}, "state": "stopped", "value": 0.4, "seconds": 3.5},
+        {
+            "number": 3,
+            "params": {"lr": 0.003, "layers": 2},
+            "state": "done",
+            "value": 0.9312,
+            "seconds": 14.2,
+        },
+        {"number": 4, "params": {"lr": 0.1, "layers": 2}, "state": "failed", "value": None, "seconds": 1.0},
+    ]
+    return {
+        "best": {"params": {"lr": 0.003, "layers": 2}, "value": 0.9312, "trial": 3},
+        "trials": [{**trial, "curve": curve if trial["value"] else []} for trial in trials],
+    }

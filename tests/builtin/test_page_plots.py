@@ -1,19 +1,4 @@
-from fiat.builtin.page_plots import evaluation_figures, training_figures
-from fiat.run.model import Metric
-
-
-def test_metrics_that_differ_by_their_data_share_a_figure() -> None:
-    names = ("loss", "eval_loss", "accuracy", "loss_val", "lr")
-    curves = [("train", Metric(name, 1.0, at)) for at in range(3) for name in names]
-    assert [figure.title for figure in training_figures(curves)] == [
-        "loss of train",
-        "accuracy of train",
-        "lr of train",
-    ]
-
-
-def test_a_single_point_is_no_curve() -> None:
-    assert training_figures([("train", Metric("loss", 1.0, 0)), ("train", Metric("size", 1.0))]) == []
+from fiat.builtin.page_plots import evaluation_figures
 
 
 def test_of_many_classes_only_the_largest_confusions_are_listed() -> None:

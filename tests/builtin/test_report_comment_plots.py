@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from markdown_reader import read
 from page_samples import sample_page
 
-from fiat.builtin.report_comment_plots import WIDTH, curves_part, plots_part, sparkline
+from fiat.builtin.report_comment_plots import curves_part, plots_part
+from fiat.builtin.view_spark import WIDTH, sparkline
 from fiat.run.model import Metric
 
 

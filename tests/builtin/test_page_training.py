@@ -1,0 +1,147 @@
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from page_samples import sample_page, sample_run, step, study_documents
+
+from fiat.builtin.page_model import RunPage
+from fiat.builtin.page_run import render_run
+from fiat.builtin.page_training import MOST_FIGURES, training_figures, training_parts
+from fiat.run.model import Metric
+
+TUNE = {"objective": {"metric": "accuracy", "mode": "max"}}
+
+
+def searched_page(**documents: object) -> RunPage:
+    run = replace(sample_run(), steps=(step("tune"), step("train")), config={"tune": TUNE})
+    return RunPage(run, studies={"tune": {**study_documents(), **documents}})
+
+
+def test_metrics_that_differ_by_their_data_share_a_figure() -> None:
+    names = ("loss", "eval_loss", "accuracy", "loss_val", "lr")
+    curves = [Metric(name, 1.0, at) for at in range(3) for name in names]
+    assert [figure.title for figure in training_figures(curves)] == ["loss", "accuracy", "lr"]
+
+
+def test_a_single_point_is_no_curve() -> None:
+    assert training_figures([Metric("loss", 1.0, 0), Metric("size", 1.0)]) == []
+
+
+def test_a_loss_over_decades_is_drawn_by_its_logarithm_and_a_score_is_not() -> None:
+    curves = [Metric(name, 10.0**-at, at) for at in range(4) for name in ("loss", "accuracy")]
+    loss, accuracy = training_figures(curves)
+    assert loss.caption == "Logarithmic axis."
+    assert accuracy.caption == ""
+    with_zero = [*curves, Metric("loss", 0.0, 4)]
+    assert training_figures(with_zero)[0].caption == ""
+
+
+def test_a_loss_that_stops_being_a_number_says_from_where() -> None:
+    curves = [Metric("loss", math.nan if at >= 7 else 1.0, at) for at in range(9)]
+    (figure,) = training_figures(curves)
+    assert figure.caption == "2 values of loss are no finite number, the first at step 7."
+
+
+def test_how_fast_it_went_comes_last_in_units_of_people() -> None:
+    names = {"gpu_memory_bytes": 3.0 * (1 << 30), "samples_per_s": 1234.0, "loss": 0.5}
+    curves = [Metric(name, value, at) for at in range(3) for name, value in names.items()]
+    figures = training_figures(curves)
+    assert [figure.title for figure in figures] == ["loss", "GPU memory", "throughput"]
+    assert figures[1].caption == "GiB, all of its GPUs together."
+    assert "GPU memory ends at 3" in figures[1].chart
+
+
+def test_two_hundred_thousand_values_make_a_small_page() -> None:
+    page = sample_page()
+    curves = tuple(
+        ("train", Metric(name, 1.0 + math.sin(at) / (at + 1), at))
+        for at in range(50_000)
+        for name in ("loss", "eval_loss", "accuracy", "samples_per_s")
+    )
+    grown = len(render_run(replace(page, curves=curves))) - len(render_run(replace(page, curves=())))
+    assert 5_000 < grown < 100_000
+
+
+def test_of_very_many_metrics_some_are_drawn_and_the_others_named() -> None:
+    curves = tuple(("train", Metric(f"m{k}", float(at), at)) for at in range(2) for k in range(30))
+    (part,) = training_parts(RunPage(sample_run(), curves=curves))
+    assert len(part.figures) == MOST_FIGURES
+    assert part.undrawn == "m24, m25, m26, m27, m28, m29"
+
+
+def test_a_step_says_what_it_used_and_from_where_it_went_on() -> None:
+    usage: dict[str, object] = {
+        "cpus": 1.0,
+        "workers": 2,
+        "gpu_ids": ["0", "1"],
+        "gpu_memory_bytes": 3 << 30,
+        "gpu_load_ratio": 0.934,
+        "peak_memory_bytes": 1 << 30,
+        "resumed": "goes on from the checkpoint of step 80",
+    }
+    finals = {"train": (Metric("samples_per_s", 1234.4), Metric("accuracy", 0.9))}
+    (part,) = training_parts(RunPage(sample_run(), finals=finals, usage={"train": usage}))
+    assert part.facts == [
+        ("throughput", "1,234 samples/s"),
+        ("workers", "2"),
+        ("GPUs", "2 GPUs: 0, 1"),
+        ("GPU memory", "3.0 GiB at most"),
+        ("GPU load", "93 % on average"),
+        ("memory", "1.0 GiB at most"),
+        ("resumed", "goes on from the checkpoint of step 80"),
+    ]
+
+
+def test_a_step_that_only_used_memory_is_no_training() -> None:
+    usage = {"evaluate": {"cpus": 1.0, "peak_memory_bytes": 1 << 30}}
+    assert training_parts(RunPage(sample_run(), usage=usage)) == []
+
+
+def test_a_search_shows_its_best_first_its_history_and_its_curves() -> None:
+    (part,) = training_parts(searched_page())
+    assert part.facts == [
+        ("search", "4 trials: 2 done, 1 failed, 1 stopped early"),
+        ("best", "accuracy 0.9312 in trial 3"),
+    ]
+    assert part.best == [("lr", "0.003"), ("layers", "2")]
+    assert [(row.number, row.value, row.state, row.is_best) for row in part.trials] == [
+        ("3", "0.9312", "done", True),
+        ("1", "0.9000", "done", False),
+        ("2", "0.4000", "stopped early", False),
+        ("4", "", "failed", False),
+    ]
+    assert part.trials[0].params == "lr=0.003 layers=2"
+    assert [figure.title for figure in part.figures] == ["accuracy by trial", "accuracy by step"]
+    assert part.figures[0].chart.count("<circle") == 3
+    assert part.figures[0].chart.count('class="lost"') == 2
+
+
+def test_a_search_for_the_smallest_has_the_smallest_first() -> None:
+    page = searched_page()
+    tune = {"objective": {"metric": "loss", "mode": "min"}}
+    (part,) = training_parts(replace(page, run=replace(page.run, config={"tune": tune})))
+    assert [row.number for row in part.trials] == ["2", "1", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    "trials", [None, "no list", [None, 3], [{"number": "x", "params": [], "curve": [[1], "a", [None, 1.0]]}]]
+)
+def test_a_search_of_another_shape_is_no_error(trials: object) -> None:
+    page = searched_page(trials=trials, best=trials)
+    assert 'id="training"' in render_run(page)
+
+
+def test_a_search_of_a_thousand_trials_stays_a_page() -> None:
+    one = study_documents()["trials"][1]  # type: ignore[index]
+    trials = [
+        {**one, "number": k, "value": k / 1000, "curve": [[s, s / 50] for s in range(50)]}
+        for k in range(1000)
+    ]
+    html = render_run(searched_page(trials=trials))
+    assert "785 more are not shown" in html
+    assert len(html) < 500_000
