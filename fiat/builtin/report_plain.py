@@ -14,6 +14,9 @@ from fiat.ports.report import Line
 from fiat.run.model import Run, StepResult
 
 PULSE_S = 10.0
+LONGEST_PULSE_S = 60.0
+FIRST_TRIALS = 20
+_PULSES = 20
 _VERBS = {
     "running": "run",
     "ran": "done",
@@ -67,16 +70,18 @@ class PlainReporter:
                 self._output(result.name, text)
 
     def printed(self, run: Run, line: Line) -> None:
-        """Show the line, or keep it in case the step fails; newest metrics at most every PULSE_S seconds."""
-        step, is_metric = self._progress.line(line.step, line.text)
+        """Show the line, or keep it in case the step fails; newest metrics now and then, the rarer the longer it takes."""
+        step, kind = self._progress.line(line.step, line.text)
         if self._verbose:
             self._output(line.step, output_line(line.text))
             return
         now = self._clock()
-        if is_metric and now - step.said_at_s >= PULSE_S:
+        took = now - step.began_s
+        due = now - step.said_at_s >= min(LONGEST_PULSE_S, max(PULSE_S, took / _PULSES))
+        first = kind == "trial" and step.study is not None and step.study.n_ended <= FIRST_TRIALS
+        if kind != "output" and (due or first):
             step.said_at_s = now
-            at = f"step {step.at}: " if step.at is not None else ""
-            self._event("...", line.step, f"{at}{step.numbers()} ({seconds(now - step.began_s)})")
+            self._event("...", line.step, f"{', '.join(step.standing())} ({seconds(took)})")
 
     def ended(self, run: Run) -> None:
         """The verdict with gates, metrics, the model, and what to do next."""
@@ -100,7 +105,8 @@ def _told(result: StepResult, step: StepProgress) -> str:
     """What the line of an event says after the step's name."""
     reason = visible(result.reason)
     if result.state == "ran":
-        return f"{step.numbers()} ({seconds(result.seconds)})".lstrip()
+        words = [*step.outcome(), visible(step.resumed)]
+        return f"{', '.join(filter(None, words))} ({seconds(result.seconds)})".lstrip()
     if result.state == "failed":
         attempt = f", attempt {result.attempt}" if result.attempt > 1 else ""
         return f"{reason} ({seconds(result.seconds)}{attempt})"

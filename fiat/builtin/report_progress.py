@@ -1,16 +1,23 @@
 """What is known of the steps of a run while it goes on; no drawing. Shared by the reporters."""
 
-from collections import deque
+import math
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
-from fiat.builtin.view_text import metric_text, output_line
+from fiat.builtin.study_line import TrialLine, read_trial
+from fiat.builtin.view_spark import Course
+from fiat.builtin.view_text import count, metric_text, number, output_line
+from fiat.builtin.view_usage import SPECIAL, THROUGHPUT, gpu_text, pace_text
 from fiat.journal import read_metric
 from fiat.plan.model import Plan
 from fiat.run.model import Metric, StepResult
 
 TAIL_LINES = 20
 MOST_METRICS = 6
+MOST_COURSES = 200
+_STATES = {"stopped": "stopped early"}
 
 
 @dataclass
@@ -20,8 +27,10 @@ class StepProgress:
     Attributes:
         result: as last reported, None while it waits.
         tail: its last lines of output, without metrics.
-        metrics: newest value by name.
+        metrics: newest value by name, the newest last.
+        courses: how each metric with a place on the x axis went so far, in the order they were first seen.
         at: x axis of the newest metric.
+        study: how its search stands, None when it is none.
         began_s: when its attempt began, on the reporter's clock.
         said_at_s: when its metrics were last shown.
     """
@@ -29,7 +38,9 @@ class StepProgress:
     result: StepResult | None = None
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     metrics: dict[str, float] = field(default_factory=dict)
+    courses: dict[str, Course] = field(default_factory=dict)
     at: int | None = None
+    study: "StudyProgress | None" = None
     began_s: float = 0.0
     said_at_s: float = 0.0
 
@@ -38,9 +49,91 @@ class StepProgress:
         """The step's state, `waiting` before anything is known."""
         return self.result.state if self.result else "waiting"
 
+    @property
+    def resumed(self) -> str:
+        """From what it went on, once that is known; empty when it began anew."""
+        return str(self.result.resources.get("resumed") or "") if self.result else ""
+
     def numbers(self) -> str:
         """The newest metrics on one line, at most MOST_METRICS; empty when there are none."""
-        return " ".join(metric_text(Metric(*item)) for item in list(self.metrics.items())[-MOST_METRICS:])
+        return " ".join(metric_text(Metric(*item)) for item in self._shown()[-MOST_METRICS:])
+
+    def drawn(self) -> list[tuple[str, Course]]:
+        """What has a course to draw: the MOST_METRICS that moved last, in the order they were first seen."""
+        newest = {name for name, _ in self._shown()[-MOST_METRICS:]}
+        return [item for item in list(self.courses.items()) if item[0] in newest and item[1].n_values > 1]
+
+    def pace(self) -> list[str]:
+        """How fast the machine is: samples a second, memory and load of its GPUs; what is not known is left out."""
+        machine = {**(self.result.resources if self.result else {}), **self.metrics}
+        return [
+            text for text in (pace_text(self.metrics.get(THROUGHPUT, math.nan)), gpu_text(machine)) if text
+        ]
+
+    def standing(self) -> list[str]:
+        """Where a running step is: `step 3: loss=0.2500`, and its search and pace when it has them."""
+        at, numbers = f"step {self.at:,}" if self.at is not None else "", self.numbers()
+        words = [self.study.words()] if self.study else []
+        return [text for text in (*words, ": ".join(filter(None, (at, numbers))), *self.pace()) if text]
+
+    def outcome(self) -> list[str]:
+        """What a step that ran came to: its search, its numbers, its pace; empty when it said nothing."""
+        words = [self.study.words()] if self.study else []
+        return [text for text in (*words, self.numbers(), *self.pace()) if text]
+
+    def take(self, name: str, value: float, at: int | None) -> None:
+        """Take over a metric."""
+        self.at = at
+        self.metrics.pop(name, None)
+        self.metrics[name] = value
+        if at is not None and (name in self.courses or len(self.courses) < MOST_COURSES):
+            self.courses.setdefault(name, Course()).add(value)
+
+    def _shown(self) -> list[tuple[str, float]]:
+        return [item for item in list(self.metrics.items()) if item[0] not in SPECIAL]
+
+
+@dataclass
+class StudyProgress:
+    """A search while it goes on.
+
+    Attributes:
+        last: the trial that ended last.
+        states: number of each trial that ended to its state.
+        values: of the trials that have one, in the order they ended.
+        leader: number of the best trial, None while there is none.
+    """
+
+    last: TrialLine
+    states: dict[int, str] = field(default_factory=dict)
+    values: Course = field(default_factory=Course)
+    leader: int | None = None
+    _best: float = math.nan
+
+    def take(self, line: TrialLine) -> None:
+        """Take over a trial that ended."""
+        self.last = line
+        self.states[line.number] = line.state
+        if math.isfinite(line.value):
+            self.values.add(line.value)
+        if math.isfinite(line.best) and line.best != self._best:
+            self._best = line.best
+            self.leader = line.number if line.value == line.best else self.leader
+
+    @property
+    def n_ended(self) -> int:
+        """Trials that ended, whatever became of them."""
+        return len(self.states)
+
+    def words(self) -> str:
+        """`5 of 12 trials, best 0.9312 (trial 3), 2 stopped early, 1 failed`."""
+        words = [f"{self.n_ended} of {count(self.last.of, 'trial')}"]
+        if math.isfinite(self._best):
+            of = f" (trial {self.leader})" if self.leader is not None else ""
+            words.append(f"best {number(self._best)}{of}")
+        counts = Counter(state for state in tuple(self.states.values()) if state != "done")
+        words += [f"{n} {_STATES.get(state, state)}" for state, n in sorted(counts.items())]
+        return ", ".join(words)
 
 
 class Progress:
@@ -67,21 +160,24 @@ class Progress:
         known.result = result
         return known
 
-    def line(self, step: str, text: str) -> tuple[StepProgress, bool]:
+    def line(self, step: str, text: str) -> tuple[StepProgress, Literal["metric", "trial", "output"]]:
         """Take over a line of output.
 
         Returns:
-            The step, and whether the line was a metric.
+            The step, and what the line was.
         """
         known = self.steps.setdefault(step, StepProgress())
         metric = read_metric(text)
-        if metric is None:
-            known.tail.append(output_line(text))
-            return known, False
-        name, value, known.at = metric
-        known.metrics.pop(name, None)
-        known.metrics[name] = value
-        return known, True
+        if metric is not None:
+            known.take(*metric)
+            return known, "metric"
+        trial = read_trial(text)
+        if trial is not None:
+            known.study = known.study or StudyProgress(trial)
+            known.study.take(trial)
+            return known, "trial"
+        known.tail.append(output_line(text))
+        return known, "output"
 
     def count(self, *states: str) -> int:
         """Number of steps in one of these states."""

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fiat.builtin.report_progress import Progress, StepProgress
+from fiat.builtin.report_rich_step import MOST_BELOW, below, doing
 from fiat.builtin.view_rich import STYLES, print_sheet
 from fiat.builtin.view_run import next_step, result_blocks, verdict_lines
 from fiat.builtin.view_sheet import Sheet, Tone
@@ -32,6 +33,7 @@ _SPARE_LINES = 4
 _NARROW = 56
 _MOST_LEFT = 40
 _STATE_WIDTH = 7
+_BESIDE = 5
 _REFRESH_PER_S = 8
 
 
@@ -112,7 +114,16 @@ class RichReporter:
 
     def _frame(self, width: int, height: int) -> RenderableType:
         steps = dict(self._progress.steps)
-        shown = _chosen(steps, height - 2)
+        name_width = min(max(12, width // 3), max((len(visible(name)) for name in steps), default=0))
+        lines = {
+            name: below(step, width - name_width - _STATE_WIDTH - _BESIDE)
+            for name, step in steps.items()
+            if step.state in ("running", "ran")
+        }
+        spare = height - 2 - len(steps)
+        # Lines of a running step say more than the names of steps that wait.
+        kept = min(sum(map(len, lines.values())), max(spare, min(MOST_BELOW, (height - 2) // 3)))
+        shown = _chosen(steps, height - 2 - kept)
         table = Table.grid(padding=(0, 1))
         table.add_column(width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(12, width // 3))
@@ -120,7 +131,11 @@ class RichReporter:
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         table.expand = True
         for name in shown:
-            self._add_row(table, name, steps[name], width)
+            fits = lines.get(name, [])[:kept]
+            kept -= len(fits)
+            self._add_row(table, name, steps[name], width, alone=not fits)
+            for line in fits:
+                table.add_row("", "", "", line)
         done = self._progress.count("ran", "reused", "failed", "skipped", "cancelled")
         parts = [f"{done} of {count(len(steps), 'step')}", seconds(self._clock() - self._began_s)]
         head = Text.assemble(self._head, ("  " + ", ".join(parts), "dim"), no_wrap=True, overflow="ellipsis")
@@ -128,18 +143,18 @@ class RichReporter:
         rest = [Text(f"  {count(hidden, 'more step')} not shown", "dim")] if hidden else []
         return Group(head, table, *rest)
 
-    def _add_row(self, table: Table, name: str, step: StepProgress, width: int) -> None:
+    def _add_row(self, table: Table, name: str, step: StepProgress, width: int, *, alone: bool) -> None:
         result = step.result
         if result is not None and step.state == "running":
             sign: RenderableType = self._spinner
             elapsed = seconds(self._clock() - step.began_s)
-            table.add_row(sign, Text(visible(name), "bold"), Text(elapsed, "cyan"), _doing(step))
+            table.add_row(sign, Text(visible(name), "bold"), Text(elapsed, "cyan"), doing(step, alone=alone))
             return
         mark, tone = _SIGNS[step.state]
         took = seconds(result.seconds) if result and step.state in ("ran", "failed", "cancelled") else ""
         told = "" if result is None else visible(result.reason)
-        if step.state == "ran" and step.metrics:
-            told = step.numbers()
+        if step.state == "ran":
+            told = "  ".join(step.outcome()) or told
         quiet = step.state in ("waiting", "skipped", "reused")
         table.add_row(
             Text(mark, STYLES[tone]),
@@ -147,19 +162,6 @@ class RichReporter:
             Text(took or (step.state if width >= _NARROW else ""), "dim"),
             Text(told, "" if step.state == "failed" else "dim"),
         )
-
-
-def _doing(step: StepProgress) -> Text:
-    """Newest metrics and newest line of a running step; why it runs before it says anything."""
-    text = Text()
-    if step.metrics:
-        at = f"step {step.at}  " if step.at is not None else ""
-        text.append(at, "dim").append(step.numbers())
-    if step.tail and step.tail[-1]:
-        text.append("  " if text else "").append(step.tail[-1].strip(), "dim")
-    if not text and step.result is not None:
-        text.append(visible(step.result.reason), "dim")
-    return text
 
 
 def _chosen(steps: dict[str, StepProgress], most: int) -> list[str]:
