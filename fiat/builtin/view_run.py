@@ -49,8 +49,13 @@ def runs_sheet(runs: Sequence[Run]) -> Sheet:
     return Sheet((Table(("run", "spec", "verdict", "commit", "time", "why"), rows, frozenset({4})),))
 
 
-def run_sheet(run: Run) -> Sheet:
-    """Everything that a run recorded, on one page of a terminal."""
+def run_sheet(run: Run, training: Sequence[Block] = ()) -> Sheet:
+    """Everything that a run recorded, on one page of a terminal.
+
+    Args:
+        run: the record.
+        training: what its trainings came to, see `view_training.py`.
+    """
     facts = [("run", run.id), ("spec", run.spec_path or run.spec), ("commit", _commit(run, long=True))]
     facts.append(
         ("started", f"{moment(run.started_at)} on {run.host}" if run.host else moment(run.started_at))
@@ -60,7 +65,7 @@ def run_sheet(run: Run) -> Sheet:
     if run.overrides:
         facts.append(("overrides", " ".join(run.overrides)))
     table = Table(("", ""), tuple((Cell(name, "quiet"), Cell(value)) for name, value in facts if value))
-    return Sheet((*verdict_lines(run), table, steps_table(run.steps), *result_blocks(run)))
+    return Sheet((*verdict_lines(run), table, steps_table(run.steps), *training, *result_blocks(run)))
 
 
 def verdict_lines(run: Run) -> tuple[Block, ...]:

@@ -11,6 +11,7 @@ from fiat.cli.output import print_json
 from fiat.wiring.models import find_model
 from fiat.wiring.settings import read_settings
 from fiat.wiring.shelf import open_shelf
+from fiat.wiring.trained import trained_of
 from fiat.wiring.views import show_model, show_run
 
 
@@ -36,5 +37,5 @@ def command(
         if json:
             print_json(run)
         else:
-            show_run(run)
+            show_run(run, trained_of(shelf.store, shelf.state_dir, run))
         return 0

@@ -14,6 +14,7 @@ from fiat.builtin.view_plan import explain_sheet, plan_sheet
 from fiat.builtin.view_run import run_sheet, runs_sheet
 from fiat.builtin.view_sheet import Cell, Sheet, Table, plain_text
 from fiat.builtin.view_text import interval, moment, number, output_line, short, size
+from fiat.builtin.view_training import training_blocks
 from fiat.builtin.view_why import why_sheet
 from fiat.engine.silent import SilentReporter
 from fiat.plan.model import Decision, Plan
@@ -24,6 +25,7 @@ from fiat.wiring.compare import Comparison
 from fiat.wiring.deploying import Difference
 from fiat.wiring.models import ShownModel
 from fiat.wiring.reproduce import Reproduction
+from fiat.wiring.trained import Trained
 from fiat.wiring.why import Why
 
 size_text = size
@@ -112,9 +114,12 @@ def show_runs(runs: Sequence[Run]) -> None:
     print_sheet(runs_sheet(runs))
 
 
-def show_run(run: Run) -> None:
-    """One run with steps, gates and metrics."""
-    print_sheet(run_sheet(run))
+def show_run(run: Run, trained: Trained) -> None:
+    """One run with steps, what its trainings came to, gates and metrics."""
+    blocks = training_blocks(
+        trained.curves, trained.finals, trained.usage, trained.studies, run.config.get("tune")
+    )
+    print_sheet(run_sheet(run, blocks))
 
 
 def show_comparison(comparison: Comparison) -> None:
