@@ -14,7 +14,7 @@ from fiat.engine.sandbox import Places, SandboxPolicy, shut_off
 from fiat.errors import EnvironmentFault, FiatError, SpecError
 from fiat.plan.fingerprint import resume_key
 from fiat.plan.model import Limits, Step
-from fiat.plan.training import BEST, STUDY, TRIALS, TUNE, WARM_ROLE
+from fiat.plan.training import BEST, STUDY, TRIAL_OUTPUTS, TRIALS, TUNE, WARM_ROLE
 from fiat.ports.compute import Command, Job, Resources, Study
 from fiat.ports.step import StepContext
 from fiat.spec.command import fill, whole_reference
@@ -99,10 +99,11 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
     (work / "out").mkdir(parents=True, exist_ok=True)
     outputs = {name: work / "out" / name for name in step.outputs}
     command = task = None
+    written = {name: work / "out" / name for name in _written(step)}
     if step.kind == "run":
-        command = _shell(bench, step, inputs, outputs, work, resume)
+        command = _shell(bench, step, inputs, written, work, resume)
     elif step.kind in ("call", "export"):
-        command = _child(bench, step, inputs, outputs, work, resume)
+        command = _child(bench, step, inputs, written, work, resume)
     else:
         logged = {name: float(str(value)) for name, value in _mapping(decided.parts.get("logged")).items()}
         params = {**step.params, "logged": logged}
@@ -126,6 +127,12 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
         stop_on_nan=step.limits.stop_on_nan,
     )
     return Prepared(job, outputs, attempt)
+
+
+def _written(step: Step) -> tuple[str, ...]:
+    """Names of what its command writes: its outputs, but those of a trial where it is a search."""
+    names = step.params.get(TRIAL_OUTPUTS, step.outputs)
+    return tuple(map(str, names)) if isinstance(names, (list, tuple)) else ()
 
 
 def resources_of(limits: Limits) -> Resources:
@@ -160,6 +167,7 @@ def _resume(bench: Bench, decided: Decided) -> Resume:
 def _study(step: Step, resume: Resume, outputs: Mapping[str, Path]) -> Study:
     assert resume.trials is not None  # noqa: S101 - the caller looked
     said = dict(_mapping(step.params[STUDY]))
+    said["metric_files"] = tuple(map(str, said["metric_files"]))  # type: ignore[call-overload]
     return Study(**said, ledger=resume.trials, best=outputs[BEST], trials_file=outputs[TRIALS])  # type: ignore[arg-type]  # as `tune_steps` wrote it
 
 

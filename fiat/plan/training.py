@@ -4,10 +4,14 @@ from dataclasses import replace
 
 from fiat.plan.model import Checkpointing, Ref, Step
 from fiat.spec.model import Spec
+from fiat.spec.search_space import Space, n_combinations
 from fiat.spec.section import duration_s
-from fiat.spec.work_section import Checkpoint
+from fiat.spec.work_section import Checkpoint, Tune
 
 TUNE, BEST, TRIALS, STUDY = "tune", "best", "trials", "study"
+TRIAL_OUTPUTS = "trial_outputs"
+"""Key of the parameters of a search that holds what its command writes, each time it is run: names of outputs."""
+MOST_TRIALS = 1_000_000
 WARM = Ref("@warm", "model")
 WARM_ROLE = "warm"
 """Role of the input of a training that it starts from: the baseline as its framework saved it."""
@@ -40,27 +44,36 @@ def tune_steps(spec: Spec, train: Step) -> list[Step]:
     if spec.tune is None:
         return [train]
     section = spec.tune
+    space = {
+        name: search.model_dump(mode="json", exclude_none=True) for name, search in section.search.items()
+    }
     study = {
-        "space": {
-            name: search.model_dump(mode="json", exclude_none=True) for name, search in section.search.items()
-        },
+        "space": space,
         "metric": section.objective.metric,
         "mode": section.objective.mode,
-        "trials": section.trials,
+        "trials": _n_trials(section, space),
         "parallel": section.parallel,
         "stop": section.stop,
         "sampler": section.sampler,
         "seed": _seed(spec),
         "timeout_s": duration_s(section.timeout) if section.timeout else None,
+        "metric_files": train.params.get("metric_outputs", []),
     }
-    params = {**train.params, STUDY: study}
+    params = {key: value for key, value in train.params.items() if key != "metric_outputs"}
+    params |= {STUDY: study, TRIAL_OUTPUTS: list(train.outputs)}
     if train.call:
         request = train.params["request"]
         assert isinstance(request, dict)  # noqa: S101 - made by `_train_step`
         params["request"] = {**request, "role": "trial"}
-    limits = replace(train.limits, timeout_s=None)
-    search = replace(train, name=TUNE, params=params, outputs=(BEST, TRIALS), limits=limits, key="tune")
+    search = replace(train, name=TUNE, params=params, outputs=(BEST, TRIALS), key="tune")
     return [search, replace(train, inputs={**train.inputs, TUNE: Ref(TUNE, BEST)})]
+
+
+def _n_trials(section: Tune, space: Space) -> int:
+    """How many trials: what the section says, but of a grid all there are when it says nothing."""
+    if section.sampler == "grid" and "trials" not in section.model_fields_set:
+        return n_combinations(space, MOST_TRIALS)
+    return section.trials
 
 
 def _seed(spec: Spec) -> int:

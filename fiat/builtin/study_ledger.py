@@ -1,0 +1,91 @@
+"""What a study remembers of its trials: a JSON file each, replaced as a whole, so that a kill loses none."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+State = Literal["running", "done", "stopped", "failed"]
+_SUFFIX = ".json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of parameters, and how it went.
+
+    Attributes:
+        number: place in the order in which they were begun, from 1.
+        params: the searched parameters that apply, name to value.
+        state: `running` until it has ended by itself (`done`, `failed`) or was poor (`stopped`).
+        values: what was searched by, in the order in which it came: (step of the curve or None, value).
+        seconds: how long it ran.
+        reason: why it failed; else empty.
+        resumed: from what it went on; empty when it began anew.
+        observed: what its code was seen to read, see `child_watch.Watch.seen`.
+    """
+
+    number: int
+    params: Mapping[str, object]
+    state: State = "running"
+    values: tuple[tuple[int | None, float], ...] = ()
+    seconds: float = 0.0
+    reason: str = ""
+    resumed: str = ""
+    observed: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Which trial it is, by its parameters alone: 16 hex digits."""
+        return digest_of(self.params)
+
+    @property
+    def value(self) -> float | None:
+        """The last value; None while there is none."""
+        return self.values[-1][1] if self.values else None
+
+
+def digest_of(params: Mapping[str, object]) -> str:
+    """16 hex digits for a combination of parameters."""
+    text = json.dumps(params, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Ledger:
+    """The trials of one study in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def trials(self) -> list[Trial]:
+        """All trials that are remembered, by number. What can't be read is no trial: it runs again."""
+        found = []
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+            try:
+                said = json.loads(path.read_text("utf-8"))
+                values = tuple((step, float(value)) for step, value in said.pop("values"))
+                found.append(Trial(**said, values=values))
+            except (OSError, ValueError, TypeError, KeyError, AttributeError):
+                continue
+        return sorted(found, key=lambda trial: trial.number)
+
+    def write(self, trial: Trial) -> None:
+        """Remember how a trial stands, in place of what was known of it.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        path = self._folder / f"{trial.digest}{_SUFFIX}"
+        temporary = path.with_suffix(".part")
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(asdict(trial), file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+def ended(trial: Trial, state: State, **said: object) -> Trial:
+    """The trial as it ended."""
+    return replace(trial, state=state, **said)  # type: ignore[arg-type]  # fields of Trial, as its callers know
