@@ -2,13 +2,17 @@
 
 import importlib
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from fiat.errors import SpecError
+
+_PATIENCE = timedelta(minutes=30)  # a worker that does not come at all ends the others long before
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,9 @@ def joined(gang: Gang, env: Mapping[str, str] = os.environ) -> Iterator[None]:
         yield
         return
     dist = _torch("workers").distributed
-    store = None
-    if gang.store_fd is not None:
-        store = dist.TCPStore(
-            env["MASTER_ADDR"],
-            int(env["MASTER_PORT"]),
-            gang.size,
-            gang.rank == 0,
-            master_listen_fd=gang.store_fd if gang.rank == 0 else None,
-        )
+    address, port = env["MASTER_ADDR"], int(env["MASTER_PORT"])
+    fd = _door(gang, address, port) if gang.rank == 0 else None
+    store = dist.TCPStore(address, port, gang.size, gang.rank == 0, _PATIENCE, master_listen_fd=fd)
     backend = "cpu:gloo,cuda:nccl" if env.get("CUDA_VISIBLE_DEVICES") else "gloo"
     dist.init_process_group(backend, store=store, rank=gang.rank, world_size=gang.size)
     yield
@@ -113,6 +111,20 @@ def unwrapped(model: Any) -> Any:
         "DistributedDataParallel",
     )
     return model.module if around else model
+
+
+def _door(gang: Gang, address: str, port: int) -> int | None:
+    """A socket for the store that listens at our address alone: torch's own would listen at every one of the machine."""
+    if gang.store_fd is not None:
+        return gang.store_fd
+    door = socket.socket()
+    try:
+        door.bind((address, port))
+    except OSError:  # the address is one that leads here from outside: torch listens at all of them
+        door.close()
+        return None
+    door.listen()
+    return door.detach()
 
 
 def _torch(what: str) -> Any:

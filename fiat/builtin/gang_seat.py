@@ -1,6 +1,9 @@
 """The place of one worker among those that share a job: its variables, its GPUs, its folder, where its outputs go."""
 
+import fcntl
 import math
+import socket
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +12,8 @@ from fiat.ports.compute import Resources
 
 FOLDER = "workers"
 """Folder in a job's work folder for what the workers behind the first one leave."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = "lo"
+_SIOCGIFADDR = 0x8915
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Seat:
         address: host of the first worker.
         port: where that one's store is met.
         threads: how many it computes with.
+        interface: the network interface that leads to the others; empty lets the libraries look for it.
     """
 
     rank: int
@@ -33,6 +38,7 @@ class Seat:
     address: str
     port: int
     threads: int
+    interface: str = LOOPBACK
 
 
 def whole_need(need: Resources) -> Resources:
@@ -59,6 +65,24 @@ def home_of(work_dir: Path, rank: int) -> Path:
     return work_dir if rank == 0 else work_dir / FOLDER / str(rank)
 
 
+def interface_of(address: str) -> str:
+    """Name of the network interface that has an IPv4 address; empty when none has.
+
+    Source: netdevice(7), SIOCGIFADDR.
+    """
+    if address.startswith("127."):
+        return LOOPBACK
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _, name in socket.if_nameindex():
+            try:
+                found = fcntl.ioctl(sock, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+            except OSError:
+                continue  # it has no such address
+            if socket.inet_ntoa(found[20:24]) == address:
+                return name
+    return ""
+
+
 def seated_env(env: Mapping[str, str], seat: Seat, work_dir: Path) -> dict[str, str]:
     """The environment of a worker.
 
@@ -73,8 +97,8 @@ def seated_env(env: Mapping[str, str], seat: Seat, work_dir: Path) -> dict[str, 
     Distributed communication package, common environment variables (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME).
     """
     usual = {"OMP_NUM_THREADS": str(seat.threads)}
-    if seat.address in LOOPBACK:
-        usual |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+    if seat.interface:
+        usual |= {"GLOO_SOCKET_IFNAME": seat.interface, "NCCL_SOCKET_IFNAME": seat.interface}
     own = {
         "RANK": str(seat.rank),
         "WORLD_SIZE": str(seat.size),

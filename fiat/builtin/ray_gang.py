@@ -1,5 +1,6 @@
-"""A job of several workers, as a Ray Train run. Loaded in the Ray host only."""
+"""A job of several workers on Ray. Light: Ray Train is loaded when the first such job comes."""
 
+import importlib
 from collections.abc import Sequence
 from threading import Event
 
@@ -12,9 +13,11 @@ def run_gang(
     """Run all workers of a job to their end.
 
     Args:
-        job: with `resources.workers` above 1.
+        job: with a command and `resources.workers` above 1.
         import_path: `sys.path` of whoever submitted it.
         gpus: for each worker the ids of its GPUs; None lets Ray choose.
         cancelled: set when it shall end.
     """
-    return JobResult("failed", "data-parallel workers are not built yet")
+    train = importlib.import_module("fiat.builtin.ray_train")
+    result: JobResult = train.run_train(job, import_path, gpus=gpus, cancelled=cancelled)
+    return result

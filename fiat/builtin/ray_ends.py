@@ -1,0 +1,76 @@
+"""How the workers of a gang ended: where they leave it, and what it means for the job."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fiat.builtin.gang_launch import last_lines, log_path
+from fiat.builtin.gang_metrics import mean_metrics
+from fiat.builtin.job_log import JobLog
+from fiat.ports.compute import Job, JobResult
+
+End = tuple[int, JobResult]
+
+
+class Ends:
+    """An actor of Ray beside the driver; workers leave their results there."""
+
+    def __init__(self) -> None:
+        self._ends: list[End] = []
+
+    def leave(self, rank: int, result: JobResult) -> None:
+        """How a worker ended."""
+        self._ends.append((rank, result))
+
+    def all(self) -> list[End]:
+        """What was left, in the order in which it came."""
+        return self._ends
+
+
+def joint_result(job: Job, ends: Sequence[End]) -> JobResult | None:
+    """The result of a job whose workers ended by themselves; None when one of them left nothing and none failed.
+
+    Args:
+        job: of several workers.
+        ends: (rank, result), in the order in which they ended: the first that failed is the cause of the others' end.
+    """
+    size = job.resources.workers
+    for rank, result in ends:
+        if result.state != "done":
+            return _named(job, rank, result)
+    results = [result for _, result in sorted(ends, key=lambda end: end[0])]
+    if len(results) < size:
+        return None
+    return replace(
+        results[0],
+        seconds=max(result.seconds for result in results),
+        metrics=mean_metrics([result.metrics for result in results]),
+        peak_memory_bytes=sum(result.peak_memory_bytes for result in results),
+        gpus=tuple(gpu for result in results for gpu in result.gpus),
+        usage=_joint_usage([result.usage for result in results]),
+    )
+
+
+def _named(job: Job, rank: int, result: JobResult) -> JobResult:
+    """The result with the worker's number in it, and its last words in the log of all."""
+    size = job.resources.workers
+    if result.state == "cancelled":
+        return result
+    if rank:
+        log = JobLog(str(job.log_path))
+        log.note(f"worker {rank} of {size} failed; its last lines:")
+        for line in last_lines(log_path(job.work_dir, rank)):
+            log.take(f"[worker {rank}] {line}\n".encode())
+        log.close()
+    return replace(result, reason=f"worker {rank} of {size} {result.reason}")
+
+
+def _joint_usage(usages: Sequence[object]) -> dict[str, float]:
+    """Memory of all GPUs together, and their mean load."""
+    found: dict[str, list[float]] = {}
+    for usage in usages:
+        if isinstance(usage, dict):
+            for name, value in usage.items():
+                found.setdefault(name, []).append(value)
+    return {
+        name: sum(values) / (len(values) if name.endswith("_ratio") else 1) for name, values in found.items()
+    }
