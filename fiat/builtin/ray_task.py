@@ -2,23 +2,18 @@
 
 import functools
 import os
-from pathlib import Path
+from collections.abc import Sequence
 
 import ray
+from ray.exceptions import RayError
 
 from fiat.builtin.compute_job import Workbench
 from fiat.builtin.compute_machine import scrubbed
+from fiat.builtin.gpu_pool import Grant
+from fiat.builtin.ray_node import FOLDER_VARIABLE
+from fiat.builtin.ray_travel import cancel_path, settled, started_path
+from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, JobResult
-
-
-def cancel_path(job: Job) -> Path:
-    """File whose existence cancels the job, also on another host that shares the disk."""
-    return job.work_dir / f".{job.id}.cancel"
-
-
-def started_path(job: Job) -> Path:
-    """File that a job makes when it has its resources and begins."""
-    return job.work_dir / f".{job.id}.started"
 
 
 @functools.cache
@@ -27,8 +22,47 @@ def _workbench() -> Workbench:
     return Workbench(scrubbed(os.environ))
 
 
-def run_in_worker(job: Job, import_path: tuple[str, ...]) -> JobResult:
-    """Run one job in this Ray worker; GPUs are those that Ray gave to the task."""
-    started_path(job).touch()
-    gpus = tuple(str(gpu) for gpu in ray.get_gpu_ids())
-    return _workbench().run_job(job, gpus=gpus, cancel_path=cancel_path(job), import_path=import_path)
+def run_in_worker(job: Job, import_path: Sequence[str], *, gpus: Grant | None = None) -> JobResult:
+    """Run one job in this Ray worker, also on a node that does not see the store.
+
+    Args:
+        job: as whoever submitted it sees it.
+        import_path: `sys.path` of whoever submitted it.
+        gpus: what it was given of this machine's GPUs; None takes those that Ray gave to this worker.
+    """
+    if gpus is None:
+        return _run(job, import_path, tuple(str(gpu) for gpu in ray.get_gpu_ids()), ())
+    with gpus.joined() as claim:
+        if claim is None:
+            return JobResult("lost", "whoever had its GPUs for it has ended")
+        return _run(job, import_path, gpus.ids, (claim,))
+
+
+def _run(job: Job, import_path: Sequence[str], gpus: Sequence[str], held: Sequence[int]) -> JobResult:
+    here = os.uname().nodename
+    try:
+        with settled(job, import_path) as place:
+            if place.job is job:
+                started_path(job).touch()
+            result = _workbench().run_job(
+                place.job,
+                gpus=gpus,
+                held=held,
+                cancel_path=cancel_path(place.job),
+                import_path=place.import_path,
+            )
+            return place.deliver(result)
+    except EnvironmentFault as fault:
+        return JobResult("failed", fault.message, mend=fault.hint)
+    except RayError as error:
+        return JobResult("lost", f"node {here} lost its way to the store: {_last_line(error)}")
+    except OSError as error:
+        mend = f"make room there, or start that node with {FOLDER_VARIABLE} on a larger disk"
+        return JobResult("failed", f"node {here} could not carry the job's files: {error}", mend=mend)
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].strip()
+
+
+__all__ = ["cancel_path", "run_in_worker", "started_path"]

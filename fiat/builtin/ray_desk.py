@@ -1,0 +1,292 @@
+"""The desk of a Ray: an actor beside the store that hands out what jobs on other nodes need and takes what they make.
+
+It is there only for a Ray that was not started by us, whose nodes may not see the store's folder. All nodes of one
+Ray trust each other: whoever has its token can run anything on any of them.
+"""
+
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from fiat.builtin.ray_travel_parcel import (
+    CHECKPOINTS,
+    ROOT,
+    WORK,
+    Item,
+    Parcel,
+    Piece,
+    checked_path,
+    checkpoint_items,
+    code_items,
+    hash_file,
+    object_digest,
+    root_of,
+    scratch_items,
+    scratch_of,
+)
+from fiat.ports.compute import Job
+
+NAME = "fiat-desk"
+DISTRIBUTION = "fiat-ml"
+_AT_ONCE = 16
+_READ_BYTES = 1 << 20
+_HANDED_ON_BYTES = 1 << 20
+_ARRIVING = ".arriving-"
+_OF_THE_MACHINE = frozenset({"path", "glob", "dvc", "sql"})
+
+
+class Desk:
+    """Reads and writes beside the store. Its methods are called from other nodes, several at once."""
+
+    def __init__(self, python: str) -> None:
+        """Nothing is read yet.
+
+        Args:
+            python: the interpreter that jobs name.
+        """
+        self._python = python
+        self._build = version(DISTRIBUTION)
+        self._known: dict[str, tuple[Path, int, int]] = {}
+        self._hashed: dict[tuple[int, ...], str] = {}
+        self._given: dict[str, frozenset[str]] = {}
+
+    def pack(self, job: Job) -> Parcel:
+        """List what a job needs.
+
+        Raises:
+            OSError: the disk refused, or the job is over.
+        """
+        notes: list[str] = []
+        base, root = scratch_of(job), root_of(job)
+        items = [*code_items(root, self._digest, notes), *scratch_items(base, job.work_dir, self._digest)]
+        folders = {ROOT: str(root), WORK: str(base)}
+        if job.checkpoints is not None:
+            folders[CHECKPOINTS] = str(job.checkpoints)
+            items += checkpoint_items(job.checkpoints, self._digest)
+        self._given[str(base)] = frozenset(item.digest for item in items if item.place == WORK)
+        return Parcel(tuple(items), folders, self._python, self._build, tuple(notes))
+
+    def read(self, pieces: Sequence[Piece]) -> list[bytes]:
+        """Parts of files that were listed.
+
+        Raises:
+            OSError: one of them is gone, or has changed since.
+        """
+        return [self._read(piece) for piece in pieces]
+
+    def begin(self, path: str) -> None:
+        """Make the file that says that a job has begun."""
+        Path(path).touch()
+
+    def hear(self, said: Sequence[tuple[str, bytes]], cancel_path: str) -> bool:
+        """Add to logs, and tell whether the job shall end.
+
+        Args:
+            said: log file and what comes to its end.
+            cancel_path: the file that means so.
+
+        Raises:
+            OSError: the disk refused, or the job is over.
+        """
+        for path, lines in said:
+            with open(path, "ab") as file:
+                file.write(lines)
+        cancel = Path(cancel_path)
+        return cancel.exists() or not cancel.parent.is_dir()
+
+    def offer(self, base: str, items: Sequence[Item]) -> tuple[str, frozenset[str]]:
+        """Make room for files that come.
+
+        Args:
+            base: scratch folder of their job.
+            items: the files.
+
+        Returns:
+            A draft folder for them, and the digests of those whose content must be sent: what the job was given itself
+            needs not.
+        """
+        draft = Path(base) / f"{_ARRIVING}{os.urandom(8).hex()}"
+        draft.mkdir(mode=0o700)
+        given = self._given.get(base, frozenset())
+        missing = set()
+        for item in items:
+            if item.digest and not (item.digest in given and self._hand_on(item, draft)):
+                missing.add(item.digest)
+        return str(draft), frozenset(missing)
+
+    def write(self, draft: str, pieces: Sequence[Piece], contents: Sequence[bytes]) -> None:
+        """Take parts of files that were offered."""
+        for piece, content in zip(pieces, contents, strict=True):
+            fd = os.open(Path(draft) / _name(piece.digest), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            with open(fd, "r+b", buffering=0) as file:
+                file.seek(piece.offset)
+                file.write(content)
+
+    def settle(self, draft: str, target: str, items: Sequence[Item], *, alone: bool = False) -> None:
+        """Give offered files their names, in their order, each whole or not at all.
+
+        Args:
+            draft: where their contents are; it is removed.
+            target: the folder that they come into.
+            items: the files and folders.
+            alone: what else is in the target goes away, and all is flushed: they are checkpoints.
+
+        Raises:
+            OSError: something did not arrive as it was offered.
+        """
+        left = Counter(item.digest for item in items)
+        for item in items:
+            left[item.digest] -= 1
+            place = Path(target) / checked_path(item.path)
+            if not item.digest:
+                place.mkdir(parents=True, exist_ok=True)
+            elif not (alone and _is_same(place, item)):
+                _settle_file(Path(draft), place, item, flush=alone, again=left[item.digest] > 0)
+        if alone:
+            _flush(Path(target))
+            _remove_others(Path(target), {item.path for item in items})
+        shutil.rmtree(draft, ignore_errors=True)
+
+    def _read(self, piece: Piece) -> bytes:
+        path, size_bytes, mtime_ns = self._known[piece.digest]
+        with open(path, "rb") as file:
+            about = os.fstat(file.fileno())
+            if (about.st_size, about.st_mtime_ns) != (size_bytes, mtime_ns):
+                raise OSError(f"{path} changed while its job was on its way")
+            file.seek(piece.offset)
+            content = file.read(piece.size_bytes)
+        if len(content) != piece.size_bytes:
+            raise OSError(f"{path} is shorter than it was")
+        return content
+
+    def _digest(self, path: Path) -> str:
+        real = Path(os.path.realpath(path))
+        about = real.stat()
+        stamp = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        digest = object_digest(real) or self._hashed.get(stamp) or hash_file(real)
+        self._hashed[stamp] = digest
+        self._known[digest] = (real, about.st_size, about.st_mtime_ns)
+        return digest
+
+    def _hand_on(self, item: Item, draft: Path) -> bool:
+        """Use what the job was given in place of what it gives back, if that is the same."""
+        path, size_bytes, mtime_ns = self._known[item.digest]
+        place = draft / item.digest
+        if place.is_symlink() or place.exists():
+            return True
+        with suppress(OSError):
+            about = path.stat()
+            if (about.st_size, about.st_mtime_ns) != (size_bytes, mtime_ns):
+                return False
+            if size_bytes > _HANDED_ON_BYTES and object_digest(path):
+                place.symlink_to(path)
+            else:
+                shutil.copyfile(path, place)
+            return True
+        return False
+
+
+def open_desk() -> tuple[str, Any]:
+    """Start the desk of this driver, on its own node.
+
+    Returns:
+        The id of the node, and the desk: whoever drops it closes it.
+    """
+    home: str = ray.get_runtime_context().get_node_id()
+    options: dict[str, Any] = {"name": NAME, "num_cpus": 0, "max_concurrency": _AT_ONCE, "max_restarts": -1}
+    desk = ray.remote(Desk).options(**options, scheduling_strategy=_at(home)).remote(sys.executable)
+    return home, desk
+
+
+def beside_store(job: Job, home: str) -> dict[str, Any]:
+    """Options for a task that must run where the store is, because it reads files of that machine; {} for others.
+
+    Args:
+        job: what is submitted.
+        home: id of the node.
+    """
+    if job.task is None or job.task.kind != "data":
+        return {}
+    source = job.task.params.get("source")
+    if isinstance(source, Mapping) and not _OF_THE_MACHINE.intersection(source):
+        return {}
+    has: dict[str, float] = next((node["Resources"] for node in _nodes() if node["NodeID"] == home), {})
+    options: dict[str, Any] = {"scheduling_strategy": _at(home)}
+    # A node that gives no cores away, as the head of a cluster, still reads its own files.
+    options["num_cpus"] = min(job.resources.cpus, has.get("CPU", 0.0))
+    if job.resources.memory_bytes is not None:
+        options["memory"] = min(job.resources.memory_bytes, int(has.get("memory", 0)))
+    return options
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return list(ray.nodes())  # type: ignore[no-untyped-call]  # Ray's own gap
+
+
+def _at(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def find_desk() -> Any | None:
+    """The desk of the driver that this worker works for; None where it has none."""
+    try:
+        return ray.get_actor(NAME)
+    except ValueError:
+        return None
+
+
+def _name(digest: str) -> str:
+    if not digest.isalnum():
+        raise ValueError(f"{digest!r} is no digest")
+    return digest
+
+
+def _is_same(place: Path, item: Item) -> bool:
+    """A checkpoint's name holds the digest of its content: what is there under it need not come again."""
+    with suppress(OSError):
+        return item.path.count("-") > 0 and place.stat().st_size == item.size_bytes
+    return False
+
+
+def _settle_file(draft: Path, place: Path, item: Item, *, flush: bool, again: bool) -> None:
+    source = draft / _name(item.digest)
+    if not item.size_bytes and not source.exists():
+        source.touch()
+    if source.stat().st_size != item.size_bytes or not (
+        source.is_symlink() or hash_file(source) == item.digest
+    ):
+        raise OSError(f"{item.path} did not arrive whole")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if again:  # the same content stands at several paths
+        copy = draft / f"{item.digest}.copy"
+        shutil.copyfile(source, copy, follow_symlinks=False)
+        source = copy
+    if not source.is_symlink():
+        source.chmod(0o755 if item.executable else 0o644)
+        if flush:
+            _flush(source)
+    source.replace(place)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_others(folder: Path, kept: set[str]) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        name = path.relative_to(folder).as_posix()
+        if name not in kept and not path.name.startswith(".") and path.is_file():
+            path.unlink(missing_ok=True)

@@ -1,0 +1,195 @@
+"""A job on a node that does not see the store: bring what it needs, run it there, bring home what it made.
+
+Loaded in Ray workers only. On a node that sees the job's scratch folder nothing of this happens.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from fiat.builtin.ray_desk import DISTRIBUTION, find_desk
+from fiat.builtin.ray_node import NodeFolder, node_folder
+from fiat.builtin.ray_travel_follow import PATIENCE_S, Follower, Home, Tail, send_items
+from fiat.builtin.ray_travel_outputs import output_items
+from fiat.builtin.ray_travel_parcel import CHECKPOINTS, ROOT, WORK, Parcel, checked_path, in_chunks
+from fiat.builtin.ray_travel_paths import Moves, moved_job, told_result
+from fiat.errors import EnvironmentFault
+from fiat.ports.compute import Job, JobResult
+
+_UPWARDS = 3
+_WINDOW = 4
+_PLACES = {ROOT: "root", WORK: "w", CHECKPOINTS: "k"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job runs.
+
+    Attributes:
+        job: as it is on this node; user code and trusted steps are run with this one.
+        import_path: `sys.path` for trusted steps here.
+        deliver: call it with the result as it is here; it brings the outputs home and gives the result as it is there.
+    """
+
+    job: Job
+    import_path: tuple[str, ...]
+    deliver: Callable[[JobResult], JobResult]
+
+
+def cancel_path(job: Job) -> Path:
+    """File whose existence cancels the job, also on another host that shares the disk."""
+    return job.work_dir / f".{job.id}.cancel"
+
+
+def started_path(job: Job) -> Path:
+    """File that a job makes when it has its resources and begins."""
+    return job.work_dir / f".{job.id}.started"
+
+
+def mark(job: Job) -> None:
+    """Leave the sign in the job's scratch folder by which a worker knows that it sees the same folder.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    (job.work_dir / _sign()).touch()
+
+
+def sees(job: Job) -> bool:
+    """Whether this node sees the job's scratch folder: as its own, or as that of the job that it is a part of."""
+    folders = (job.work_dir, *job.work_dir.parents)[: _UPWARDS + 1]
+    return any((folder / _sign()).exists() for folder in folders)
+
+
+@contextmanager
+def settled(job: Job, import_path: Sequence[str] = ()) -> Iterator[Place]:
+    """Within, the job can be run on this node, wherever that is.
+
+    Raises:
+        EnvironmentFault: this node can't take it.
+        OSError: a disk refused, here or at home.
+        RayError: the way home is cut.
+    """
+    desk = None if sees(job) else find_desk()
+    if desk is None:
+        yield Place(job, tuple(import_path), lambda result: result)
+        return
+    node = node_folder(os.environ)
+    node.sweep()
+    with node.job_folder() as folder:
+        parcel: Parcel = ray.get(desk.pack.remote(job), timeout=PATIENCE_S)
+        if parcel.build != version(DISTRIBUTION):
+            raise EnvironmentFault(
+                f"node {os.uname().nodename} has Fiat {version(DISTRIBUTION)}, the run comes from {parcel.build}",
+                hint="install the same version on all nodes of the Ray",
+            )
+        _fetch(desk, node, folder, parcel)
+        _lay_out(node, folder, parcel)
+        with _living(job, import_path, desk, node, folder, parcel) as place:
+            yield place
+
+
+@contextmanager
+def _living(
+    job: Job, import_path: Sequence[str], desk: Any, node: NodeFolder, folder: Path, parcel: Parcel
+) -> Iterator[Place]:
+    places = {place: str(folder / _PLACES[place]) for place in parcel.folders}
+    moves = Moves({parcel.folders[place]: places[place] for place in places} | _ledger(job, folder))
+    here = moved_job(job, moves, log_path=folder / "log", python=(parcel.python, sys.executable))
+    _move_documents(here.work_dir, moves)
+    if here.work_dir != Path(places[WORK]):
+        _move_documents(Path(places[WORK]), moves)
+    (Path(places[WORK]) / _sign()).touch()
+    here.log_path.write_text("".join(f"[fiat] {sentence}\n" for sentence in parcel.notes), "utf-8")
+    home = Home(
+        desk=desk,
+        base=parcel.folders[WORK],
+        cancel=str(cancel_path(job)),
+        back=moves.back(),
+        checkpoints=(here.checkpoints, str(job.checkpoints)) if here.checkpoints else None,
+        ledger=(here.study.ledger, str(job.study.ledger)) if job.study and here.study else None,
+        tails=[Tail(here.log_path, str(job.log_path))],
+    )
+    follower = Follower(home, cancel_path(here).touch)
+    follower.start()
+    try:
+        ray.get(desk.begin.remote(str(started_path(job))), timeout=PATIENCE_S)
+        yield Place(
+            here, _importable(import_path), partial(_deliver, home, follower, node, Path(places[WORK]))
+        )
+    finally:
+        follower.stop()
+
+
+def _deliver(home: Home, follower: Follower, node: NodeFolder, base: Path, result: JobResult) -> JobResult:
+    follower.finish()
+    if result.state == "done":
+        items, fault = output_items(base, node.objects)
+        if fault:
+            result = JobResult("failed", fault, seconds=result.seconds, metrics=result.metrics)
+        else:
+            send_items(home, base, home.base, items)
+    return told_result(result, home.back)
+
+
+def _fetch(desk: Any, node: NodeFolder, folder: Path, parcel: Parcel) -> None:
+    """Bring what is not here yet, in bounded pieces, some on their way at a time."""
+    with node.fetching():
+        missing = node.claim(folder, parcel.items)
+        chunks = in_chunks(missing)
+        pending: list[Any] = []
+        for position in range(len(chunks) + _WINDOW):
+            if position < len(chunks):
+                pending.append((chunks[position], desk.read.remote(chunks[position])))
+            if pending and (len(pending) >= _WINDOW or position >= len(chunks)):
+                chunk, ref = pending.pop(0)
+                node.write(folder, chunk, ray.get(ref, timeout=PATIENCE_S))
+        for item in missing:
+            node.keep(folder, item)
+
+
+def _lay_out(node: NodeFolder, folder: Path, parcel: Parcel) -> None:
+    for place in parcel.folders:
+        (folder / _PLACES[place]).mkdir(mode=0o700)
+    for item in parcel.items:
+        target = folder / _PLACES[item.place] / checked_path(item.path)
+        if item.link:
+            target.symlink_to(item.link)
+        elif item.digest:
+            node.lay(item, target, own=item.place != WORK)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+
+
+def _move_documents(folder: Path, moves: Moves) -> None:
+    """Requests that lie ready in a scratch folder name paths."""
+    for path in folder.glob("*.json"):
+        document = json.loads(path.read_text("utf-8"))
+        path.unlink()
+        path.write_text(json.dumps(moves.value(document)), "utf-8")
+
+
+def _ledger(job: Job, folder: Path) -> dict[str, str]:
+    if job.study is None:
+        return {}
+    (folder / "l").mkdir(mode=0o700)
+    return {str(job.study.ledger): str(folder / "l")}
+
+
+def _importable(import_path: Sequence[str]) -> tuple[str, ...]:
+    """Folders of whoever submitted the job that are here too, and our own."""
+    return tuple(dict.fromkeys([*filter(os.path.isdir, import_path), *filter(None, sys.path)]))
+
+
+def _sign() -> str:
+    """Not known to a folder that only has the same name."""
+    return f".{ray.get_runtime_context().get_job_id()}.here"

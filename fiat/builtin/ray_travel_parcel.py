@@ -1,0 +1,235 @@
+"""What travels with a job: the files of its checkout, of its scratch folder and of its checkpoints, as a list."""
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fiat.ports.compute import Job
+
+ROOT, WORK, CHECKPOINTS = "root", "work", "checkpoints"
+CODE_BYTES = 32 << 20
+CHUNK_BYTES = 8 << 20
+_UPWARDS = 3
+_GIT_TIMEOUT_S = 60.0
+_NOT_SENT = frozenset({"out", "tmp"})
+_SKIPPED = frozenset(
+    {".git", ".fiat", ".venv", "__pycache__", "node_modules", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+)
+# Repository settings can name programs to run; none of these is needed to list files.
+_HARDENED = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_OBJECT = re.compile(r"/files/md5/([0-9a-f]{2})/([0-9a-f]{30})$")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file or folder.
+
+    Attributes:
+        place: which of the folders it lies in.
+        path: within that, with slashes.
+        digest: MD5 of its content; empty for a folder.
+        size_bytes: of its content.
+        executable: it is a program.
+        link: it is a symbolic link to there, within the same place; empty when it is none.
+    """
+
+    place: str
+    path: str
+    digest: str = ""
+    size_bytes: int = 0
+    executable: bool = False
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What a node must have before a job can run there.
+
+    Attributes:
+        items: folders come before what is in them.
+        folders: place to where it lies at home.
+        python: interpreter of the job's owner.
+        build: version of the owner's Fiat.
+        notes: sentences for the job's log.
+    """
+
+    items: tuple[Item, ...]
+    folders: dict[str, str]
+    python: str
+    build: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of one file."""
+
+    digest: str
+    offset: int
+    size_bytes: int
+
+
+def in_chunks(items: Sequence[Item]) -> list[list[Piece]]:
+    """Files cut and gathered into messages of a bounded size, each content once."""
+    chunks: list[list[Piece]] = [[]]
+    room = CHUNK_BYTES
+    sizes = {item.digest: item.size_bytes for item in items if item.digest}
+    for digest, size_bytes in sizes.items():
+        offset = 0
+        while True:
+            if not room:
+                chunks.append([])
+                room = CHUNK_BYTES
+            part = min(room, size_bytes - offset)
+            chunks[-1].append(Piece(digest, offset, part))
+            offset += part
+            room -= part
+            if offset >= size_bytes:
+                break
+    return [chunk for chunk in chunks if chunk]
+
+
+def root_of(job: Job) -> Path:
+    """The checkout that a job runs in."""
+    if job.command is not None:
+        return job.command.cwd
+    assert job.task is not None  # noqa: S101 - a job is one or the other
+    return job.task.root
+
+
+def scratch_of(job: Job) -> Path:
+    """The scratch folder with the inputs: that of the job, or of the job that this one is a worker or a trial of."""
+    folder = job.work_dir
+    for _ in range(_UPWARDS):
+        if (folder / "in").is_dir():
+            return folder
+        folder = folder.parent
+    return job.work_dir
+
+
+def code_items(root: Path, digest: Callable[[Path], str], notes: list[str]) -> Iterator[Item]:
+    """The files of a checkout that git tracks or would track, but for those that are too large for code."""
+    folders: set[str] = set()
+    for name in _code_names(root):
+        path = root / name
+        if path.is_symlink():
+            target = os.path.normpath(path.parent / path.readlink())
+            if not target.startswith(f"{root}/"):
+                continue
+            yield from _parents(ROOT, name, folders)
+            yield Item(ROOT, name, link=os.path.relpath(target, path.parent))
+        elif path.is_file():
+            about = path.stat()
+            if about.st_size > CODE_BYTES:
+                notes.append(
+                    f"{name} is too large to travel as code; name it as data, or as an input of the step"
+                )
+                continue
+            yield from _parents(ROOT, name, folders)
+            yield Item(ROOT, name, digest(path), about.st_size, bool(about.st_mode & 0o100))
+
+
+def scratch_items(base: Path, own: Path, digest: Callable[[Path], str]) -> Iterator[Item]:
+    """What lies ready for a job in its scratch folder, but for places where it writes itself."""
+    for name in sorted(os.listdir(base)):
+        path = base / name
+        if name.startswith("."):
+            continue
+        if name == "in":
+            yield from _tree(base, path, digest, WORK)
+        elif path.is_file() and not path.is_symlink():
+            yield _file(base, path, digest, WORK)
+    for folder in dict.fromkeys((base, own)):
+        yield from (
+            Item(WORK, _within(base, folder / name)) for name in ("out", "tmp") if (folder / name).is_dir()
+        )
+    if own != base:
+        yield from _parents(WORK, f"{_within(base, own)}/x", set())
+        for path in sorted(own.iterdir()):
+            if path.name not in _NOT_SENT and not path.name.startswith("."):
+                yield from _tree(base, path, digest, WORK)
+
+
+def checkpoint_items(folder: Path, digest: Callable[[Path], str]) -> Iterator[Item]:
+    """All checkpoints that are there; drafts and locks have hidden names."""
+    for path in sorted(folder.iterdir()):
+        if not path.name.startswith("."):
+            yield from _tree(folder, path, digest, CHECKPOINTS)
+
+
+def hash_file(path: Path) -> str:
+    """MD5 of a file's content, as the store and DVC name it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def object_digest(path: Path) -> str:
+    """The digest that a file of a content-addressed cache has for its name; empty for any other file.
+
+    Source: DVC, layout of the cache since version 3.
+    """
+    found = _OBJECT.search(str(path))
+    return found[1] + found[2] if found else ""
+
+
+def checked_path(path: str) -> str:
+    """A relative path that leads nowhere else.
+
+    Raises:
+        ValueError: it does.
+    """
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        raise ValueError(f"{path!r} is no path within a folder")
+    return path
+
+
+def _tree(base: Path, path: Path, digest: Callable[[Path], str], place: str) -> Iterator[Item]:
+    if path.is_dir() and not path.is_symlink():
+        yield Item(place, _within(base, path))
+        for inner in sorted(path.iterdir()):
+            if not (place == CHECKPOINTS and inner.name.startswith(".")):
+                yield from _tree(base, inner, digest, place)
+    elif path.is_file():
+        yield _file(base, path, digest, place)
+
+
+def _file(base: Path, path: Path, digest: Callable[[Path], str], place: str) -> Item:
+    about = path.stat()
+    return Item(place, _within(base, path), digest(path), about.st_size, bool(about.st_mode & 0o100))
+
+
+def _within(base: Path, path: Path) -> str:
+    return path.relative_to(base).as_posix()
+
+
+def _parents(place: str, name: str, known: set[str]) -> Iterator[Item]:
+    for folder in reversed(PurePosixPath(name).parents[:-1]):
+        text = str(folder)
+        if text not in known:
+            known.add(text)
+            yield Item(place, text)
+
+
+def _code_names(root: Path) -> list[str]:
+    if (root / ".git").exists():
+        listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        done = subprocess.run(
+            ["git", *_HARDENED, "-C", str(root), *listing],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+        )
+        if not done.returncode:
+            names = {name for name in done.stdout.decode("utf-8", "surrogateescape").split("\0") if name}
+            return sorted(name for name in names if not _SKIPPED.intersection(name.split("/")))
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        found += [os.path.relpath(f"{folder}/{name}", root) for name in files]
+    return sorted(found)
