@@ -7,6 +7,7 @@ what a role needs is imported.
 
 import importlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -14,7 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from fiat.builtin.child_fault import available_bytes, explain
 from fiat.builtin.child_gang import gang_of, own_request
+from fiat.builtin.child_seed import fix_libraries
 from fiat.builtin.child_watch import Watch
 from fiat.errors import EXIT_REFUSED, FiatError
 
@@ -44,6 +47,8 @@ def main(arguments: list[str]) -> int:
     error: dict[str, object] | None = None
     said: dict[str, object] = {}
     request["said"] = said
+    if request.get("deterministic"):
+        fix_libraries()
     watch.start()
     try:
         importlib.import_module(ROLES[request["role"]]).work(request)
@@ -57,10 +62,20 @@ def main(arguments: list[str]) -> int:
     except BaseException as fault:
         frames = _user_frames(fault)
         sys.stderr.write("".join(traceback.format_exception(type(fault), fault, frames)))
-        error = {"type": type(fault).__name__, "message": str(fault), **_place(fault, frames)}
+        error = {**_told(fault, str(said.get("batch", ""))), **_place(fault, frames)}
         code = EXIT_REFUSED
     _write(Path(request["result"]), {**said, "observed": watch.seen(), "error": error})
     return code
+
+
+def _told(fault: BaseException, batch: str) -> dict[str, object]:
+    """An error of the user's code, in our words where its own don't say enough."""
+    step = os.environ.get("FIAT_STEP", "")
+    explained = explain(fault, step=step, batch=batch, free_bytes=available_bytes())
+    if explained is None:
+        return {"type": type(fault).__name__, "message": str(fault)}
+    sys.stderr.write(f"error: {explained}\n")
+    return {"type": "SpecError", "message": str(explained)}
 
 
 def _exit_code(stop: SystemExit) -> int:

@@ -3,13 +3,12 @@
 import difflib
 import importlib
 import inspect
-import random
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fiat.builtin.child_gang import gang_of, joined
+from fiat.builtin.child_seed import seed_everything
 from fiat.builtin.run_handle import RunHandle, make_handle
 from fiat.errors import SpecError
 from fiat.journal import log
@@ -62,9 +61,10 @@ def call(request: Mapping[str, Any], more: Mapping[str, Callable[[], Any]]) -> A
         SpecError: module or function is missing, or it asks for something that there is not.
     """
     function = find_function(request["call"])
-    seed_everything(request["seed"])
+    seed_everything(request["seed"], deterministic=bool(request.get("deterministic")))
+    # Before the others are met: what checkpoints there are is the same for all of them then.
     handle = make_handle(request)
-    with joined(gang_of()):
+    with joined(gang_of()), handle.at_work():
         return function(**_arguments(function, request, handle, more))
 
 
@@ -92,16 +92,6 @@ def find_function(target: str) -> Callable[..., Any]:
     if not callable(found):
         raise SpecError(f"{target} is not a function")
     return found  # type: ignore[no-any-return]  # callable() says so
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, and NumPy and torch where the user's module imported them."""
-    random.seed(seed)
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    if numpy is not None:
-        numpy.random.seed(seed % 2**32)
-    if torch is not None:
-        torch.manual_seed(seed)
 
 
 def open_data(request: Mapping[str, Any], handle: RunHandle | None = None) -> Any:

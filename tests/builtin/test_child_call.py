@@ -1,10 +1,9 @@
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fiat.builtin.child_call import Params, RunHandle, find_function
+from fiat.builtin.child_call import Params, find_function
 from fiat.errors import SpecError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -128,11 +127,6 @@ def test_the_device_is_cuda_where_the_step_was_given_gpus(stage: Stage) -> None:
     stage.module("work", "def go(run):\n    print(run.device)\n")
     assert stage.run("work:go", env={"CUDA_VISIBLE_DEVICES": "1"}).out == "cuda\n"
     assert stage.run("work:go", env={"CUDA_VISIBLE_DEVICES": ""}).out == "cpu\n"
-
-
-def test_a_checkpoint_is_refused_by_name_until_it_is_built(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"run\.checkpoint is not built yet"):
-        RunHandle(0, tmp_path).checkpoint(np.zeros(3))
 
 
 def test_a_function_of_a_library_can_be_called() -> None:
