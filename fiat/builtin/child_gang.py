@@ -100,7 +100,11 @@ def spread(model: Any, gang: Gang, device: str, **options: Any) -> Any:
     if not any(parameter.requires_grad for parameter in model.parameters()):
         return model
     devices = [torch.cuda.current_device()] if device == "cuda" else None
-    return torch.nn.parallel.DistributedDataParallel(model, device_ids=devices, **options)
+    spread_model = torch.nn.parallel.DistributedDataParallel(model, device_ids=devices, **options)
+    # Its states are those of the model itself: a checkpoint fits any number of workers.
+    spread_model.state_dict = model.state_dict
+    spread_model.load_state_dict = model.load_state_dict
+    return spread_model
 
 
 def unwrapped(model: Any) -> Any:
