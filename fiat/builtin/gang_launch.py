@@ -96,7 +96,8 @@ class Launcher:
         gpus = tuple(part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part)
         for rank in range(self._size):
             make_home(self._work_dir, rank)
-            seat = Seat(rank, self._size, rank, self._size, "127.0.0.1", port, self._threads)
+            local = (0, 1) if gpus else (rank, self._size)
+            seat = Seat(rank, self._size, *local, "127.0.0.1", port, self._threads)
             env = seated_env(os.environ, seat, self._work_dir)
             env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus_of(gpus, rank, self._size))
             if self._store:

@@ -23,8 +23,8 @@ class Seat:
     Attributes:
         rank: its number, from 0.
         size: how many workers there are.
-        local_rank: its number among those of its machine.
-        local_size: how many are on its machine.
+        local_rank: its number among those of its machine; 0 when it has GPUs, since it sees no others than its own.
+        local_size: how many are on its machine; 1 when it has GPUs.
         address: host of the first worker.
         port: where that one's store is met.
         threads: how many it computes with.

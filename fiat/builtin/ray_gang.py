@@ -4,18 +4,17 @@ import importlib
 from collections.abc import Sequence
 from threading import Event
 
+from fiat.builtin.gpu_pool import Grant
 from fiat.ports.compute import Job, JobResult
 
 
-def run_gang(
-    job: Job, import_path: Sequence[str], *, gpus: Sequence[Sequence[str]] | None, cancelled: Event
-) -> JobResult:
+def run_gang(job: Job, import_path: Sequence[str], *, gpus: Grant | None, cancelled: Event) -> JobResult:
     """Run all workers of a job to their end.
 
     Args:
         job: with a command and `resources.workers` above 1.
         import_path: `sys.path` of whoever submitted it.
-        gpus: for each worker the ids of its GPUs; None lets Ray choose.
+        gpus: what all workers were given of this machine's GPUs; None lets Ray choose.
         cancelled: set when it shall end.
     """
     train = importlib.import_module("fiat.builtin.ray_train")

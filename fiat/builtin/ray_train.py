@@ -24,7 +24,8 @@ from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fiat.builtin.gang_launch import log_path
-from fiat.builtin.gang_seat import Seat, interface_of, make_home, seated_argv, seated_env, threads_of
+from fiat.builtin.gang_seat import Seat, home_of, interface_of, make_home, seated_argv, seated_env, threads_of
+from fiat.builtin.gpu_pool import Grant
 from fiat.builtin.ray_ends import Ends, joint_result
 from fiat.builtin.ray_task import cancel_path, run_in_worker, started_path
 from fiat.ports.compute import Job, JobResult, Resources
@@ -79,14 +80,16 @@ class _Trainer(DataParallelTrainer):
 
 
 def run_train(
-    job: Job, import_path: Sequence[str], *, gpus: Sequence[Sequence[str]] | None, cancelled: threading.Event
+    job: Job, import_path: Sequence[str], *, gpus: Grant | None, cancelled: threading.Event
 ) -> JobResult:
     """Run all workers of a job to their end; see `ray_gang.run_gang`."""
+    for rank in range(1, job.resources.workers):
+        make_home(job.work_dir, rank)
     ends: Any = ray.remote(Ends).options(num_cpus=0, scheduling_strategy=_here()).remote()
     trainer = _Trainer(
         lambda: _work(job, tuple(import_path), gpus, ends),
         backend_config=Meeting(),
-        scaling_config=_scaling(job.resources),
+        scaling_config=_scaling(job.resources, gpus),
         run_config=RunConfig(
             name=job.id,
             storage_path=str(job.work_dir / ".train"),
@@ -108,25 +111,25 @@ def run_train(
     return result or JobResult("lost", f"Ray Train did not run it to its end: {_line(fault)}")
 
 
-def _work(job: Job, import_path: tuple[str, ...], gpus: Sequence[Sequence[str]] | None, ends: Any) -> None:
+def _work(job: Job, import_path: tuple[str, ...], gpus: Grant | None, ends: Any) -> None:
     """In a Train worker: run the command as this worker has to.
 
     Raises:
         WorkerEnded: it was not done, so that the others are ended too.
     """
-    context = get_context()
+    context, alone = get_context(), job.resources.gpus > 0
     rank = context.get_world_rank()
     seat = Seat(
         rank,
         context.get_world_size(),
-        context.get_local_rank(),
-        context.get_local_world_size(),
+        0 if alone else context.get_local_rank(),
+        1 if alone else context.get_local_world_size(),
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
         threads_of(job.resources),
         interface_of(_own_address()),
     )
-    result = run_in_worker(_seated(job, seat), import_path)
+    result = run_in_worker(_seated(job, seat), import_path, gpus=gpus.of(rank) if gpus else None)
     ray.get(ends.leave.remote(rank, result))
     if result.state != "done":
         time.sleep(_LAST_WORDS_S)  # it may be another's death that ended it: Ray is to see that one first
@@ -137,7 +140,7 @@ def _seated(job: Job, seat: Seat) -> Job:
     """The job of one worker."""
     command = job.command
     assert command is not None  # noqa: S101 - only commands have several workers
-    home = make_home(job.work_dir, seat.rank)
+    home = home_of(job.work_dir, seat.rank)
     result_path = command.result_path
     return replace(
         job,
@@ -179,13 +182,14 @@ def _ending(job: Job, trainer: _Trainer, cancelled: threading.Event) -> Iterator
         thread.join()
 
 
-def _scaling(need: Resources) -> ScalingConfig:
+def _scaling(need: Resources, gpus: Grant | None) -> ScalingConfig:
     each: dict[str, float] = {"CPU": need.cpus or _LEAST_CPUS}
-    if need.gpus:
+    by_ray = need.gpus > 0 and gpus is None
+    if by_ray:
         each["GPU"] = need.gpus
     if need.memory_bytes is not None:
         each["memory"] = need.memory_bytes
-    return ScalingConfig(num_workers=need.workers, use_gpu=need.gpus > 0, resources_per_worker=each)
+    return ScalingConfig(num_workers=need.workers, use_gpu=by_ray, resources_per_worker=each)
 
 
 def _no_retries() -> FailureConfig:
