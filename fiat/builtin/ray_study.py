@@ -11,6 +11,7 @@ from ray.train.constants import _get_ray_train_session_dir
 from ray.tune import FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.registry import TRAINABLE_CLASS, _global_registry
 
+from fiat.builtin.gpu_pool import GpuPool
 from fiat.builtin.job_death import seconds_text
 from fiat.builtin.study_course import Course
 from fiat.builtin.study_search import StudyEnd, StudySearch, make_scheduler
@@ -28,12 +29,15 @@ from fiat.ports.compute import Job, JobResult
 _WORKER_DEATHS = 2
 
 
-def run_study(job: Job, import_path: Sequence[str], *, cancelled: Event) -> JobResult:
+def run_study(
+    job: Job, import_path: Sequence[str], *, pool: GpuPool | None = None, cancelled: Event
+) -> JobResult:
     """Run the trials of a job to their end.
 
     Args:
         job: with a `study`; its time limit is that of each trial.
         import_path: `sys.path` of whoever submitted it.
+        pool: the GPUs of this machine, of which each trial takes what it needs; None leaves them to Ray.
         cancelled: set when it shall end.
     """
     assert job.study is not None  # noqa: S101 - the caller looked
@@ -43,22 +47,26 @@ def run_study(job: Job, import_path: Sequence[str], *, cancelled: Event) -> JobR
         course.say(f"[fiat] goes on behind {course.n_earlier} of {course.n_all} trials")
     end = StudyEnd(course, cancelled)
     if not cancelled.is_set():
-        _tune(job, import_path, course, end)
+        search = StudySearch(job, course, pool if job.resources.gpus > 0 else None)
+        try:
+            _tune(job, import_path, search, end)
+        finally:
+            search.close()
     seconds = time.monotonic() - began_s
     if cancelled.is_set():
         return JobResult("cancelled", "cancelled", seconds=seconds)
     return _result(course, end, seconds)
 
 
-def _tune(job: Job, import_path: Sequence[str], course: Course, end: StudyEnd) -> None:
-    study = course.study
-    trainable = trainable_of(Assignment(job, tuple(import_path)))
+def _tune(job: Job, import_path: Sequence[str], search: StudySearch, end: StudyEnd) -> None:
+    course, study = search.course, search.course.study
+    trainable = trainable_of(Assignment(job, tuple(import_path), search.grants))
     earlier = [trial for trial in course.trials if trial.state in ("done", "stopped")]
     name = f"study-{job.id}"
     tuner = Tuner(
         trainable,
         tune_config=TuneConfig(
-            search_alg=StudySearch(job, course),
+            search_alg=search,
             scheduler=make_scheduler(study.stop, study.mode, earlier),
             num_samples=course.n_all + 1,  # the searcher says when there are no more
             max_concurrent_trials=study.parallel,

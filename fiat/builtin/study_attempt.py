@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fiat.builtin.gpu_pool import Grant
 from fiat.builtin.ray_task import cancel_path, run_in_worker
 from fiat.builtin.study_job import trial_job
 from fiat.journal import read_metric
@@ -23,13 +24,16 @@ Value = tuple[int | None, float]
 class Attempt:
     """A trial that was begun. Not thread-safe: one thread asks."""
 
-    def __init__(self, job: Job, params: Mapping[str, object], import_path: Sequence[str]) -> None:
+    def __init__(
+        self, job: Job, params: Mapping[str, object], import_path: Sequence[str], grant: Grant | None
+    ) -> None:
         """Start it.
 
         Args:
             job: of the study.
             params: of the trial.
             import_path: `sys.path` of whoever submitted the study.
+            grant: its GPUs; None takes those that Ray gave to this process.
 
         Raises:
             OSError: the disk refused.
@@ -41,7 +45,7 @@ class Attempt:
         self._log = _Follower(self._job.log_path, job.study.metric)
         self._result: JobResult | None = None
         self._waiting: deque[Value] = deque()
-        self._thread = threading.Thread(target=self._run, args=(tuple(import_path),), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(tuple(import_path), grant), daemon=True)
         self._thread.start()
 
     def next(self) -> Value | None:
@@ -84,9 +88,9 @@ class Attempt:
             self._thread.join(_ENDING_S)
         shutil.rmtree(self._job.work_dir, ignore_errors=True)
 
-    def _run(self, import_path: tuple[str, ...]) -> None:
+    def _run(self, import_path: tuple[str, ...], grant: Grant | None) -> None:
         try:
-            result = run_in_worker(self._job, import_path)
+            result = run_in_worker(self._job, import_path, gpus=grant)
         except Exception as error:
             result = JobResult("lost", f"a bug in Fiat: {type(error).__name__}: {error}")
         self._result = result

@@ -84,9 +84,13 @@ class Course:
         """How many trials there will be in all."""
         return max(self._n_all, self.n_earlier)
 
+    def has_more(self) -> bool:
+        """Whether another trial is to be begun."""
+        return not (self.over or self.machine.mend) and len(self._trials) - len(self._unended) < self.n_all
+
     def next(self) -> Trial | None:
         """Begin a trial: first those that were begun earlier and did not end, then others; None when there are no more."""
-        if self.over or self.machine.mend or len(self._trials) - len(self._unended) >= self.n_all:
+        if not self.has_more():
             return None
         if self._unended:
             trial = self._trials[self._unended.pop(0)]

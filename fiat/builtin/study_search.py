@@ -17,11 +17,13 @@ from ray.tune.schedulers import (
 )
 from ray.tune.search import Searcher
 
+from fiat.builtin.gpu_pool import GpuPool
 from fiat.builtin.ray_task import cancel_path
 from fiat.builtin.study_course import Course
+from fiat.builtin.study_gpus import GpuDesk
 from fiat.builtin.study_job import trial_place
 from fiat.builtin.study_ledger import Trial
-from fiat.builtin.study_trainable import OBJECTIVE, REPORTS, SAID
+from fiat.builtin.study_trainable import GRANT, OBJECTIVE, PARAMS, REPORTS, SAID, grant_text
 from fiat.ports.compute import Job
 
 _KEPT_RATIO = 3  # of the trials at each rung one in three goes on
@@ -42,21 +44,35 @@ class _Ours:
 
 
 class StudySearch(_Ours, Searcher):
-    """Gives Tune the trials of a course, and the course what Tune hears of them."""
+    """Gives Tune the trials of a course, and the course what Tune hears of them.
 
-    def __init__(self, job: Job, course: Course) -> None:
+    Attributes:
+        course: that it is of.
+        grants: whether each trial is given its GPUs with it.
+    """
+
+    def __init__(self, job: Job, course: Course, pool: GpuPool | None) -> None:
         super().__init__()
         self._job = job
-        self._course = course
+        self.course = self._course = course
+        self.grants = pool is not None
+        self._desk = GpuDesk(job, pool)
         self._digests: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Parameters of the next trial, as JSON; FINISHED when there are no more."""
+        """The next trial; None while it waits for GPUs, FINISHED when there are no more."""
+        if not self._course.has_more():
+            self._desk.close()
+            return Searcher.FINISHED
+        if not self._desk.ready():
+            return None
         trial = self._course.next()
         if trial is None:
+            self._desk.close()
             return Searcher.FINISHED
         self._digests[trial_id] = trial.digest
-        return {"params": json.dumps(dict(trial.params))}
+        grant = self._desk.give(trial.digest)
+        return {PARAMS: json.dumps(dict(trial.params)), GRANT: grant_text(grant)}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A value came; see the base."""
@@ -72,6 +88,7 @@ class StudySearch(_Ours, Searcher):
         if digest is None:
             return
         said = json.loads(result[SAID]) if result else {}
+        self._desk.take_back(digest)
         if "state" in said:
             self._course.end(digest, said)
             return
@@ -85,6 +102,10 @@ class StudySearch(_Ours, Searcher):
         elif said:
             self._course.take(digest, said)
             self._course.stop(digest)
+
+    def close(self) -> None:
+        """Give back what is still held for trials."""
+        self._desk.close()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger remembers."""

@@ -6,23 +6,35 @@ Loaded in Ray workers and in the Ray host.
 import json
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ray.tune import PlacementGroupFactory, Trainable
 
+from fiat.builtin.gpu_pool import Grant
+from fiat.builtin.ray_travel import settled
 from fiat.builtin.study_attempt import Attempt
 from fiat.ports.compute import Job, JobResult
 
 OBJECTIVE, REPORTS, SAID = "objective", "training_iteration", "said"
+PARAMS, GRANT = "params", "grant"
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What all trials of a study have in common: its job, and where modules are found."""
+    """What all trials of a study have in common.
+
+    Attributes:
+        job: of the study.
+        import_path: `sys.path` of whoever submitted it.
+        granted: each trial is given GPUs by the machine's ledger, and Ray need not count them.
+    """
 
     job: Job
     import_path: tuple[str, ...]
+    granted: bool
 
 
 class StudyTrial(Trainable):
@@ -36,18 +48,23 @@ class StudyTrial(Trainable):
     def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
         """What each trial holds: all of its workers' resources, in one place."""
         need = cls.assignment.job.resources
-        bundle = {"CPU": need.cpus * need.workers, "GPU": need.gpus * need.workers}
+        bundle = {"CPU": need.cpus * need.workers}
+        if not cls.assignment.granted:
+            bundle["GPU"] = need.gpus * need.workers
         if need.memory_bytes is not None:
             bundle["memory"] = need.memory_bytes * need.workers
         return PlacementGroupFactory([bundle])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin the first trial of this process."""
+        """Get what all trials read onto this node, once, and begin the first trial of this process."""
+        self._stack = ExitStack()
+        place = self._stack.enter_context(settled(self.assignment.job, self.assignment.import_path))
+        self._job, self._import_path = place.job, place.import_path
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin the next trial."""
-        self.cleanup()
+        self._attempt.cancel()
         self._begin(new_config)
         return True
 
@@ -69,8 +86,9 @@ class StudyTrial(Trainable):
         return {OBJECTIVE: self._last, SAID: json.dumps(said), "done": True}
 
     def cleanup(self) -> None:
-        """End the child."""
+        """End the child, and this process's work for the study."""
         self._attempt.cancel()
+        self._stack.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing: the user's code keeps its own."""
@@ -80,9 +98,8 @@ class StudyTrial(Trainable):
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         self._last = math.nan
-        self._attempt = Attempt(
-            self.assignment.job, json.loads(config["params"]), self.assignment.import_path
-        )
+        params, grant = json.loads(config[PARAMS]), read_grant(config[GRANT])
+        self._attempt = Attempt(self._job, params, self._import_path, grant)
 
     def _report(self, result: JobResult) -> dict[str, object]:
         """How the trial ended, as JSON."""
@@ -99,6 +116,21 @@ class StudyTrial(Trainable):
             "mend": result.mend,
             "metrics": sorted({metric.name for metric in result.metrics}),
         }
+
+
+def grant_text(grant: Grant | None) -> str:
+    """The GPUs of a trial as Tune takes them, which writes down what it is given."""
+    if grant is None:
+        return ""
+    return json.dumps({"workers": grant.workers, "claim": str(grant.claim)})
+
+
+def read_grant(text: str) -> Grant | None:
+    """What `grant_text` wrote."""
+    if not text:
+        return None
+    said = json.loads(text)
+    return Grant(tuple(map(tuple, said["workers"])), Path(said["claim"]))
 
 
 def trainable_of(assignment: Assignment) -> type[StudyTrial]:
