@@ -12,6 +12,6 @@ from fiat.builtin import ray_up
 def ray_head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """State folder of a warm Ray with 4 CPUs and 2 logical GPUs, for `RayCompute(ray_head)`."""
     state_dir = tmp_path_factory.mktemp("ray-state")
-    ray_up.up(state_dir, cpus=4, gpus=2)
+    ray_up.up(state_dir, cpus=4, gpus=2, ledger=state_dir / "gpus")
     yield state_dir
     ray_up.down(state_dir)

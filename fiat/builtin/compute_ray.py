@@ -102,7 +102,7 @@ class _Host:
 
 
 class RayCompute:
-    """Jobs as Ray tasks. Ray's own scheduler decides what runs when."""
+    """Jobs as Ray tasks. Ray's own scheduler decides what runs when; GPUs of this machine are given by its ledger."""
 
     def __init__(
         self,
@@ -112,6 +112,7 @@ class RayCompute:
         cpus: float | None = None,
         gpus: int | None = None,
         env: Mapping[str, str] | None = None,
+        ledger: Path | None = None,
     ) -> None:
         """Nothing is started before `start`.
 
@@ -122,8 +123,10 @@ class RayCompute:
             gpus: GPUs that a started Ray gives out; None is what there is.
             env: our whole environment, of which the harmless part and RAY_AUTH_* are used; None is that of
                 this process.
+            ledger: folder of the ledger of GPUs; None is the one that this user's processes share.
         """
         self._state_dir = state_dir
+        self._ledger = ledger
         self._address = address
         self._cpus = cpus
         self._gpus = gpus
@@ -197,6 +200,12 @@ class RayCompute:
         temp_dir = make_temp_dir()
         self._temp_dirs.append(temp_dir)
         launched = launch(
-            self._supervisor, temp_dir, self._env, address=self._address, cpus=self._cpus, gpus=self._gpus
+            self._supervisor,
+            temp_dir,
+            self._env,
+            address=self._address,
+            cpus=self._cpus,
+            gpus=self._gpus,
+            ledger=self._ledger,
         )
         return _Host(launched.link, launched.capacity, launched.child)

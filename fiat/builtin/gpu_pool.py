@@ -35,6 +35,10 @@ class Grant:
         """Of all workers."""
         return tuple(name for ids in self.workers for name in ids)
 
+    def of(self, worker: int) -> "Grant":
+        """The part of one worker, from 0; the claim is that of all."""
+        return Grant((self.workers[worker],), self.claim)
+
     @contextmanager
     def joined(self) -> Iterator[int | None]:
         """See `gpu_ledger.joined`."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import fiat
 from fiat.builtin.compute_machine import count_cpus, scrubbed
+from fiat.builtin.gpu_ledger import ledger_folder
 from fiat.builtin.job_child import RunningChild, Supervisor
 from fiat.builtin.job_wire import receive_message
 from fiat.builtin.ray_state import PREFIX, write_owner
@@ -77,6 +78,7 @@ def launch(
     address: str | None = None,
     cpus: float | None = None,
     gpus: int | None = None,
+    ledger: Path | None = None,
     socket_path: str | None = None,
 ) -> Launched:
     """Start a host and wait until it is ready.
@@ -88,6 +90,7 @@ def launch(
         address: Ray to connect to; None starts one.
         cpus: CPU cores that a started Ray gives out; None is what there is.
         gpus: GPUs that a started Ray gives out; None is what there is.
+        ledger: folder of the ledger of GPUs; None is the one that this user's processes share.
         socket_path: serve many clients there and live on; None serves the caller and dies with it.
 
     Raises:
@@ -100,6 +103,7 @@ def launch(
         "address": address,
         "cpus": count_cpus() if cpus is None else cpus,
         "gpus": gpus,
+        "ledger": str(ledger or ledger_folder(env)),
         "socket": socket_path,
     }
     path = json.dumps([str(Path(part).absolute()) for part in sys.path])

@@ -25,8 +25,16 @@ def up(
     gpus: int | None = None,
     *,
     env: Mapping[str, str] | None = None,
+    ledger: Path | None = None,
 ) -> HostInfo:
     """Start a Ray that stays, or find the one that this state folder already has.
+
+    Args:
+        state_dir: where it is written down.
+        cpus: CPU cores that it gives out; None is what there is.
+        gpus: GPUs that it gives out; None is what there is.
+        env: our whole environment; None is that of this process.
+        ledger: folder of the ledger of GPUs; None is the one that this user's processes share.
 
     Raises:
         EnvironmentFault: it does not start.
@@ -46,6 +54,7 @@ def up(
                 os.environ if env is None else env,
                 cpus=cpus,
                 gpus=gpus,
+                ledger=ledger,
                 socket_path=path,
             )
         except EnvironmentFault:
