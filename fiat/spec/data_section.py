@@ -58,6 +58,21 @@ Digests = Annotated[
     str | dict[str, str],
     PlainValidator(_digests, json_schema_input_type=Sha256 | dict[FileName, Sha256]),
 ]
+
+
+def _pattern_or_share(value: Any) -> Any:
+    """Checked by hand, so that one error stands at the key instead of one for each type."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1:
+        return value
+    raise fault(f"expected a pattern of files, or a share above 0 and below 1, found `{value}`")
+
+
+PatternOrShare = Annotated[
+    str | float,
+    PlainValidator(_pattern_or_share, json_schema_input_type=Text | Annotated[float, Field(gt=0, lt=1)]),
+]
 Format = Literal["csv", "parquet", "jsonl", "arrow", "npy", "idx", "images", "text"]
 
 
@@ -122,7 +137,10 @@ class SplitFiles(Section):
     """Which files make which split."""
 
     train: Text = Field(description="Pattern of the files to train on, within the source, such as `train-*`.")
-    eval: Text | None = Field(default=None, description="Pattern of the files to choose models by.")
+    eval: PatternOrShare | None = Field(
+        default=None,
+        description="Pattern of the files to choose models by, or a share of the rows of `train`, such as `0.1`.",
+    )
     test: Text | None = Field(default=None, description="Pattern of the files to judge by.")
 
 

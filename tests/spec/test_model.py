@@ -41,7 +41,7 @@ data:
     span: {pattern: "data/{YYYY}-{MM}-{DD}.parquet", use: {last: 7}}
     split: {time: {column: at, test: "2024-01-01"}}
   newest: {span: {pattern: "data/{SPAN}", use: latest}, split: {column: part}}
-  one: {span: {pattern: "data/{SPAN}", use: "2024-05-01"}, split: {files: {train: "train-*", test: "t10k-*"}}}
+  one: {span: {pattern: "data/{SPAN}", use: "2024-05-01"}, split: {files: {train: "train-*", eval: 0.1, test: "t10k-*"}}}
   dvc: {source: {dvc: data/x, repo: "https://example.org/r.git", rev: v1, remote: main}}
   bucket: {source: {s3: bucket/key, endpoint: "https://minio.example.org", anonymous: true}}
   db: {source: {sql: "select * from t", connection: DB_URL}}
@@ -197,6 +197,8 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         ({"data": {"d": {"source": {"path": "x"}, "columns": ["a"]}}}, "set `header: false`"),
         ({"data": {"d": {"source": {"path": "x"}, "split": {"eval": 1}}}}, "share of `train` above 0"),
         ({"data": {"d": {"source": {"path": "x"}, "split": {"train": 1, "column": "c"}}}}, "can't stand beside"),
+        ({"data": {"d": {"source": {"path": "x"}, "split": {"files": {"train": "a", "eval": 1}}}}}, "share above 0 and below 1, found `1`"),
+        ({"data": {"d": {"source": {"path": "x"}, "split": {"files": {"train": "a", "eval": ""}}}}}, "expected a pattern"),
         ({"data": {"d": {"source": {"path": "x"}, "split": {"column": "c", "key": "k"}}}}, "`key` goes with shares"),
         ({"data": {"d": {"source": {"path": "x"}, "features": ["a"], "drop": ["b"]}}}, "not both"),
         ({"steps": {"s": {}}}, "a step needs one of `run`, `call`"),
