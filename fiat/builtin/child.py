@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     except BaseException as fault:
         frames = _user_frames(fault)
         sys.stderr.write("".join(traceback.format_exception(type(fault), fault, frames)))
-        error = {**_told(fault, str(said.get("batch", ""))), **_place(fault, frames)}
+        error = {**_told(fault, str(said.pop("batch", ""))), **_place(fault, frames)}
         code = EXIT_REFUSED
     _write(Path(request["result"]), {**said, "observed": watch.seen(), "error": error})
     return code

@@ -1,34 +1,25 @@
 """Checkpoints of a training: what `run.checkpoint`, `run.restore` and `run.best` do."""
 
-import importlib
-import inspect
-import pickle
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeGuard
+from typing import BinaryIO
 
-from fiat.builtin.child_checkpoint_index import CheckpointFolder, Entry, HashingFile, Keeping, digest_of
-from fiat.builtin.child_random import random_state, set_random_state
+from fiat.builtin.child_checkpoint_choice import Choice
+from fiat.builtin.child_checkpoint_index import CheckpointFolder, Entry, Keeping, digest_of
+from fiat.builtin.child_checkpoint_state import (
+    Envelope,
+    Restored,
+    read_state,
+    state_of,
+    suffix_now,
+    write_state,
+)
+from fiat.builtin.child_random import set_random_state
 from fiat.errors import SpecError
 
-
-@dataclass(frozen=True)
-class Restored:
-    """A checkpoint that was read back.
-
-    Attributes:
-        state: what the code had handed to `run.checkpoint`; tensors are on the CPU.
-        step: the step that it gave, None when it gave none.
-        metrics: the metrics that it gave.
-    """
-
-    state: Any
-    step: int | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+Found = tuple[Entry, Envelope]
 
 
 class Checkpoints:
@@ -39,6 +30,7 @@ class Checkpoints:
         keeping: which stay.
         every_s: shortest time between two.
         rank: number of this worker; only the first one writes.
+        size: how many workers there are; all of them go on from the same checkpoint.
         say: writes a sentence to the step's log.
         clock: seconds that only grow.
     """
@@ -50,6 +42,7 @@ class Checkpoints:
         *,
         every_s: float = 0.0,
         rank: int = 0,
+        size: int = 1,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -57,11 +50,13 @@ class Checkpoints:
         self._keeping = keeping
         self._every_s = every_s
         self._rank = rank
+        self._choice = Choice(rank, size)
         self._say = say
         self._clock = clock
         self._saved_at = clock()
+        # Open from the start: another worker may write one and remove these before this one has read them.
         self._found: list[tuple[Entry, BinaryIO]] | None = [
-            (entry, file) for entry in self._folder.entries() if (file := self._folder.open(entry))
+            (entry, file) for entry in self._folder.entries() if (file := self._open(entry))
         ]
 
     def save(self, state: object, step: int | None, metrics: Mapping[str, float]) -> bool:
@@ -82,108 +77,92 @@ class Checkpoints:
                 f"run.checkpoint was given no {wanted}, which train.checkpoint keeps the best by",
                 hint=f"write run.checkpoint(state, step, {wanted}=...)",
             )
-        now = self._clock()
-        if self._rank or (self._every_s and now - self._saved_at < self._every_s):
+        if self._rank or (self._every_s and self._clock() - self._saved_at < self._every_s):
             return False
-        made = state() if _makes(state) else state
-        envelope = {"state": made, "step": step, "metrics": dict(metrics), "random": random_state()}
-        torch = sys.modules.get("torch")
-        suffix: Literal["pt", "pkl"] = "pkl" if torch is None else "pt"
-
-        def write(file: HashingFile) -> None:
-            if torch is None:
-                pickle.dump(envelope, file, protocol=pickle.HIGHEST_PROTOCOL)
-            else:
-                torch.save(envelope, file)
-
-        def about(name: str) -> Entry:
-            return Entry(name, step, dict(metrics), time.time())
-
+        write = partial(write_state, state_of(state), step, metrics)
         try:
-            self._folder.add(write, suffix, about, self._keeping)
-        except OSError as error:
-            # What was trained is worth more than the training's insurance.
-            self._say(
-                f"a checkpoint could not be written: {error.strerror or error}; training goes on without it"
+            self._folder.add(
+                write, suffix_now(), lambda name: Entry(name, step, metrics, time.time()), self._keeping
             )
+        except OSError as error:
+            # What was trained so far is worth more than what insures it.
+            said = error.strerror or error
+            self._say(f"a checkpoint could not be written: {said}; training goes on without it")
             return False
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise SpecError(
-                f"the state that run.checkpoint was given can't be saved: {error}",
-                hint="hand over numbers, arrays, tensors and state_dict()s; no lambda, open file or generator",
-            ) from None
         self._saved_at = self._clock()
         return True
 
     def newest(self) -> tuple[Entry, Restored] | None:
-        """The newest one that is whole; random numbers go on as they stood there."""
-        found = self._first_whole(reversed(self._entries()))
+        """The newest one that is whole; random numbers go on as they stood there.
+
+        Raises:
+            SpecError: it can't be unpickled, or other workers have another one.
+        """
+        found = self._chosen("restore", lambda entries: entries[::-1])
         if found is None:
             return None
-        entry, envelope = found
-        set_random_state(envelope["random"])
-        return entry, _restored(entry, envelope)
+        set_random_state(found[1].random)
+        return found[0], found[1].restored
 
     def best(self) -> tuple[Entry, Restored] | None:
-        """The best one that is whole by the metric; the newest when no metric was named."""
-        entries = self._entries()
-        ordered = self._keeping.best(entries) if self._keeping.metric else list(reversed(entries))
-        found = self._first_whole(ordered)
-        return None if found is None else (found[0], _restored(*found))
+        """The best one that is whole by the metric; the newest when no metric was named. Raises: as `newest`."""
+        by_metric = self._keeping.best if self._keeping.metric else lambda entries: entries[::-1]
+        found = self._chosen("best", by_metric)
+        return None if found is None else (found[0], found[1].restored)
+
+    def _chosen(self, what: str, ordered: Callable[[list[Entry]], list[Entry]]) -> Found | None:
+        """The first one in this order that is whole; the one that the first worker took when there are several."""
+        taken: list[Found] = []
+
+        def choose() -> str:
+            found = self._first_whole(ordered(self._entries()))
+            taken.extend([found] if found else [])
+            return found[0].file if found else ""
+
+        name = self._choice.of(what, choose)
+        if taken or not name:
+            return taken[0] if taken else None
+        found = self._first_whole(entry for entry in self._entries() if entry.file == name)
+        if found is None:
+            raise SpecError(
+                f"worker {self._rank} can't read {name}, which worker 0 goes on from",
+                hint="all workers must see the folder of checkpoints; run again",
+            )
+        return found
 
     def _entries(self) -> list[Entry]:
         return self._folder.entries() if self._found is None else [entry for entry, _ in self._found]
 
-    def _first_whole(self, entries: Iterable[Entry]) -> tuple[Entry, Mapping[str, Any]] | None:
+    def _first_whole(self, entries: Iterable[Entry]) -> Found | None:
         for entry in entries:
             file = self._opened(entry)
             if file is None:
                 continue
             try:
-                if digest_of(file) != entry.digest:
-                    self._say(f"{entry} is damaged: it is passed over")
-                    continue
-                return entry, _load(entry, file)
+                if digest_of(file) == entry.digest:
+                    return entry, read_state(entry, file)
+                self._say(f"{entry} is damaged and is passed over")
             except OSError as error:
-                self._say(f"{entry} can't be read: {error.strerror or error}; it is passed over")
+                self._say(f"{entry} can't be read and is passed over: {error.strerror or error}")
             finally:
                 if self._found is None:
                     file.close()
         return None
 
     def _opened(self, entry: Entry) -> BinaryIO | None:
-        """The file; those that were there at the start were opened then, and stay readable when they are removed."""
         for one, file in self._found or ():
             if one == entry:
                 return file
-        return self._folder.open(entry)
+        return self._open(entry)
+
+    def _open(self, entry: Entry) -> BinaryIO | None:
+        try:
+            return self._folder.open(entry)
+        except OSError as error:
+            self._say(f"{entry} can't be read and is passed over: {error.strerror or error}")
+            return None
 
     def _let_go(self) -> None:
         for _, file in self._found or ():
             file.close()
         self._found = None
-
-
-def _makes(state: object) -> TypeGuard[Callable[[], object]]:
-    """Whether it is a function that makes the state; a module can be called too, but is a state itself."""
-    return inspect.isroutine(state) or isinstance(state, partial)
-
-
-def _restored(entry: Entry, envelope: Mapping[str, Any]) -> Restored:
-    return Restored(envelope["state"], envelope["step"], envelope["metrics"])
-
-
-def _load(entry: Entry, file: BinaryIO) -> Mapping[str, Any]:
-    """Raises SpecError when the code can't read its own checkpoint back."""
-    try:
-        if entry.file.endswith(".pt"):
-            torch = importlib.import_module("torch")
-            return torch.load(file, map_location="cpu", weights_only=False)  # type: ignore[no-any-return]  # ours
-        return pickle.load(file)  # type: ignore[no-any-return]  # noqa: S301 - this code wrote it, see the digest
-    except OSError:
-        raise
-    except Exception as error:
-        raise SpecError(
-            f"{entry} can't be read back: {type(error).__name__}: {error}",
-            hint="keep state_dict()s and numbers in it, or classes that stand at the top of a module",
-        ) from error

@@ -87,16 +87,29 @@ class Keeping:
 
 
 class HashingFile:
-    """What is written to a file goes through a digest on its way."""
+    """What is written to a file goes through a digest on its way.
+
+    Attributes:
+        fault: what the disk said when it refused, None when it did not.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
+        self.fault: OSError | None = None
         self._file = file
         self._hash = hashlib.sha256()
 
     def write(self, data: Any) -> int:
-        """Write all of the data; gives their size in bytes."""
+        """Write all of the data; gives their size in bytes.
+
+        Raises:
+            OSError: the disk refused.
+        """
         self._hash.update(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.fault = error
+            raise
 
     def flush(self) -> None:
         """Nothing is held here."""
@@ -127,7 +140,11 @@ class CheckpointFolder:
         return sorted(found, key=lambda entry: entry.number)
 
     def open(self, entry: Entry) -> BinaryIO | None:
-        """The file of a checkpoint; None when it is gone."""
+        """The file of a checkpoint; None when it is gone.
+
+        Raises:
+            OSError: the disk refused.
+        """
         with suppress(FileNotFoundError):
             return (self.folder / entry.file).open("rb")
         return None
@@ -182,7 +199,8 @@ class CheckpointFolder:
             path = self.folder / name
             stale = name not in kept if _NAME.fullmatch(name) else name.startswith(_PART) and _is_dead(path)
             if stale:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # the new one is in; this one is tried again with the next
+                    path.unlink()
 
     def _names(self) -> list[str]:
         with suppress(FileNotFoundError, NotADirectoryError):

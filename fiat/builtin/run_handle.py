@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fiat.builtin.child_checkpoint import Checkpoints, Restored
+from fiat.builtin.child_checkpoint import Checkpoints
 from fiat.builtin.child_checkpoint_index import Keeping
+from fiat.builtin.child_checkpoint_state import Restored
 from fiat.builtin.child_gang import Gang, gang_of, spread
 from fiat.builtin.child_meter import Meter
 from fiat.builtin.child_warm import warm_start
@@ -201,5 +202,6 @@ def _checkpoints(asked: Mapping[str, Any] | None, gang: Gang) -> Checkpoints | N
         Keeping(asked["keep"], asked["metric"], asked["mode"]),
         every_s=asked["every_s"],
         rank=gang.rank,
+        size=gang.size,
         say=say if not gang.rank else lambda _: None,
     )
