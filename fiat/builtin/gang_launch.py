@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fiat.builtin.compute_machine import visible_gpus
 from fiat.builtin.gang_seat import FOLDER, Seat, gpus_of, make_home, seated_argv, seated_env
 from fiat.builtin.job_log import JobLog
 
@@ -99,7 +100,7 @@ class Launcher:
             local = (0, 1) if gpus else (rank, self._size)
             seat = Seat(rank, self._size, *local, "127.0.0.1", port, self._threads)
             env = seated_env(os.environ, seat, self._work_dir)
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus_of(gpus, rank, self._size))
+            env |= visible_gpus(gpus_of(gpus, rank, self._size))
             if self._store:
                 env["FIAT_STORE_FD"] = str(door.fileno())
             passed = (door.fileno(),) if self._store and rank == 0 else ()
