@@ -44,7 +44,7 @@ def run_study(
     began_s = time.monotonic()
     course = Course(job)
     if course.n_earlier:
-        course.say(f"[fiat] goes on behind {course.n_earlier} of {course.n_all} trials")
+        course.say(f"goes on behind {course.n_earlier} of {course.n_all} trials")
     end = StudyEnd(course, cancelled)
     if not cancelled.is_set():
         search = StudySearch(job, course, pool if job.resources.gpus > 0 else None)
@@ -104,15 +104,13 @@ def _result(course: Course, end: StudyEnd, seconds: float) -> JobResult:
     if end.timed_out:
         n_ended = sum(trial.state != "running" for trial in trials)
         limit = seconds_text(study.timeout_s or 0.0)
-        course.say(
-            f"[fiat] the search ended at its limit of {limit}, after {n_ended} of {course.n_all} trials"
-        )
+        course.say(f"the search ended at its limit of {limit}, after {n_ended} of {course.n_all} trials")
     if best is None:
         return replace(result, reason=_why_none(course, end))
     write_best(best, study.best)
     write_trials(trials, study.trials_file)
     value = f"{study.metric} {number_text(best.value)}"
-    course.say(f"[fiat] best of {len(trials)}: trial {best.number}, {value}; {params_text(best.params)}")
+    course.say(f"best of {len(trials)}: trial {best.number}, {value}; {params_text(best.params)}")
     return replace(result, state="done", result={"observed": all_observed(trials)})
 
 

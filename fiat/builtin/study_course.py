@@ -1,29 +1,39 @@
 """The course of a study: which trials there are, which comes next, what each said. Knows nothing of Ray."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from fiat.builtin.study_job import trial_place
 from fiat.builtin.study_ledger import Ledger, Trial
-from fiat.builtin.study_line import TrialLine, trial_text
 from fiat.builtin.study_sampler import Choosing, Sampler
-from fiat.builtin.study_verdict import best_of, number_text, params_text
+from fiat.builtin.study_telling import Teller, silent_text
+from fiat.builtin.study_verdict import best_of
 from fiat.ports.compute import Job
 from fiat.spec.search_space import n_combinations
 
 _KEEP_EVERY_S = 1.0
 _LAST_LINES = 5
 
+Values = tuple[tuple[int | None, float], ...]
+
 
 @dataclass
 class _Live:
-    """A trial that runs: what it said before it went on, and when that was last written down."""
+    """A trial that runs: what it said before it went on and since then, and when that was last written down."""
 
     trial: Trial
-    earlier: tuple[tuple[int | None, float], ...]
+    earlier: Values
+    began_at_s: float
     kept_at_s: float
+    fresh: Values = ()
+
+    def add(self, values: Values) -> None:
+        """Add what it says; when that begins again, it went on from a checkpoint."""
+        last, first = self.fresh[-1:], values[:1]
+        if last and first and last[0][0] is not None and (first[0][0] or 0) <= last[0][0]:
+            self.earlier, self.fresh = _joined(self.earlier, self.fresh), ()
+        self.fresh += values
+        self.trial = replace(self.trial, values=_joined(self.earlier, self.fresh))
 
 
 @dataclass
@@ -62,6 +72,7 @@ class Course:
         self._job = job
         self._clock = clock
         self._ledger = Ledger(study.ledger)
+        self._teller = Teller(job)
         self._trials = {trial.digest: trial for trial in self._ledger.trials()}
         self._live: dict[str, _Live] = {}
         if not any(trial.state in ("done", "stopped") for trial in self._trials.values()):
@@ -101,17 +112,15 @@ class Course:
                 return None
             number = max((known.number for known in self._trials.values()), default=0) + 1
             trial = Trial(number, params)
-        self._live[trial.digest] = _Live(trial, trial.values, self._clock())
+        now_s = self._clock()
+        self._live[trial.digest] = _Live(trial, trial.values, now_s, now_s)
         self._keep(replace(trial, state="running"))
         return trial
 
     def take(self, digest: str, said: Mapping[str, object]) -> None:
         """Add values of a running trial."""
         live = self._live[digest]
-        live.trial = replace(
-            live.trial, values=_joined(live.earlier, live.trial.values, _pairs(said["values"]))
-        )
-        live.earlier = ()
+        live.add(_pairs(said["values"]))
         self._trials[digest] = live.trial
         if self._clock() - live.kept_at_s >= _KEEP_EVERY_S:
             live.kept_at_s = self._clock()
@@ -120,7 +129,7 @@ class Course:
     def stop(self, digest: str) -> None:
         """A trial was ended for being poor."""
         live = self._live.pop(digest)
-        self._end(replace(live.trial, state="stopped"))
+        self._end(replace(live.trial, state="stopped", seconds=self._clock() - live.began_at_s))
 
     def end(self, digest: str, said: Mapping[str, object]) -> None:
         """A trial ended by itself.
@@ -135,10 +144,10 @@ class Course:
             self.machine.mend = str(said["mend"] or "")
             self.machine.reason = str(said["reason"])
             return  # neither is the fault of the trial: it has not ended
-        values = _joined(live.earlier, (), _pairs(said["values"]))
+        values = _joined(live.earlier, _pairs(said["values"]))
         reason = str(said["reason"])
         if said["state"] == "done" and not values:
-            reason = self._silent(said)
+            reason = silent_text(self.study.metric, said["metrics"])
         self._end(
             replace(
                 live.trial,
@@ -158,40 +167,15 @@ class Course:
 
     def _end(self, trial: Trial) -> None:
         self._keep(trial)
-        best = best_of(self.trials, self.study.mode)
-        line = TrialLine(
-            trial.number,
-            self.n_all,
-            trial.state,
-            number_of(trial.value),
-            number_of(best.value if best else None),
-        )
-        value = f": {self.study.metric} {number_text(trial.value)}" if trial.value is not None else ""
-        why = f" ({trial.reason})" if trial.reason else ""
-        sentence = f"[fiat] trial {trial.number} {trial.state}{value}{why}; {params_text(trial.params)}"
-        self.say(trial_text(line), sentence, *self._last_lines(trial))
+        self._teller.tell_end(trial, best_of(self.trials, self.study.mode), self.n_all)
 
-    def say(self, *lines: str) -> None:
-        """Add lines to the log of the study."""
-        text = "".join(f"{line}\n" for line in lines)
-        with open(self._job.log_path, "ab") as file:
-            file.write(text.encode("utf-8", "replace"))
-
-    def _last_lines(self, trial: Trial) -> Sequence[str]:
-        """The end of the log of a trial that failed: its folder of logs is not what people look at first."""
-        if trial.state != "failed":
-            return ()
-        lines = _tail(trial_place(self._job, trial.digest).log_path)
-        return [f"  trial {trial.number} | {line}" for line in lines[-_LAST_LINES:]]
+    def say(self, sentence: str) -> None:
+        """Add a line to the log of the study."""
+        self._teller.say(f"[fiat] {sentence}")
 
     def _keep(self, trial: Trial) -> None:
         self._trials[trial.digest] = trial
         self._ledger.write(trial)
-
-    def _silent(self, said: Mapping[str, object]) -> str:
-        names = said["metrics"]
-        logged = ", ".join(map(str, names)) if isinstance(names, list) and names else "nothing"
-        return f"it did not log {self.study.metric}, which the search is after; it logged {logged}"
 
     def _add_usage(self, said: Mapping[str, object]) -> None:
         machine = self.machine
@@ -202,39 +186,22 @@ class Course:
             machine.usage[name] = max(machine.usage.get(name, 0.0), float(str(number)))
 
 
-def number_of(value: float | None) -> float:
-    """A value, NaN for none."""
-    return float("nan") if value is None else value
-
-
 def _again(trial: Trial) -> Trial:
     return replace(trial, state="running", reason="")
 
 
-def _joined(
-    earlier: tuple[tuple[int | None, float], ...],
-    before: tuple[tuple[int | None, float], ...],
-    new: tuple[tuple[int | None, float], ...],
-) -> tuple[tuple[int | None, float], ...]:
+def _joined(earlier: Values, fresh: Values) -> Values:
     """Values of a trial that went on from a checkpoint: those before it, then the new ones."""
-    first = new[0][0] if new else None
-    if first is not None:
-        earlier = tuple(pair for pair in earlier if pair[0] is not None and pair[0] < first)
-        return (*earlier, *before, *new)
-    return (*before, *new)
+    first = fresh[0][0] if fresh else None
+    if first is None:
+        return fresh
+    return (*(pair for pair in earlier if pair[0] is not None and pair[0] < first), *fresh)
 
 
-def _pairs(value: object) -> tuple[tuple[int | None, float], ...]:
+def _pairs(value: object) -> Values:
     assert isinstance(value, list | tuple)  # noqa: S101 - as `StudyTrial` wrote it
     return tuple((step, float(number)) for step, number in value)
 
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _tail(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return []

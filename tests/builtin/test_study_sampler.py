@@ -25,7 +25,7 @@ def run(sampler: Sampler, n_trials: int, score: Any, known: list[Trial] | None =
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_values_come_from_where_the_spec_says(sampler: str) -> None:
-    space = {
+    space: dict[str, dict[str, Any]] = {
         "lr": {"log": [1e-5, 1e-1]},
         "drop": {"uniform": [0.2, 0.4]},
         "layers": {"int": [2, 4]},

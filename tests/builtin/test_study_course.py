@@ -1,0 +1,208 @@
+"""The course of a study, without Ray: what is told of trials, and what an attempt finds of the one before."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fiat.builtin.study_course import Course
+from fiat.builtin.study_ledger import Ledger, Trial
+from fiat.ports.compute import Job
+
+sys.path.insert(0, str(Path(__file__).parent))
+from study_stage import Stage
+
+SPACE = {"x": {"choice": [1, 2, 3, 4, 5, 6]}}
+
+
+class Hand:
+    """Begins and ends trials as Tune would.
+
+    Attributes:
+        now: the clock, in seconds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.stage = Stage(folder)
+        self.now = 0.0
+
+    def job(self, **study: Any) -> Job:
+        return self.stage.job("", SPACE, **{"sampler": "grid", "trials": 3, **study})
+
+    def course(self, job: Job | None = None) -> Course:
+        return Course(job or self.job(), lambda: self.now)
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> Hand:
+    return Hand(tmp_path)
+
+
+def report(state: str = "done", values: Any = ((None, 0.5),), **more: Any) -> dict[str, Any]:
+    said = {"seconds": 1.5, "observed": {}, "resumed": "", "peak_memory_bytes": 10, "gpus": [], "usage": {}}
+    return {**said, "state": state, "reason": "", "mend": "", "values": values, "metrics": ["score"], **more}
+
+
+def begin(course: Course) -> Trial:
+    trial = course.next()
+    assert trial is not None
+    return trial
+
+
+def test_there_are_as_many_trials_as_asked(hand: Hand) -> None:
+    course = hand.course()
+    numbers = [begin(course).number for _ in range(3)]
+    assert numbers == [1, 2, 3]
+    assert course.next() is None
+    assert not course.has_more()
+
+
+def test_a_trial_is_remembered_when_it_begins_and_when_it_ends(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    assert [one.state for one in hand.stage.trials()] == ["running"]
+    course.end(trial.digest, report(values=((1, 0.25), (2, 0.5)), observed={"read": ["m.py"]}))
+    (kept,) = hand.stage.trials()
+    assert kept == replace(
+        trial, state="done", values=((1, 0.25), (2, 0.5)), seconds=1.5, observed={"read": ["m.py"]}
+    )
+
+
+def test_values_of_a_running_trial_are_written_down_once_a_second(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    seen = []
+    for step, now in enumerate((0.2, 0.9, 1.1, 1.5, 2.2)):
+        hand.now = now
+        course.take(trial.digest, {"values": [(step, 0.1 * step)]})
+        seen.append(len(hand.stage.trials()[0].values))
+    assert seen == [0, 0, 3, 3, 5]
+
+
+def test_the_next_attempt_begins_with_what_did_not_end_and_repeats_nothing(hand: Hand) -> None:
+    first = hand.course()
+    done, cut = begin(first), begin(first)
+    first.end(done.digest, report())
+    first.take(cut.digest, {"values": [(1, 0.1)]})
+    second = hand.course()
+    assert second.n_earlier == 1
+    assert [begin(second).params for _ in range(2)] == [cut.params, {"x": 3}]
+    assert second.next() is None
+
+
+def test_more_trials_run_only_the_missing_ones_and_fewer_run_none(hand: Hand) -> None:
+    first = hand.course()
+    for _ in range(3):
+        first.end(begin(first).digest, report())
+    more = hand.course(hand.job(trials=5))
+    assert [begin(more).number for _ in range(2)] == [4, 5]
+    assert more.next() is None
+    assert hand.course(hand.job(trials=2)).next() is None
+
+
+def test_a_search_that_has_no_more_combinations_ends(hand: Hand) -> None:
+    course = hand.course(hand.job(trials=50, sampler="random"))
+    for _ in range(6):
+        course.end(begin(course).digest, report())
+    assert course.next() is None
+    assert course.n_all == 6
+
+
+def test_a_trial_that_fails_says_why_and_counts(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    (hand.stage.folder / "ledger" / f"{trial.digest}.log").write_text("one\ntwo\nValueError: no\n")
+    course.end(trial.digest, report("failed", (), reason="exit code 1"))
+    assert hand.stage.trials()[0].reason == "exit code 1"
+    log = hand.stage.log()
+    assert "trial 1 failed (exit code 1); x=1\n" in log
+    assert "  trial 1 | ValueError: no\n" in log
+    assert "FIAT_TRIAL number=1 of=3 state=failed value=nan best=nan\n" in log
+    good = begin(course)
+    course.end(good.digest, report(values=((None, 0.75),)))
+    assert "FIAT_TRIAL number=2 of=3 state=done value=0.75 best=0.75\n" in hand.stage.log()
+    assert hand.course().n_earlier == 2
+
+
+def test_trials_that_all_failed_run_again(hand: Hand) -> None:
+    course = hand.course()
+    for _ in range(3):
+        course.end(begin(course).digest, report("failed", (), reason="exit code 1"))
+    again = hand.course()
+    assert again.n_earlier == 0
+    assert sorted(str(begin(again).params) for _ in range(3)) == ["{'x': 1}", "{'x': 2}", "{'x': 3}"]
+
+
+def test_a_trial_that_never_says_the_metric_failed_and_says_what_it_did_log(hand: Hand) -> None:
+    course = hand.course()
+    course.end(begin(course).digest, report(values=(), metrics=["loss", "scroe"]))
+    (trial,) = hand.stage.trials()
+    assert trial.state == "failed"
+    assert trial.reason == "it did not log score, which the search is after; it logged loss, scroe"
+
+
+def test_a_stopped_trial_keeps_its_values_and_does_not_run_again(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    course.take(trial.digest, {"values": [(1, 0.1)]})
+    hand.now = 3.0
+    course.stop(trial.digest)
+    assert hand.stage.trials() == [replace(trial, state="stopped", values=((1, 0.1),), seconds=3.0)]
+    assert hand.course().n_earlier == 1
+
+
+def test_a_cancelled_trial_has_not_ended(hand: Hand) -> None:
+    course = hand.course()
+    course.end(begin(course).digest, report("cancelled", ()))
+    assert [trial.state for trial in hand.stage.trials()] == ["running"]
+
+
+def test_a_machine_that_can_run_none_ends_the_study_and_blames_no_trial(hand: Hand) -> None:
+    course = hand.course()
+    course.end(begin(course).digest, report("failed", (), reason="no sandbox", mend="install bubblewrap"))
+    assert (course.machine.reason, course.machine.mend) == ("no sandbox", "install bubblewrap")
+    assert course.next() is None
+    assert [trial.state for trial in hand.stage.trials()] == ["running"]
+
+
+def test_a_trial_that_goes_on_keeps_its_curve_from_before(hand: Hand) -> None:
+    first = hand.course()
+    trial = begin(first)
+    first.take(trial.digest, {"values": [(1, 0.1), (2, 0.2), (3, 0.3)]})
+    hand.now = 5.0
+    first.take(trial.digest, {"values": [(4, 0.4)]})
+    second = hand.course()
+    again = begin(second)
+    assert again.params == trial.params
+    second.take(again.digest, {"values": [(3, 0.35)]})
+    second.end(again.digest, report(values=((3, 0.35), (4, 0.45)), resumed="step 2"))
+    (kept,) = hand.stage.trials()
+    assert kept.values == ((1, 0.1), (2, 0.2), (3, 0.35), (4, 0.45))
+    assert kept.resumed == "step 2"
+
+
+def test_what_all_trials_used_is_told_together(hand: Hand) -> None:
+    course = hand.course()
+    course.end(begin(course).digest, report(gpus=["1"], usage={"gpu_load_ratio": 0.5}, peak_memory_bytes=7))
+    course.end(begin(course).digest, report(gpus=["0", "1"], usage={"gpu_load_ratio": 0.25}))
+    machine = course.machine
+    assert (machine.peak_memory_bytes, machine.gpus, machine.usage) == (
+        10,
+        {"0", "1"},
+        {"gpu_load_ratio": 0.5},
+    )
+
+
+def test_a_full_grid_is_no_longer_than_its_combinations(hand: Hand) -> None:
+    assert hand.course(hand.job(trials=50)).n_all == 6
+
+
+def test_what_earlier_attempts_remember_may_be_damaged(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    course.end(trial.digest, report())
+    (hand.stage.folder / "ledger" / f"{trial.digest}.json").write_text('{"numb')
+    assert Ledger(hand.stage.folder / "ledger").trials() == []
+    assert begin(hand.course()).params == trial.params
