@@ -28,6 +28,7 @@ from fiat.builtin.ray_travel_parcel import (
     checkpoint_items,
     code_items,
     hash_file,
+    is_named_by_content,
     object_digest,
     root_of,
     scratch_items,
@@ -103,23 +104,25 @@ class Desk:
         cancel = Path(cancel_path)
         return cancel.exists() or not cancel.parent.is_dir()
 
-    def offer(self, base: str, items: Sequence[Item]) -> tuple[str, frozenset[str]]:
+    def offer(self, base: str, items: Sequence[Item], kept: str | None = None) -> tuple[str, frozenset[str]]:
         """Make room for files that come.
 
         Args:
             base: scratch folder of their job.
             items: the files.
+            kept: the folder that they come into, when it holds earlier ones of theirs.
 
         Returns:
             A draft folder for them, and the digests of those whose content must be sent: what the job was given itself
-            needs not.
+            needs not, nor what is there already under a name that says what it is.
         """
         draft = Path(base) / f"{_ARRIVING}{os.urandom(8).hex()}"
         draft.mkdir(mode=0o700)
         given = self._given.get(base, frozenset())
         missing = set()
         for item in items:
-            if item.digest and not (item.digest in given and self._hand_on(item, draft)):
+            there = kept is not None and _is_there(Path(kept), item)
+            if item.digest and not there and not (item.digest in given and self._hand_on(item, draft)):
                 missing.add(item.digest)
         return str(draft), frozenset(missing)
 
@@ -149,7 +152,7 @@ class Desk:
             place = Path(target) / checked_path(item.path)
             if not item.digest:
                 place.mkdir(parents=True, exist_ok=True)
-            elif not (alone and _is_same(place, item)):
+            elif not (alone and _is_there(Path(target), item)):
                 _settle_file(Path(draft), place, item, flush=alone, again=left[item.digest] > 0)
         if alone:
             _flush(Path(target))
@@ -250,10 +253,10 @@ def _name(digest: str) -> str:
     return digest
 
 
-def _is_same(place: Path, item: Item) -> bool:
-    """A checkpoint's name holds the digest of its content: what is there under it need not come again."""
+def _is_there(folder: Path, item: Item) -> bool:
+    """Whether a file that is named by its content has come already."""
     with suppress(OSError):
-        return item.path.count("-") > 0 and place.stat().st_size == item.size_bytes
+        return is_named_by_content(item.path) and (folder / item.path).stat().st_size == item.size_bytes
     return False
 
 
@@ -286,7 +289,6 @@ def _flush(path: Path) -> None:
 
 
 def _remove_others(folder: Path, kept: set[str]) -> None:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        name = path.relative_to(folder).as_posix()
-        if name not in kept and not path.name.startswith(".") and path.is_file():
+    for path in folder.iterdir():
+        if path.name not in kept and not path.name.startswith(".") and path.is_file():
             path.unlink(missing_ok=True)

@@ -16,17 +16,19 @@ from typing import Any
 
 import ray
 
+from fiat.builtin.job_death import size_text
 from fiat.builtin.ray_desk import DISTRIBUTION, find_desk
 from fiat.builtin.ray_node import NodeFolder, node_folder
 from fiat.builtin.ray_travel_follow import PATIENCE_S, Follower, Home, Tail, send_items
 from fiat.builtin.ray_travel_outputs import output_items
-from fiat.builtin.ray_travel_parcel import CHECKPOINTS, ROOT, WORK, Parcel, checked_path, in_chunks
+from fiat.builtin.ray_travel_parcel import CHECKPOINTS, ROOT, WORK, Item, Parcel, checked_path, in_chunks
 from fiat.builtin.ray_travel_paths import Moves, moved_job, told_result
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, JobResult
 
 _UPWARDS = 3
 _WINDOW = 4
+_LOG = "log"
 _PLACES = {ROOT: "root", WORK: "w", CHECKPOINTS: "k"}
 
 
@@ -92,8 +94,9 @@ def settled(job: Job, import_path: Sequence[str] = ()) -> Iterator[Place]:
                 f"node {os.uname().nodename} has Fiat {version(DISTRIBUTION)}, the run comes from {parcel.build}",
                 hint="install the same version on all nodes of the Ray",
             )
-        _fetch(desk, node, folder, parcel)
+        missing = _fetch(desk, node, folder, parcel)
         _lay_out(node, folder, parcel)
+        (folder / _LOG).write_text(_beginning(parcel, missing), "utf-8")
         with _living(job, import_path, desk, node, folder, parcel) as place:
             yield place
 
@@ -104,18 +107,17 @@ def _living(
 ) -> Iterator[Place]:
     places = {place: str(folder / _PLACES[place]) for place in parcel.folders}
     moves = Moves({parcel.folders[place]: places[place] for place in places} | _ledger(job, folder))
-    here = moved_job(job, moves, log_path=folder / "log", python=(parcel.python, sys.executable))
+    here = moved_job(job, moves, log_path=folder / _LOG, python=(parcel.python, sys.executable))
     _move_documents(here.work_dir, moves)
     if here.work_dir != Path(places[WORK]):
         _move_documents(Path(places[WORK]), moves)
     (Path(places[WORK]) / _sign()).touch()
-    here.log_path.write_text("".join(f"[fiat] {sentence}\n" for sentence in parcel.notes), "utf-8")
     home = Home(
         desk=desk,
         base=parcel.folders[WORK],
         cancel=str(cancel_path(job)),
         back=moves.back(),
-        checkpoints=(here.checkpoints, str(job.checkpoints)) if here.checkpoints else None,
+        checkpoints=here.checkpoints,
         ledger=(here.study.ledger, str(job.study.ledger)) if job.study and here.study else None,
         tails=[Tail(here.log_path, str(job.log_path))],
     )
@@ -141,7 +143,7 @@ def _deliver(home: Home, follower: Follower, node: NodeFolder, base: Path, resul
     return told_result(result, home.back)
 
 
-def _fetch(desk: Any, node: NodeFolder, folder: Path, parcel: Parcel) -> None:
+def _fetch(desk: Any, node: NodeFolder, folder: Path, parcel: Parcel) -> list[Item]:
     """Bring what is not here yet, in bounded pieces, some on their way at a time."""
     with node.fetching():
         missing = node.claim(folder, parcel.items)
@@ -155,6 +157,16 @@ def _fetch(desk: Any, node: NodeFolder, folder: Path, parcel: Parcel) -> None:
                 node.write(folder, chunk, ray.get(ref, timeout=PATIENCE_S))
         for item in missing:
             node.keep(folder, item)
+    return missing
+
+
+def _beginning(parcel: Parcel, missing: Sequence[Item]) -> str:
+    """The first lines of the job's log."""
+    size_bytes = sum(item.size_bytes for item in missing)
+    n_files = sum(1 for item in parcel.items if item.digest)
+    sent = f"{len(missing)} of its {n_files} files were sent ({size_text(size_bytes)})"
+    sentences = (f"runs on node {os.uname().nodename}, which does not see the store: {sent}", *parcel.notes)
+    return "".join(f"[fiat] {sentence}\n" for sentence in sentences)
 
 
 def _lay_out(node: NodeFolder, folder: Path, parcel: Parcel) -> None:

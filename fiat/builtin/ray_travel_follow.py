@@ -1,6 +1,5 @@
 """What goes home while a job runs on another node: lines of its logs, its checkpoints; and the wish to end it comes back."""
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,14 @@ from typing import Any
 
 import ray
 
-from fiat.builtin.ray_travel_parcel import Item, checkpoint_items, hash_file, in_chunks
+from fiat.builtin.ray_travel_parcel import (
+    CHECKPOINTS,
+    Item,
+    files_of,
+    hash_file,
+    in_chunks,
+    is_named_by_content,
+)
 from fiat.builtin.ray_travel_paths import Moves
 
 PATIENCE_S = 120.0
@@ -19,7 +25,7 @@ _TICK_S = 0.2
 _CHECKPOINTS_S = 1.0
 _LINES_BYTES = 4 << 20
 _WINDOW = 4
-_NAMED_BY_CONTENT = re.compile(r"[0-9a-f]{64}")
+Stamp = tuple[int, int]
 
 
 @dataclass
@@ -53,7 +59,7 @@ class Home:
         base: scratch folder of the job at home.
         cancel: file at home whose existence cancels the job.
         back: from our paths to those at home.
-        checkpoints: the folder here and the one at home; None when it may have none.
+        checkpoints: the folder here; None when it may have none.
         ledger: of a study: the folder here and the one at home; the logs of its trials are in there.
     """
 
@@ -61,7 +67,7 @@ class Home:
     base: str
     cancel: str
     back: Moves
-    checkpoints: tuple[Path, str] | None = None
+    checkpoints: Path | None = None
     ledger: tuple[Path, str] | None = None
     tails: list[Tail] = field(default_factory=list)
 
@@ -78,7 +84,7 @@ class Follower:
         self._home = home
         self._cancel = cancel
         self._ended = threading.Event()
-        self._stamps: dict[str, tuple[int, int]] = {}
+        self._stamps: dict[Path, dict[str, Stamp]] = {}
         self._digests: dict[tuple[str, int, int], str] = {}
         self.fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="fiat-follower", daemon=True)
@@ -144,23 +150,24 @@ class Follower:
         )
 
     def _send_checkpoints(self) -> None:
-        if self._home.checkpoints is None:
-            return
-        seen = self._look()
-        if seen == self._stamps:
-            return
-        here, there = self._home.checkpoints
-        try:
-            items = sorted(checkpoint_items(here, self._digest), key=_by_name_last)
-            send_items(self._home, here, there, items, alone=True)
-        except FileNotFoundError:
-            return  # one was removed meanwhile: the next look sees the folder as it is then
-        self._stamps = seen
+        """Each folder by itself: those of other trials may be written on other nodes."""
+        for here, stamps in self._look().items():
+            if stamps == self._stamps.get(here):
+                continue
+            try:
+                items = sorted(files_of(here, CHECKPOINTS, self._digest), key=_index_last)
+                send_items(self._home, here, self._home.back.text(str(here)), items, alone=True)
+            except FileNotFoundError:
+                continue  # one was removed meanwhile: the next look sees the folder as it is then
+            self._stamps[here] = stamps
 
-    def _look(self) -> dict[str, tuple[int, int]]:
-        if self._home.checkpoints is None:
+    def _look(self) -> dict[Path, dict[str, Stamp]]:
+        """Size and time of what lies in the folder for checkpoints, and in each one in it."""
+        top = self._home.checkpoints
+        if top is None:
             return {}
-        return dict(_stamps(self._home.checkpoints[0]))
+        folders = [top, *(path for path in top.rglob("*") if path.is_dir() and not path.is_symlink())]
+        return {folder: stamps for folder in folders if (stamps := dict(_stamps(folder)))}
 
     def _digest(self, path: Path) -> str:
         about = path.stat()
@@ -184,7 +191,9 @@ def send_items(home: Home, here: Path, there: str, items: Sequence[Item], *, alo
         OSError: the disk refused.
         RayError: the way is cut.
     """
-    draft, missing = ray.get(home.desk.offer.remote(home.base, list(items)), timeout=PATIENCE_S)
+    draft, missing = ray.get(
+        home.desk.offer.remote(home.base, list(items), there if alone else None), timeout=PATIENCE_S
+    )
     sources = {item.digest: here / item.path for item in items if item.digest in missing}
     pending: list[Any] = []
     for chunk in in_chunks([item for item in items if item.digest in missing]):
@@ -205,14 +214,14 @@ def _part(path: Path, offset: int, size_bytes: int) -> bytes:
     return content
 
 
-def _stamps(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    for path in folder.rglob("*"):
+def _stamps(folder: Path) -> Iterator[tuple[str, Stamp]]:
+    for path in folder.iterdir():
         with suppress(OSError):
             if not path.name.startswith(".") and path.is_file():
                 about = path.stat()
-                yield str(path), (about.st_size, about.st_mtime_ns)
+                yield path.name, (about.st_size, about.st_mtime_ns)
 
 
-def _by_name_last(item: Item) -> tuple[bool, str]:
+def _index_last(item: Item) -> tuple[bool, str]:
     """An index that names others comes after them."""
-    return (bool(item.digest) and not _NAMED_BY_CONTENT.search(item.path), item.path)
+    return (not is_named_by_content(item.path), item.path)

@@ -21,6 +21,7 @@ _SKIPPED = frozenset(
 )
 # Repository settings can name programs to run; none of these is needed to list files.
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _OBJECT = re.compile(r"/files/md5/([0-9a-f]{2})/([0-9a-f]{30})$")
 
 
@@ -73,17 +74,17 @@ class Piece:
     size_bytes: int
 
 
-def in_chunks(items: Sequence[Item]) -> list[list[Piece]]:
+def in_chunks(items: Sequence[Item], chunk_bytes: int = CHUNK_BYTES) -> list[list[Piece]]:
     """Files cut and gathered into messages of a bounded size, each content once."""
     chunks: list[list[Piece]] = [[]]
-    room = CHUNK_BYTES
+    room = chunk_bytes
     sizes = {item.digest: item.size_bytes for item in items if item.digest}
     for digest, size_bytes in sizes.items():
         offset = 0
         while True:
             if not room:
                 chunks.append([])
-                room = CHUNK_BYTES
+                room = chunk_bytes
             part = min(room, size_bytes - offset)
             chunks[-1].append(Piece(digest, offset, part))
             offset += part
@@ -111,7 +112,9 @@ def scratch_of(job: Job) -> Path:
     return job.work_dir
 
 
-def code_items(root: Path, digest: Callable[[Path], str], notes: list[str]) -> Iterator[Item]:
+def code_items(
+    root: Path, digest: Callable[[Path], str], notes: list[str], most_bytes: int = CODE_BYTES
+) -> Iterator[Item]:
     """The files of a checkout that git tracks or would track, but for those that are too large for code."""
     folders: set[str] = set()
     for name in _code_names(root):
@@ -124,7 +127,7 @@ def code_items(root: Path, digest: Callable[[Path], str], notes: list[str]) -> I
             yield Item(ROOT, name, link=os.path.relpath(target, path.parent))
         elif path.is_file():
             about = path.stat()
-            if about.st_size > CODE_BYTES:
+            if about.st_size > most_bytes:
                 notes.append(
                     f"{name} is too large to travel as code; name it as data, or as an input of the step"
                 )
@@ -141,6 +144,8 @@ def scratch_items(base: Path, own: Path, digest: Callable[[Path], str]) -> Itera
             continue
         if name == "in":
             yield from _tree(base, path, digest, WORK)
+        elif path.is_dir() and not path.is_symlink() and name not in _NOT_SENT:
+            yield from _folders(base, path)  # of other workers: they write into theirs
         elif path.is_file() and not path.is_symlink():
             yield _file(base, path, digest, WORK)
     for folder in dict.fromkeys((base, own)):
@@ -167,6 +172,12 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def files_of(folder: Path, place: str, digest: Callable[[Path], str]) -> list[Item]:
+    """The files of a folder, without those of folders in it and without hidden ones."""
+    paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.is_file()]
+    return [_file(folder, path, digest, place) for path in paths]
+
+
 def object_digest(path: Path) -> str:
     """The digest that a file of a content-addressed cache has for its name; empty for any other file.
 
@@ -174,6 +185,11 @@ def object_digest(path: Path) -> str:
     """
     found = _OBJECT.search(str(path))
     return found[1] + found[2] if found else ""
+
+
+def is_named_by_content(name: str) -> bool:
+    """Whether a file's name holds a SHA-256: what stands under such a name stays the same."""
+    return bool(_SHA256.search(name))
 
 
 def checked_path(path: str) -> str:
@@ -196,6 +212,13 @@ def _tree(base: Path, path: Path, digest: Callable[[Path], str], place: str) -> 
                 yield from _tree(base, inner, digest, place)
     elif path.is_file():
         yield _file(base, path, digest, place)
+
+
+def _folders(base: Path, folder: Path) -> Iterator[Item]:
+    yield Item(WORK, _within(base, folder))
+    for inner in sorted(folder.iterdir()):
+        if inner.is_dir() and not inner.is_symlink() and not inner.name.startswith("."):
+            yield from _folders(base, inner)
 
 
 def _file(base: Path, path: Path, digest: Callable[[Path], str], place: str) -> Item:
