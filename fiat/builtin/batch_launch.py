@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fiat
 from fiat.builtin.batch_job import OUTCOME, BatchTask
-from fiat.builtin.compute_machine import scrubbed
+from fiat.builtin.compute_machine import scrubbed, visible_gpus
 from fiat.builtin.job_child import Supervisor
 from fiat.builtin.ray_launch import check_version, host_env, make_temp_dir
 from fiat.builtin.ray_state import build_id, status, sweep, write_owner
@@ -53,7 +53,7 @@ def score(task: BatchTask, seat: Seat) -> None:
         first = replace(task, ray=seat.address if seat.ray else None)
         local = {
             **scrubbed(seat.env, devices=task.gpus > 0),
-            **({} if task.gpus else {"CUDA_VISIBLE_DEVICES": ""}),
+            **({} if task.gpus else visible_gpus(())),
         }
         if _run(supervisor, "batch_job", first, work, local):
             return

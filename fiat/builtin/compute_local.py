@@ -20,6 +20,7 @@ from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Job, JobResult, Resources
 
 _CLOSING_S = 8.0
+_NEEDS_RAY = "set FIAT_COMPUTE=ray, or `compute: ray` in a runner's settings; one is started when there is none"
 _LOOK_S = 0.2  # how soon it is noticed that another process gave GPUs back
 
 
@@ -109,6 +110,11 @@ class LocalCompute:
         """Queue a job; see the port."""
         future: Future[JobResult] = Future()
         future.set_running_or_notify_cancel()
+        if job.study is not None:
+            future.set_result(
+                JobResult("failed", "a search runs on Ray, not on compute `local`", mend=_NEEDS_RAY)
+            )
+            return future
         entry = _Entry(job, future)
         with self._lock:
             if self._closed or self._room is None or self._pool is None:

@@ -14,7 +14,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from fiat.builtin import job_tree
@@ -268,10 +268,11 @@ def _write(fd: int, claim: Claim) -> None:
 
 
 def _read(path: Path) -> Claim | None:
-    """What a claim says; None for one that was killed before it said anything."""
+    """What a claim says, also of a later version that says more; None when it was killed before it said anything."""
     try:
-        fields = json.loads(path.read_bytes().partition(b"\n")[0])
-        return Claim(**{**fields, "among": tuple(fields["among"]), "keys": tuple(fields["keys"])})
+        said = json.loads(path.read_bytes().partition(b"\n")[0])
+        known = {field.name: said[field.name] for field in fields(Claim)}
+        return Claim(**{**known, "among": tuple(known["among"]), "keys": tuple(known["keys"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fiat.builtin import job_tree
+from fiat.builtin.compute_machine import visible_gpus
 from fiat.builtin.job_cancel import Cancellation
 from fiat.builtin.job_child import Supervisor
 from fiat.builtin.job_death import seconds_text, size_text
@@ -39,7 +40,7 @@ class WarmWorker:
                 {
                     "argv": [sys.executable, "-I", "-c", program],
                     "cwd": "/",
-                    "env": {**env, "CUDA_VISIBLE_DEVICES": ""},
+                    "env": {**env, **visible_gpus(())},
                     "log": os.devnull,
                 },
                 theirs,

@@ -91,7 +91,9 @@ def main() -> None:
     try:
         if address is None:
             pool = make_pool(options["gpus"], os.environ, Path(options["ledger"]), NvmlDriver())
-            head = start_head(Path(options["temp_dir"]), options["cpus"], len(pool.ids))
+            # None lets Ray look for GPUs of a kind that we don't find.
+            gpus = len(pool.ids) or options["gpus"]
+            head = start_head(Path(options["temp_dir"]), options["cpus"], gpus)
             address = head.gcs_address
         else:
             knock(address)
@@ -99,6 +101,8 @@ def main() -> None:
         if options["address"] is not None:
             home, desk = open_desk()
         capacity = _capacity(address)
+        if pool is not None and not pool.ids:
+            pool = make_pool(int(capacity.gpus), os.environ, pool.folder, NvmlDriver())
     except Exception as error:
         send_message(link, ("fault", f"{type(error).__name__}: {error}"))
         os._exit(1)
