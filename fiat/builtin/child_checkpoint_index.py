@@ -151,7 +151,7 @@ class CheckpointFolder:
 
     def add(
         self,
-        write: Callable[[HashingFile], None],
+        write: Callable[[HashingFile], object],
         suffix: Literal["pt", "pkl"],
         about: Callable[[str], Entry],
         keeping: Keeping,

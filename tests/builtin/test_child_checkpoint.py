@@ -191,7 +191,7 @@ def test_a_draft_of_somebody_who_still_writes_is_left_alone(tmp_path: Path) -> N
     slow = threading.Thread(target=lambda: folder.add(slowly, "pkl", Entry, keeping))
     slow.start()
     assert halfway.wait(60)
-    folder.add(lambda file: file.write(b"quick") and None, "pkl", Entry, keeping)
+    folder.add(lambda file: file.write(b"quick"), "pkl", Entry, keeping)
     assert len([path for path in (tmp_path / "c").iterdir() if path.name.startswith(".part-")]) == 1
     may_end.set()
     slow.join()
@@ -206,7 +206,7 @@ def test_many_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         for turn in range(10):
             content = pickle.dumps((worker, turn))
             CheckpointFolder(tmp_path / "c").add(
-                lambda file, content=content: file.write(content) and None, "pkl", Entry, keeping
+                lambda file, content=content: file.write(content), "pkl", Entry, keeping
             )
 
     threads = [threading.Thread(target=write, args=(worker,)) for worker in range(4)]
