@@ -121,7 +121,7 @@ def _part(page: RunPage, name: str, curves: Sequence[Metric]) -> TrainingPart:
     shown, undrawn = figures[:MOST_FIGURES], figures[MOST_FIGURES:]
     return TrainingPart(
         step=name,
-        facts=[(label, value) for label, value in (*facts, *usage) if value],
+        facts=[(label[0].upper() + label[1:], value) for label, value in (*facts, *usage) if value],
         best=[(key, value_text(value)) for key, value in study.best_params.items()],
         metric=study.metric,
         trials=trials[:MOST_TRIALS],
@@ -134,7 +134,7 @@ def _part(page: RunPage, name: str, curves: Sequence[Metric]) -> TrainingPart:
 
 def _of_interest(part: TrainingPart) -> bool:
     """Whether there is more to say than that it used memory."""
-    return any(name != "memory" for name, _ in part.facts)
+    return any(name != "Memory" for name, _ in part.facts)
 
 
 def _figure(family: str, lines: dict[str, Points]) -> Figure:
@@ -181,7 +181,7 @@ def _study_figures(study: StudyRecord) -> list[Figure]:
         lower=lower,
         log=_is_log(metric, values),
     )
-    words = "The line is the best so far. Hollow dots were stopped early."
+    words = "The line is the best so far. Hollow dots were not trained to their end."
     if len(values) < len(ordered):
         words += " Crosses have no value."
     figures = [Figure(f"{metric} by trial", chart, words)]

@@ -42,7 +42,7 @@ class StudyRecord:
         best: number of the best trial, None when none has a value.
         best_value: its value; NaN when there is none.
         best_params: its parameters.
-        trials: best first, those without a value last.
+        trials: those that were trained to their end first, the best of them at the front.
     """
 
     metric: str
@@ -77,7 +77,9 @@ def read_study(documents: Mapping[str, object], tune: object) -> StudyRecord:
     mode = "min" if objective.get("mode") == "min" else "max"
     sign = 1.0 if mode == "min" else -1.0
     trials = [_trial(mapping(item)) for item in items(documents.get("trials"))]
-    trials.sort(key=lambda trial: (math.isnan(trial.value), sign * trial.value, trial.number))
+    trials.sort(
+        key=lambda trial: (trial.state != "done", math.isnan(trial.value), sign * trial.value, trial.number)
+    )
     best = mapping(documents.get("best"))
     known = best.get("trial")
     return StudyRecord(

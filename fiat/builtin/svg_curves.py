@@ -7,14 +7,16 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from fiat.builtin.svg_draw import drawing, element, line
-from fiat.builtin.svg_lines import BOTTOM, LABEL_WIDTH, LEFT, TOP, Series, curve, end_label, frame, spaced
+from fiat.builtin.svg_draw import clipped, drawing, element, line, text_width
+from fiat.builtin.svg_lines import BOTTOM, LEFT, LONGEST_LABEL, TOP, Series, curve, end_label, frame, spaced
 from fiat.builtin.svg_scale import Axis, Scale, log_scale_of, scale_of
 from fiat.builtin.view_text import number
 
 MOST_COLUMNS = 200
 _LOST_HEIGHT = 6.0
 _NEAR_ZERO = 0.35
+_LABEL_PX = 11.5
+_LABEL_GAP = 12.0
 
 Point = tuple[float, float]
 
@@ -55,14 +57,14 @@ def training_chart(
     """
     xs = [x for item in series for x, _ in item.points]
     ys = [y for item in series for _, y in item.points]
-    right, bottom = width - LABEL_WIDTH, height - BOTTOM
+    lasts = [_last(item) for item in series]
+    right, bottom = width - _label_width(series, lasts), height - BOTTOM
     x_scale = scale_of(xs, LEFT, right, pad=0.0)
     y_scale = log_scale_of(ys, bottom, TOP) if log else scale_of(ys, bottom, TOP, zero=_near_zero(ys))
     parts = frame(x_scale, y_scale, "step", whole_x=True)
     ends = []
-    for item in sorted(series, key=lambda item: item.tone != 0):
+    for item, last in sorted(zip(series, lasts, strict=True), key=lambda pair: pair[0].tone != 0):
         parts.extend(_drawn(item, x_scale, y_scale))
-        last = next(((x, y) for x, y in reversed(item.points) if math.isfinite(y)), None)
         if last and item.tone:
             x, y = x_scale(last[0]), y_scale(last[1])
             parts.append(element("circle", cx=x, cy=y, r=2.5, class_=f"end tone{item.tone}"))
@@ -71,6 +73,20 @@ def training_chart(
         parts.append(end_label(right + 8, y + 4, item, value))
     said = ", ".join(f"{item.name} ends at {value}" for _, item, value in ends)
     return drawing(width, height, f"{title}: {said}" if said else title, parts)
+
+
+def _last(item: Series) -> Point | None:
+    return next(((x, y) for x, y in reversed(item.points) if math.isfinite(y)), None)
+
+
+def _label_width(series: Sequence[Series], lasts: Sequence[Point | None]) -> float:
+    """Room for what stands behind the curves."""
+    said = [
+        f"{clipped(item.name, LONGEST_LABEL)} {item.note or number(last[1])}"
+        for item, last in zip(series, lasts, strict=True)
+        if item.tone and last
+    ]
+    return max((text_width(text, _LABEL_PX) for text in said), default=0.0) + _LABEL_GAP
 
 
 def is_long(points: Sequence[Point]) -> bool:

@@ -12,9 +12,9 @@ from fiat.builtin.svg_scale import Axis, Scale, axis_texts
 LEFT = 46.0
 TOP = 14.0
 BOTTOM = 30.0
-LABEL_WIDTH = 118.0
+LONGEST_LABEL = 16
+_LABEL_WIDTH = 118.0
 _LABEL_GAP = 13.0
-_LONGEST_LABEL = 16
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def square_chart(
     if rest:
         text = f"{rest} more, higher"
         parts.append(label(LEFT + size + 10, TOP + 10 + len(named) * 16, text, "tick"))
-    return drawing(LEFT + size + LABEL_WIDTH, TOP + size + BOTTOM + 8, title, parts)
+    return drawing(LEFT + size + _LABEL_WIDTH, TOP + size + BOTTOM + 8, title, parts)
 
 
 def frame(
@@ -103,7 +103,7 @@ def curve(points: Sequence[tuple[float, float]], x_scale: Scale, y_scale: Axis, 
 
 def end_label(x: float, y: float, item: Series, value: str) -> Markup:
     """A curve's name in its colour, and a value."""
-    name = element("tspan", clipped(item.name, _LONGEST_LABEL), class_=f"named tone{item.tone}")
+    name = element("tspan", clipped(item.name, LONGEST_LABEL), class_=f"named tone{item.tone}")
     return element("text", name, element("tspan", f" {value}", class_="quiet"), x=x, y=y, class_="tick")
 
 

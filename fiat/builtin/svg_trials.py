@@ -23,7 +23,9 @@ def trials_chart(
     width: float = 420,
     height: float = 210,
 ) -> Markup:
-    """A dot a trial at its value, hollow when it was stopped early; a cross at the lower edge for one without a value.
+    """A dot a trial at its value, and a line of the best so far.
+
+    Hollow dots were not trained to their end and are not among the best; a cross at the lower edge has no value.
 
     Args:
         title: for screen readers.
@@ -51,10 +53,19 @@ def trials_chart(
             dots.append(element("g", told, *cross))
             continue
         y = y_scale(value)
-        if best and (y <= best[-1][1]) == lower:  # pixels grow downwards
-            best.append((x, best[-1][1]))
-        else:
-            best += [(x, best[-1][1]), (x, y)] if best else [(x, y)]
         kind = "trial done" if state == "done" else "trial"
+        if state == "done":
+            best += _steps(best, x, y, lower=lower)
         dots.append(element("circle", told, cx=x, cy=y, r=3.5, class_=kind))
     return drawing(width, height, title, [*parts, path(best, "curve tone1"), *dots])
+
+
+def _steps(
+    best: Sequence[tuple[float, float]], x: float, y: float, *, lower: bool
+) -> list[tuple[float, float]]:
+    """How the line of the best so far goes on to a trial; pixels grow downwards."""
+    if not best:
+        return [(x, y)]
+    level = best[-1][1]
+    better = y > level if lower else y < level
+    return [(x, level), (x, y)] if better else [(x, level)]

@@ -87,13 +87,13 @@ def test_a_step_says_what_it_used_and_from_where_it_went_on() -> None:
     finals = {"train": (Metric("samples_per_s", 1234.4), Metric("accuracy", 0.9))}
     (part,) = training_parts(RunPage(sample_run(), finals=finals, usage={"train": usage}))
     assert part.facts == [
-        ("throughput", "1,234 samples/s"),
-        ("workers", "2"),
+        ("Throughput", "1,234 samples/s"),
+        ("Workers", "2"),
         ("GPUs", "2 GPUs: 0, 1"),
         ("GPU memory", "3.0 GiB at most"),
         ("GPU load", "93 % on average"),
-        ("memory", "1.0 GiB at most"),
-        ("resumed", "goes on from the checkpoint of step 80"),
+        ("Memory", "1.0 GiB at most"),
+        ("Resumed", "goes on from the checkpoint of step 80"),
     ]
 
 
@@ -105,8 +105,8 @@ def test_a_step_that_only_used_memory_is_no_training() -> None:
 def test_a_search_shows_its_best_first_its_history_and_its_curves() -> None:
     (part,) = training_parts(searched_page())
     assert part.facts == [
-        ("search", "4 trials: 2 done, 1 failed, 1 stopped early"),
-        ("best", "accuracy 0.9312 in trial 3"),
+        ("Search", "4 trials: 2 done, 1 failed, 1 stopped early"),
+        ("Best", "accuracy 0.9312 in trial 3"),
     ]
     assert part.best == [("lr", "0.003"), ("layers", "2")]
     assert [(row.number, row.value, row.state, row.is_best) for row in part.trials] == [
@@ -125,7 +125,7 @@ def test_a_search_for_the_smallest_has_the_smallest_first() -> None:
     page = searched_page()
     tune = {"objective": {"metric": "loss", "mode": "min"}}
     (part,) = training_parts(replace(page, run=replace(page.run, config={"tune": tune})))
-    assert [row.number for row in part.trials] == ["2", "1", "3", "4"]
+    assert [row.number for row in part.trials] == ["1", "3", "2", "4"]
 
 
 @pytest.mark.parametrize(
