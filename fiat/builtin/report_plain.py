@@ -75,11 +75,13 @@ class PlainReporter:
         if self._verbose:
             self._output(line.step, output_line(line.text))
             return
+        if kind == "note":
+            self._event("...", line.step, step.note)
         now = self._clock()
         took = now - step.began_s
         due = now - step.said_at_s >= min(LONGEST_PULSE_S, max(PULSE_S, took / _PULSES))
         first = kind == "trial" and step.study is not None and step.study.n_ended <= FIRST_TRIALS
-        if kind != "output" and (due or first):
+        if kind in ("metric", "trial") and (due or first):
             step.said_at_s = now
             self._event("...", line.step, f"{', '.join(step.standing())} ({seconds(took)})")
 
@@ -105,8 +107,7 @@ def _told(result: StepResult, step: StepProgress) -> str:
     """What the line of an event says after the step's name."""
     reason = visible(result.reason)
     if result.state == "ran":
-        words = [*step.outcome(), visible(step.resumed)]
-        return f"{', '.join(filter(None, words))} ({seconds(result.seconds)})".lstrip()
+        return f"{', '.join(step.outcome())} ({seconds(result.seconds)})".lstrip()
     if result.state == "failed":
         attempt = f", attempt {result.attempt}" if result.attempt > 1 else ""
         return f"{reason} ({seconds(result.seconds)}{attempt})"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fiat.builtin.study_line import TrialLine, read_trial
+from fiat.builtin.usage_line import read_usage
 from fiat.builtin.view_spark import Course
 from fiat.builtin.view_text import count, metric_text, number, output_line
 from fiat.builtin.view_usage import SPECIAL, THROUGHPUT, gpu_text, pace_text
@@ -14,9 +15,11 @@ from fiat.journal import read_metric
 from fiat.plan.model import Plan
 from fiat.run.model import Metric, StepResult
 
+Said = Literal["metric", "trial", "usage", "note", "output"]
 TAIL_LINES = 20
 MOST_METRICS = 6
 MOST_COURSES = 200
+_OURS, _GOES_ON = "[fiat] ", "[fiat] goes on "
 _STATES = {"stopped": "stopped early"}
 
 
@@ -27,12 +30,15 @@ class StepProgress:
     Attributes:
         result: as last reported, None while it waits.
         tail: its last lines of output, without metrics.
-        metrics: newest value by name, the newest last.
+        metrics: newest value by name, in the order they were first seen.
         courses: how each metric with a place on the x axis went so far, in the order they were first seen.
         at: x axis of the newest metric.
         study: how its search stands, None when it is none.
+        machine: memory and load of its GPUs as last seen.
+        note: from what it says that it goes on.
         began_s: when its attempt began, on the reporter's clock.
         said_at_s: when its metrics were last shown.
+        moved: names of metrics, the one that came last at the end.
     """
 
     result: StepResult | None = None
@@ -41,8 +47,11 @@ class StepProgress:
     courses: dict[str, Course] = field(default_factory=dict)
     at: int | None = None
     study: "StudyProgress | None" = None
+    machine: dict[str, float] = field(default_factory=dict)
+    note: str = ""
     began_s: float = 0.0
     said_at_s: float = 0.0
+    moved: dict[str, None] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -52,20 +61,21 @@ class StepProgress:
     @property
     def resumed(self) -> str:
         """From what it went on, once that is known; empty when it began anew."""
-        return str(self.result.resources.get("resumed") or "") if self.result else ""
+        told = self.result.resources.get("resumed") if self.result else ""
+        return str(told or self.note)
 
     def numbers(self) -> str:
-        """The newest metrics on one line, at most MOST_METRICS; empty when there are none."""
-        return " ".join(metric_text(Metric(*item)) for item in self._shown()[-MOST_METRICS:])
+        """The metrics that moved last on one line, at most MOST_METRICS; empty when there are none."""
+        return " ".join(metric_text(Metric(name, self.metrics[name])) for name in self._shown())
 
     def drawn(self) -> list[tuple[str, Course]]:
-        """What has a course to draw: the MOST_METRICS that moved last, in the order they were first seen."""
-        newest = {name for name, _ in self._shown()[-MOST_METRICS:]}
-        return [item for item in list(self.courses.items()) if item[0] in newest and item[1].n_values > 1]
+        """What of these has a course to draw."""
+        courses = [(name, self.courses[name]) for name in self._shown() if name in self.courses]
+        return [(name, course) for name, course in courses if course.n_values > 1]
 
     def pace(self) -> list[str]:
         """How fast the machine is: samples a second, memory and load of its GPUs; what is not known is left out."""
-        machine = {**(self.result.resources if self.result else {}), **self.metrics}
+        machine = {**self.metrics, **self.machine, **(self.result.resources if self.result else {})}
         return [
             text for text in (pace_text(self.metrics.get(THROUGHPUT, math.nan)), gpu_text(machine)) if text
         ]
@@ -84,13 +94,16 @@ class StepProgress:
     def take(self, name: str, value: float, at: int | None) -> None:
         """Take over a metric."""
         self.at = at
-        self.metrics.pop(name, None)
         self.metrics[name] = value
+        self.moved.pop(name, None)
+        self.moved[name] = None
         if at is not None and (name in self.courses or len(self.courses) < MOST_COURSES):
             self.courses.setdefault(name, Course()).add(value)
 
-    def _shown(self) -> list[tuple[str, float]]:
-        return [item for item in list(self.metrics.items()) if item[0] not in SPECIAL]
+    def _shown(self) -> list[str]:
+        """The MOST_METRICS that moved last and say how good the model is, in the order they were first seen."""
+        last = set([name for name in list(self.moved) if name not in SPECIAL][-MOST_METRICS:])
+        return [name for name in list(self.metrics) if name in last]
 
 
 @dataclass
@@ -127,7 +140,7 @@ class StudyProgress:
 
     def words(self) -> str:
         """`5 of 12 trials, best 0.9312 (trial 3), 2 stopped early, 1 failed`."""
-        words = [f"{self.n_ended} of {count(self.last.of, 'trial')}"]
+        words = [f"{self.n_ended:,} of {count(self.last.of, 'trial')}"]
         if math.isfinite(self._best):
             of = f" (trial {self.leader})" if self.leader is not None else ""
             words.append(f"best {number(self._best)}{of}")
@@ -160,7 +173,7 @@ class Progress:
         known.result = result
         return known
 
-    def line(self, step: str, text: str) -> tuple[StepProgress, Literal["metric", "trial", "output"]]:
+    def line(self, step: str, text: str) -> tuple[StepProgress, Said]:
         """Take over a line of output.
 
         Returns:
@@ -176,7 +189,14 @@ class Progress:
             known.study = known.study or StudyProgress(trial)
             known.study.take(trial)
             return known, "trial"
+        usage = read_usage(text)
+        if usage is not None:
+            known.machine.update(usage)
+            return known, "usage"
         known.tail.append(output_line(text))
+        if text.startswith(_GOES_ON):
+            known.note = output_line(text.removeprefix(_OURS))
+            return known, "note"
         return known, "output"
 
     def count(self, *states: str) -> int:

@@ -133,7 +133,7 @@ class RichReporter:
         for name in shown:
             fits = lines.get(name, [])[:kept]
             kept -= len(fits)
-            self._add_row(table, name, steps[name], width, alone=not fits)
+            self._add_row(table, name, steps[name], width, alone=not fits or len(fits) < len(lines[name]))
             for line in fits:
                 table.add_row("", "", "", line)
         done = self._progress.count("ran", "reused", "failed", "skipped", "cancelled")

@@ -16,7 +16,7 @@ def doing(step: StepProgress, *, alone: bool) -> Text:
 
     Args:
         step: it.
-        alone: no lines stand below it, so that its numbers are said here.
+        alone: not all of its lines stand below it, so that its numbers are said here.
     """
     parts: list[tuple[str, str]] = []
     if step.study is not None:
@@ -27,7 +27,7 @@ def doing(step: StepProgress, *, alone: bool) -> Text:
     elif not alone:
         parts.append((at, "dim"))
     parts += [(words, "cyan") for words in step.pace()]
-    if step.tail and step.tail[-1]:
+    if step.tail and step.tail[-1] and not (step.note and step.tail[-1].endswith(step.note)):
         parts.append((step.tail[-1].strip(), "dim"))
     parts = [part for part in parts if part[0]]
     if not parts and step.result is not None:
@@ -45,12 +45,13 @@ def below(step: StepProgress, width: int) -> list[Text]:
     Returns:
         At most MOST_BELOW; none when there is no course yet, or no room to draw one.
     """
+    note = [Text(visible(step.resumed), "dim")] if step.resumed else []
     if step.state != "running":
-        return [Text(visible(step.resumed), "dim")] if step.resumed else []
+        return note
     courses = step.drawn()
     if step.study is not None and step.study.values.n_values > 1:
-        courses = [("trials", step.study.values), *courses]
-    courses = courses[:MOST_BELOW]
+        courses = [("by trial", step.study.values), *courses]
+    courses = courses[: MOST_BELOW - len(note)]
     if not courses:
         return []
     names = [visible(name)[:_LONGEST_NAME] for name, _ in courses]
@@ -59,10 +60,11 @@ def below(step: StepProgress, width: int) -> list[Text]:
     room = width - name_width - value_width - 4
     if room < _LEAST_SPARK:
         return []
-    return [
+    lines = [
         _line(name.ljust(name_width), value.rjust(value_width), course, min(room, WIDTH))
         for name, value, (_, course) in zip(names, values, courses, strict=True)
     ]
+    return lines + note
 
 
 def _line(name: str, value: str, course: Course, width: int) -> Text:

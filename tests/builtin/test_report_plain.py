@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from page_samples import INPUTS, sample_run, step
 
-from fiat.builtin.report_plain import PULSE_S, PlainReporter
+from fiat.builtin.report_plain import FIRST_TRIALS, LONGEST_PULSE_S, PULSE_S, PlainReporter
 from fiat.plan.model import Plan, Step
 from fiat.ports.report import Line
 
@@ -94,6 +94,56 @@ def test_metrics_of_a_long_step_are_told_now_and_then() -> None:
     pulses = [line for line in stream.getvalue().splitlines() if line.startswith("...")]
     assert len(pulses) in (3, 4)
     assert pulses[0].startswith("...    train       step 2")
+
+
+def test_the_longer_a_step_takes_the_rarer_it_is_told() -> None:
+    reporter, stream, clock = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    for at in range(4 * 3600):
+        clock.now_s += 1.0
+        reporter.printed(run, Line("train", f"FIAT_METRIC loss=0.5 step={at}"))
+    pulses = [line for line in stream.getvalue().splitlines() if line.startswith("...")]
+    assert 4 * 3600 / LONGEST_PULSE_S <= len(pulses) < 300
+    assert pulses[0].endswith("step 9: loss=0.5000 (10 s)")
+
+
+def test_pace_and_gpus_are_told_with_the_metrics() -> None:
+    reporter, stream, clock = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    reporter.printed(run, Line("train", "FIAT_USAGE gpu_memory_bytes=3221225472 gpu_load_ratio=0.93"))
+    reporter.printed(run, Line("train", "FIAT_METRIC samples_per_s=1234 step=3"))
+    clock.now_s += PULSE_S
+    reporter.printed(run, Line("train", "FIAT_METRIC loss=0.5 step=3"))
+    reporter.stepped(run, step("train", took=12.3))
+    assert stream.getvalue().splitlines()[2:] == [
+        "...    train       step 3: loss=0.5000, 1,234 samples/s, GPU 3.0 GiB 93 % (10 s)",
+        "done   train       loss=0.5000, 1,234 samples/s, GPU 3.0 GiB 93 % (12 s)",
+    ]
+
+
+def test_from_where_a_step_goes_on_is_told_at_once() -> None:
+    reporter, stream, _ = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    reporter.printed(run, Line("train", "[fiat] goes on from checkpoint 3 (step 80)"))
+    assert stream.getvalue().endswith("...    train       goes on from checkpoint 3 (step 80)\n")
+
+
+def test_the_first_trials_of_a_search_are_told_and_then_some() -> None:
+    reporter, stream, clock = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    for number in range(1, 1001):
+        clock.now_s += 0.1
+        text = f"FIAT_TRIAL number={number} of=1000 state=done value={number} best={number}"
+        reporter.printed(run, Line("train", text))
+    reporter.stepped(run, step("train", took=100.0))
+    told = stream.getvalue().splitlines()[2:]
+    assert told[0] == "...    train       1 of 1,000 trials, best 1 (trial 1) (0.1 s)"
+    assert FIRST_TRIALS < len(told) < 2 * FIRST_TRIALS
+    assert told[-1] == "done   train       1,000 of 1,000 trials, best 1,000 (trial 1000) (1 m 40 s)"
 
 
 def test_control_characters_of_output_and_names_do_nothing() -> None:

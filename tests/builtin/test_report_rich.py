@@ -58,6 +58,100 @@ def test_a_running_step_shows_its_newest_metrics_and_line() -> None:
         assert frame(reporter)[2].endswith("step 3  loss=0.5000  epoch [bold]3[/bold]")
 
 
+def trained(reporter: RichReporter, n_steps: int = 40) -> None:
+    """A training on its way."""
+    run = sample_run()
+    reporter.planned(run, PLAN)
+    reporter.stepped(run, step("train", "running"))
+    reporter.printed(run, Line("train", "[fiat] goes on from checkpoint 3 (step 80)"))
+    for at in range(n_steps):
+        reporter.printed(run, Line("train", f"FIAT_METRIC loss={1 / (at + 1)} step={at}"))
+        reporter.printed(run, Line("train", f"FIAT_METRIC accuracy={at / n_steps} step={at}"))
+        reporter.printed(run, Line("train", f"FIAT_METRIC samples_per_s=1234 step={at}"))
+    reporter.printed(run, Line("train", "FIAT_USAGE gpu_memory_bytes=3221225472 gpu_load_ratio=0.93"))
+
+
+def test_a_training_has_a_line_with_its_course_for_each_metric() -> None:
+    console, _ = terminal()
+    with RichReporter(console, clock=lambda: 5.0) as reporter:
+        trained(reporter)
+        lines = frame(reporter, 80)
+    assert lines[2].split("0.0 s ")[1] == "step 39  1,234 samples/s  GPU 3.0 GiB 93 %"
+    assert lines[3].split() == ["loss", "0.0250", "█▄▃▂▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁"]
+    assert lines[4].split() == ["accuracy", "0.9750", "▁▁▁▁▂▂▂▂▃▃▃▃▄▄▄▄▅▅▅▅▆▆▆▆▇▇▇▇████"]
+    assert lines[5].strip() == "goes on from checkpoint 3 (step 80)"
+    assert lines[6].split() == ["·", "export", "waiting"]
+
+
+def test_a_search_shows_how_far_it_is_and_its_best() -> None:
+    console, _ = terminal()
+    run = sample_run()
+    with RichReporter(console, clock=lambda: 5.0) as reporter:
+        reporter.planned(run, PLAN)
+        reporter.stepped(run, step("train", "running"))
+        for number, state, value in (
+            (1, "done", 0.8),
+            (2, "failed", "nan"),
+            (3, "done", 0.9),
+            (4, "stopped", 0.7),
+        ):
+            text = f"FIAT_TRIAL number={number} of=12 state={state} value={value} best={0.9 if number > 2 else 0.8}"
+            reporter.printed(run, Line("train", text))
+        lines = frame(reporter)
+    assert lines[2].endswith("4 of 12 trials, best 0.9000 (trial 3), 1 failed, 1 stopped early")
+    assert lines[3].split() == ["by", "trial", "0.7000", "▅█▁"]
+
+
+def test_where_there_is_no_room_for_courses_the_numbers_are_on_the_line() -> None:
+    console, _ = terminal()
+    with RichReporter(console, clock=lambda: 5.0) as reporter:
+        trained(reporter)
+        narrow, low = frame(reporter, 44), frame(reporter, 100, height=7)
+    assert len(narrow) == 6
+    assert "step 39  loss=0" in narrow[2]
+    assert "step 39  loss=0.0250 accuracy=0.9750  1,234 samples/s" in "".join(low)
+
+
+def test_courses_never_make_the_table_higher_than_the_terminal() -> None:
+    console, _ = terminal()
+    with RichReporter(console, clock=lambda: 5.0) as reporter:
+        trained(reporter)
+        for height in range(10, 30):
+            assert len(frame(reporter, 100, height)) <= height - 4
+
+
+def test_what_ran_says_its_numbers_its_pace_and_from_where_it_went_on() -> None:
+    console, _ = terminal()
+    used = {
+        "gpu_memory_bytes": 4 << 30,
+        "gpu_load_ratio": 0.5,
+        "resumed": "went on from checkpoint 3 (step 80)",
+    }
+    with RichReporter(console, clock=lambda: 5.0) as reporter:
+        trained(reporter)
+        reporter.stepped(sample_run(), replace(step("train"), resources=used))
+        lines = frame(reporter)
+    assert lines[2].endswith("loss=0.0250 accuracy=0.9750  1,234 samples/s  GPU 4.0 GiB 50 %")
+    assert lines[3].strip() == "went on from checkpoint 3 (step 80)"
+
+
+def test_hostile_names_of_metrics_do_nothing() -> None:
+    console, _ = terminal()
+    run = sample_run()
+    with RichReporter(console, clock=lambda: 5.0) as reporter:
+        reporter.planned(run, PLAN)
+        reporter.stepped(run, step("train", "running"))
+        for text in (
+            "FIAT_METRIC a\x1b[2J=1 step=1",
+            "FIAT_METRIC [red]a=1 step=1",
+            "[fiat] goes on \x1b[2J\x07[bold]",
+        ):
+            reporter.printed(run, Line("train", text))
+        text = "".join(frame(reporter))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
 @pytest.mark.parametrize("width", [20, 40, 60, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     console, _ = terminal(width)
