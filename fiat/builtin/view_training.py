@@ -13,6 +13,7 @@ from fiat.run.model import Metric
 
 MOST_CURVES = 12
 MOST_TRIALS = 10
+_WORDS = {"workers": "{value} workers", "throughput": "{value}", "GPUs": "{value}", "resumed": "{value}"}
 _TONES: dict[str, Tone] = {"done": "good", "failed": "bad"}
 
 
@@ -59,9 +60,7 @@ def _facts(finals: Sequence[Metric], usage: Mapping[str, object]) -> list[tuple[
 
 
 def _said(step: str, facts: Sequence[tuple[str, str]], more: Sequence[str] = ()) -> tuple[Cell, ...]:
-    said = [
-        value if name in ("resumed", "throughput", "GPUs") else f"{name} {value}" for name, value in facts
-    ]
+    said = [_WORDS.get(name, "{name} {value}").format(name=name, value=value) for name, value in facts]
     return (Cell(step, "strong"), Cell("  "), Cell(", ".join([*more, *said]), "quiet"))
 
 
