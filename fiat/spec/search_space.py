@@ -33,7 +33,7 @@ def applies(space: Space, name: str, chosen: Mapping[str, object]) -> bool:
     """
     for other, wanted in _when(space, name).items():
         allowed = wanted if isinstance(wanted, list | tuple) else (wanted,)
-        if other not in chosen or not any(_same(chosen[other], value) for value in allowed):
+        if other not in chosen or not any(same_value(chosen[other], value) for value in allowed):
             return False
     return True
 
@@ -88,11 +88,15 @@ def _conditional(space: Space, names: list[str], chosen: dict[str, object]) -> I
         yield from _conditional(space, rest, {**chosen, name: value})
 
 
+def same_value(a: object, b: object) -> bool:
+    """Whether two values are the same JSON: True is not 1, but 1.0 is."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, int | float) and isinstance(b, int | float):
+        return a == b
+    return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
+
+
 def _when(space: Space, name: str) -> Mapping[str, object]:
     found = space[name].get("when")
     return found if isinstance(found, Mapping) else {}
-
-
-def _same(a: object, b: object) -> bool:
-    """Equal as JSON: True is not 1."""
-    return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)

@@ -1,14 +1,17 @@
 """Contradictions in the sections `train` and `tune`, as far as the spec alone can tell."""
 
-import math
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from pydantic import JsonValue
+
 from fiat.spec.graph import Contradiction, meant, works_of
 from fiat.spec.model import Spec
+from fiat.spec.search_space import is_finite, n_combinations, same_value
 from fiat.spec.tree import KeyPath
-from fiat.spec.work_section import Tune
+from fiat.spec.work_section import Search, Tune
 
+MOST_COUNTED = 100_000
 _SLIP = 0.85
 """From how alike on a name is taken for a slip of the pen."""
 
@@ -50,15 +53,27 @@ def _searches(spec: Spec, tune: Tune) -> Iterator[Contradiction]:
                 hint = meant(other, [known for known in names if known != name])
                 yield Contradiction(path, f"`{other}` is not searched", hint)
                 continue
-            choices = tune.search[other].choice
             wanted = value if isinstance(value, list) else [value]
             for item in wanted:
-                if choices is not None and item not in choices:
-                    listed = ", ".join(map(str, choices))
-                    yield Contradiction(path, f"`{other}` is never {item}", f"it is one of: {listed}")
+                if (why := _why_never(tune.search[other], item)) is not None:
+                    yield Contradiction(path, f"`{other}` is never {item}", why)
     yield from _circles(tune)
     if tune.sampler == "grid":
         yield from _grid(tune)
+
+
+def _why_never(search: Search, value: JsonValue) -> str | None:
+    """Why a searched parameter never has a value; None when it can have it."""
+    if search.choice is not None:
+        if any(same_value(value, item) for item in search.choice):
+            return None
+        return f"it is one of: {', '.join(map(str, search.choice))}"
+    if search.int is not None:
+        low, high = search.int
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return None
+        return f"it is a whole number from {low} to {high}"
+    return "a range hardly ever meets one value; search it by a list"
 
 
 def _circles(tune: Tune) -> Iterator[Contradiction]:
@@ -75,15 +90,18 @@ def _circles(tune: Tune) -> Iterator[Contradiction]:
 
 
 def _grid(tune: Tune) -> Iterator[Contradiction]:
-    ranges = [name for name, search in tune.search.items() if search.choice is None]
+    space = {name: search.model_dump(mode="json", exclude_none=True) for name, search in tune.search.items()}
+    ranges = [name for name in space if not is_finite({name: space[name]})]
     for name in ranges:
         yield Contradiction(
             ("tune", "search", name), "a grid needs lists of values", "write a list, or another `sampler`"
         )
-    if ranges or any(search.when for search in tune.search.values()):
+    if ranges or "trials" not in tune.model_fields_set:
         return
-    n_all = math.prod(len(search.choice or ()) for search in tune.search.values())
-    if "trials" in tune.model_fields_set and tune.trials < n_all:
+    n_all = n_combinations(space, most=MOST_COUNTED)
+    if tune.trials < n_all:
         yield Contradiction(
-            ("tune", "trials"), f"the grid has {n_all} combinations, more than {tune.trials} trials"
+            ("tune", "trials"),
+            f"the grid has {n_all:,} combinations, more than {tune.trials} trials",
+            "leave `trials` out to try all, search fewer values, or at `random`",
         )
