@@ -116,7 +116,7 @@ def _part(page: RunPage, name: str, curves: Sequence[Metric]) -> TrainingPart:
     if name in page.studies:
         study = read_study(page.studies[name], page.run.config.get("tune"))
         facts = [("search", study.words()), ("best", study.best_words()), *facts]
-        figures = [*_study_figures(study), *figures]
+        figures = [*study_figures(study), *figures]
         trials = tuple(_trial_row(trial, study) for trial in study.trials)
     shown, undrawn = figures[:MOST_FIGURES], figures[MOST_FIGURES:]
     return TrainingPart(
@@ -169,7 +169,8 @@ def _lost_text(item: Series) -> str:
     return f"{count(len(lost), 'value')} of {item.name} {verb} no finite number, the first at step {number(lost[0])}."
 
 
-def _study_figures(study: StudyRecord) -> list[Figure]:
+def study_figures(study: StudyRecord) -> list[Figure]:
+    """What each trial of a search came to, and their curves; none without trials."""
     if not study.trials:
         return []
     ordered = sorted(study.trials, key=lambda trial: trial.number)
