@@ -101,6 +101,30 @@ class PlaceView:
 
 
 @dataclass(frozen=True)
+class CourseLine:
+    """A metric's newest value, and its course in one line of characters."""
+
+    name: str
+    value: str
+    drawn: str
+
+
+@dataclass(frozen=True)
+class StepCourse:
+    """How a step that trains or searches goes.
+
+    Attributes:
+        words: where it is, how fast, how far a search is; one short text each.
+        resumed: from what it went on; empty when it began anew.
+        lines: its metrics.
+    """
+
+    words: tuple[str, ...]
+    resumed: str
+    lines: tuple[CourseLine, ...]
+
+
+@dataclass(frozen=True)
 class LogChunk:
     """A piece of what a step printed.
 

@@ -16,6 +16,7 @@ from fiat.run.view import (
     Page,
     PlaceView,
     RunView,
+    StepCourse,
     TakenState,
 )
 
@@ -98,6 +99,10 @@ class RunDoor(Protocol):
         A step without output yet gives no bytes; so does an offset behind the end. A negative offset counts from
         the end of what there is, and stops at the start; the chunk's own offset says where its bytes really begin.
         """
+        ...
+
+    def course(self, run_id: str, step: str) -> StepCourse | None:
+        """How a step's metrics and its search go; None when it says nothing of either."""
         ...
 
     def report_html(self, run_id: str) -> str | None:

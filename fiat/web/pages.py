@@ -222,6 +222,7 @@ class Pages:
         text = log_text(chunk.data.decode("utf-8", "replace")) if chunk else ""
         return {
             "step": step,
+            "course": self._place.door.course(view.queued.id, step) if step else None,
             "output": text,
             "silent": "" if text else silence(view, step),
             "cut_kib": (chunk.offset + 1023) // 1024 if chunk else 0,

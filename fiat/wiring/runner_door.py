@@ -14,7 +14,7 @@ from fiat.errors import FiatError, SpecError
 from fiat.ports.forge import Forge
 from fiat.ports.trigger import Trigger
 from fiat.run.delivery import Delivery
-from fiat.run.model import Run
+from fiat.run.model import Run, StepResult
 from fiat.run.queue import Change, QueuedRun, QueueState
 from fiat.run.report import Letter
 from fiat.run.view import (
@@ -28,6 +28,7 @@ from fiat.run.view import (
     PlaceView,
     RateLimit,
     RunView,
+    StepCourse,
     TakenState,
 )
 from fiat.store.changes import cursor_of_change
@@ -38,6 +39,7 @@ from fiat.wiring.errand_desk import scope_of
 from fiat.wiring.pages import gather_page
 from fiat.wiring.place_views import view_place, view_places
 from fiat.wiring.runner_settings import RunnerSettings, WatchedRepo
+from fiat.wiring.step_course import COURSE_BYTES, step_course
 from fiat.wiring.web_address import commit_address, pull_address
 
 _STATES = ("held", "waiting", "running", "done")
@@ -131,8 +133,7 @@ class RunnerDoor:
 
     def log(self, run_id: str, step: str, offset: int, limit: int) -> LogChunk | None:
         """A piece of a step's log; a negative offset counts from its end."""
-        record = self._record(run_id)
-        found = next((item for item in record.steps if item.name == step), None) if record else None
+        record, found = self._step(run_id, step)
         if record is None or found is None:
             return None
         path = self._log_path(record, step, found.fingerprint, found.state)
@@ -147,6 +148,12 @@ class RunnerDoor:
         except OSError:
             return LogChunk(b"", max(0, offset), over)
         return LogChunk(data, start, ended)
+
+    def course(self, run_id: str, step: str) -> StepCourse | None:
+        """How a step's metrics and its search go."""
+        _, found = self._step(run_id, step)
+        chunk = self.log(run_id, step, -COURSE_BYTES, COURSE_BYTES)
+        return step_course(found, chunk.data.decode("utf-8", "replace")) if found and chunk else None
 
     def report_html(self, run_id: str) -> str | None:
         """The full report page of a run that is over."""
@@ -262,6 +269,11 @@ class RunnerDoor:
             return self.store.runs.find(run_id)
         except SpecError:
             return None
+
+    def _step(self, run_id: str, step: str) -> tuple[Run | None, StepResult | None]:
+        record = self._record(run_id)
+        found = (item for item in record.steps if item.name == step) if record else iter(())
+        return record, next(found, None)
 
     def _log_path(self, record: Run, step: str, fingerprint: str, state: str) -> Path:
         path = self.settings.store / "runs" / record.id / f"{step}.log"

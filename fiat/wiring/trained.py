@@ -135,7 +135,9 @@ def _usage(
         except FiatError:
             makers[result.run] = None
     maker = makers[result.run]
-    return next((item.resources for item in (maker.steps if maker else ()) if item.name == result.step), {})
+    used = next((item.resources for item in (maker.steps if maker else ()) if item.name == result.step), {})
+    # Another repository may have made it: numbers of a machine are no secret, what its code said may be one.
+    return {name: value for name, value in used.items() if name != "resumed"}
 
 
 def _document(store: Store, artifact: Artifact) -> object:

@@ -35,10 +35,12 @@ from fiat.run.view import (
     PlaceView,
     RateLimit,
     RunView,
+    StepCourse,
     TakenState,
 )
 from fiat.web.app import FiatApi, create_app
 from fiat.web.settings import WebSettings
+from fiat.wiring.step_course import step_course
 
 NOW = datetime(2026, 11, 21, 6, 15, tzinfo=UTC)
 URL = "https://fiat.example"
@@ -144,6 +146,12 @@ class Stage:
         piece = data[start : start + limit]
         over = found.state not in ("running", "waiting") and start + len(piece) >= len(data)
         return LogChunk(piece, start, over)
+
+    def course(self, run_id: str, step: str) -> StepCourse | None:
+        record = self.records.get(run_id)
+        found = next((item for item in record.steps if item.name == step), None) if record else None
+        text = self.logs.get((run_id, step), b"").decode("utf-8", "replace")
+        return step_course(found, text) if found else None
 
     def report_html(self, run_id: str) -> str | None:
         return self.reports.get(run_id)

@@ -108,6 +108,18 @@ def test_a_running_run_is_shown_live_to_its_end(visit: Visit) -> None:
     assert visit.page.run("document.title").startswith("digits: refused by a gate")
 
 
+@pytest.mark.slow
+def test_the_numbers_of_a_training_are_drawn_anew_while_it_goes_on(visit: Visit) -> None:
+    visit.log_in()
+    visit.open("/runs/r2")
+    assert visit.text("#course h2") is None
+    for at in range(4):
+        visit.stage.logs["r2", "train"] += f"FIAT_METRIC loss={1 / (at + 1)} step={at}\n".encode()
+    visit.page.wait(lambda: visit.text("#course .drawn") == "█▃▁▁")
+    assert visit.text("#course .value") == "0.2500"
+    assert str(visit.text("#log")).endswith("FIAT_METRIC loss=0.25 step=3\n")
+
+
 def test_the_list_brings_itself_up_to_date_and_keeps_the_focus(visit: Visit) -> None:
     visit.log_in()
     visit.page.run("document.querySelector('a[href=\"/runs/r3\"]').focus()")

@@ -311,6 +311,20 @@ def test_a_run_shows_steps_gates_metrics_and_its_output() -> None:
     assert "data-run" not in page  # it is over: nothing to follow
 
 
+def test_a_training_shows_how_its_numbers_go() -> None:
+    stage = filled()
+    stage.logs["r2", "train"] = b"".join(
+        b"FIAT_METRIC loss=%f step=%d\nFIAT_METRIC samples_per_s=1234 step=%d\n" % (1 / at, at, at)
+        for at in range(1, 9)
+    )
+    page = unescape(visit(stage, "/runs/r2").text)
+    assert "Course of train" in page
+    assert "step 8: loss=0.1250 · 1,234 samples/s" in page
+    assert "█▄▂▂▁▁▁▁" in page
+    stage.logs["r2", "train"] = b"nothing to draw\n"
+    assert "Course of train" not in visit(stage, "/runs/r2").text
+
+
 def test_any_steps_output_can_be_chosen() -> None:
     stage = filled()
     stage.logs["r1", "evaluate"] = b"accuracy\r0.91\x1b[31m\n"

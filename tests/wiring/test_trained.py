@@ -112,7 +112,7 @@ def test_a_training_that_went_on_has_the_beginning_of_its_curve_too(store: Store
 
 
 def test_a_reused_training_says_what_it_used_when_it_was_made(store: Store, tmp_path: Path) -> None:
-    first = made(store, tmp_path, Metric("loss", 0.5, 1), run="run-0", gpu_memory_bytes=7)
+    first = made(store, tmp_path, Metric("loss", 0.5, 1), run="run-0", gpu_memory_bytes=7, resumed="went on")
     store.runs.add(run_of(first, name="run-0"))
     again = StepResult("train", "call", "reused", fingerprint=first.fingerprint, outputs=first.outputs)
     found = trained_of(store, tmp_path, run_of(again))

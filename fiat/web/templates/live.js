@@ -3,6 +3,7 @@
 (() => {
   const main = document.querySelector("main");
   const most = 1 << 20;
+  const pause = 5000;
   const colours = /\x1b\[[0-?]*[ -\/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?/g;
   // The same characters as in words.py.
   const hidden = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\u2028\u2029\ufff9-\ufffb\u{e0000}-\u{e007f}\ud800-\udfff]/gu;
@@ -75,9 +76,15 @@
     const log = element ? new Log(element) : null;
     const place = step ? `?step=${encodeURIComponent(step)}&offset=${element.dataset.offset}` : "?tail=1";
     const source = new EventSource(`/api/v1/runs/${run}/events${place}`);
+    let due = 0;
     source.addEventListener("log", (event) => {
       const told = JSON.parse(event.data);
       if (log && told.step === step) log.add(told.text);
+      // What it prints moves its numbers too: they are drawn anew once in a while, and once more at its end.
+      due ||= setTimeout(async () => {
+        if (source.readyState !== EventSource.CLOSED) await swap(location.href).catch(() => null);
+        due = 0;
+      }, pause);
     });
     source.addEventListener("state", async () => {
       const newer = await swap(location.href).catch(() => null);
