@@ -21,8 +21,7 @@ from fiat.builtin.study_verdict import (
     best_of,
     number_text,
     params_text,
-    write_best,
-    write_trials,
+    write_verdict,
 )
 from fiat.ports.compute import Job, JobResult
 
@@ -107,8 +106,7 @@ def _result(course: Course, end: StudyEnd, seconds: float) -> JobResult:
         course.say(f"the search ended at its limit of {limit}, after {n_ended} of {course.n_all} trials")
     if best is None:
         return replace(result, reason=_why_none(course, end))
-    write_best(best, study.best)
-    write_trials(trials, study.trials_file)
+    write_verdict(trials, best, study)
     value = f"{study.metric} {number_text(best.value)}"
     course.say(f"best of {len(trials)}: trial {best.number}, {value}; {params_text(best.params)}")
     return replace(result, state="done", result={"observed": all_observed(trials)})

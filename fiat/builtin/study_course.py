@@ -84,6 +84,7 @@ class Course:
         self._n_all = study.trials
         if study.sampler == "grid":
             self._n_all = n_combinations(study.space, study.trials)
+        self._ledger.write_about(job.id, self.n_all)
 
     @property
     def trials(self) -> list[Trial]:

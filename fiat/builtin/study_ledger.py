@@ -10,6 +10,7 @@ from typing import Literal
 
 State = Literal["running", "done", "stopped", "failed"]
 _SUFFIX = ".json"
+_ABOUT = "study.about"
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,33 @@ class Ledger:
         Raises:
             OSError: the disk refused.
         """
-        path = self._folder / f"{trial.digest}{_SUFFIX}"
+        self._replace(f"{trial.digest}{_SUFFIX}", asdict(trial))
+
+    def about(self) -> Mapping[str, object]:
+        """What the last attempt said of itself; empty when there was none."""
+        try:
+            found = json.loads((self._folder / _ABOUT).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write_about(self, job: str, n_trials: int) -> None:
+        """Say whose attempt works here.
+
+        Args:
+            job: its id.
+            n_trials: how many trials there will be in all.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        self._replace(_ABOUT, {"job": job, "n_trials": n_trials})
+
+    def _replace(self, name: str, document: Mapping[str, object]) -> None:
+        path = self._folder / name
         temporary = path.with_suffix(".part")
         with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(asdict(trial), file)
+            json.dump(document, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -4,10 +4,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Literal
 
 from fiat.builtin.study_ledger import Trial
+from fiat.ports.compute import Study
 
 _LONGEST = 40
 
@@ -26,23 +26,24 @@ def best_of(trials: Sequence[Trial], mode: Literal["max", "min"]) -> Trial | Non
     return None
 
 
-def write_best(trial: Trial, path: Path) -> None:
-    """Write the parameters that the training takes.
+def write_verdict(trials: Sequence[Trial], best: Trial, study: Study) -> None:
+    """Write the outputs of a study.
 
     Raises:
         OSError: the disk refused.
     """
-    document = {"params": dict(trial.params), "value": trial.value, "trial": trial.number}
-    path.write_text(json.dumps(document, sort_keys=True), "utf-8")
+    study.best.write_text(json.dumps(best_document(best), sort_keys=True), "utf-8")
+    study.trials_file.write_text(json.dumps(trial_documents(trials), sort_keys=True), "utf-8")
 
 
-def write_trials(trials: Sequence[Trial], path: Path) -> None:
-    """Write all trials as a JSON list, without what only the next attempt needs.
+def best_document(trial: Trial) -> dict[str, object]:
+    """The parameters that the training takes, and where they come from."""
+    return {"params": dict(trial.params), "value": trial.value, "trial": trial.number}
 
-    Raises:
-        OSError: the disk refused.
-    """
-    documents = []
+
+def trial_documents(trials: Sequence[Trial]) -> list[object]:
+    """All trials as JSON values, without what only the next attempt needs."""
+    documents: list[object] = []
     for trial in trials:
         document = {**asdict(trial), "digest": trial.digest, "value": trial.value}
         if trial.state == "running":
@@ -50,7 +51,7 @@ def write_trials(trials: Sequence[Trial], path: Path) -> None:
         del document["observed"]
         document["curve"] = document.pop("values")
         documents.append(_plain(document))
-    path.write_text(json.dumps(documents, sort_keys=True), "utf-8")
+    return documents
 
 
 def all_observed(trials: Sequence[Trial]) -> dict[str, list[str]]:
