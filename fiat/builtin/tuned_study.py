@@ -31,9 +31,12 @@ class TunedStudy:
     importance: Mapping[str, float] = field(default_factory=dict)
 
     def standing(self) -> str:
-        """`12 of 12 trials: 9 done, 2 stopped early, 1 failed`."""
-        words = self.record.words()
-        return f"{len(self.record.trials)} of {words}" if self.of > len(self.record.trials) else words
+        """`5 of 12 trials: 4 done, 1 failed`."""
+        words, n_trials = self.record.words(), len(self.record.trials)
+        if self.of <= n_trials:
+            return words
+        _, colon, told = words.partition(": ")
+        return f"{n_trials} of {self.of} trials{colon}{told}"
 
 
 def is_log(search: object) -> bool:
