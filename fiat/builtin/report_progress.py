@@ -80,9 +80,13 @@ class StepProgress:
             text for text in (pace_text(self.metrics.get(THROUGHPUT, math.nan)), gpu_text(machine)) if text
         ]
 
-    def standing(self) -> list[str]:
-        """Where a running step is: `step 3: loss=0.2500`, and its search and pace when it has them."""
-        at, numbers = f"step {self.at:,}" if self.at is not None else "", self.numbers()
+    def standing(self, *, drawn: bool = False) -> list[str]:
+        """Where a running step is: `step 3: loss=0.2500`, and its search and pace when it has them.
+
+        Args:
+            drawn: its metrics are said beside it.
+        """
+        at, numbers = f"step {self.at:,}" if self.at is not None else "", "" if drawn else self.numbers()
         words = [self.study.words()] if self.study else []
         return [text for text in (*words, ": ".join(filter(None, (at, numbers))), *self.pace()) if text]
 

@@ -26,7 +26,7 @@ def step_course(step: StepResult, text: str) -> StepCourse | None:
     drawn = known.drawn()
     if known.study is not None and known.study.values.n_values > 1:
         drawn = [("by trial", known.study.values), *drawn]
-    words = known.standing() if step.state == "running" else known.outcome()
+    words = known.standing(drawn=bool(drawn)) if step.state == "running" else known.outcome()
     if not words and not drawn and not known.resumed:
         return None
     return StepCourse(

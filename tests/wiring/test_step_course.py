@@ -20,7 +20,7 @@ def test_where_a_training_is_and_how_it_came_there() -> None:
     said = "[fiat] goes on from checkpoint 3\nFIAT_USAGE gpu_memory_bytes=1073741824 gpu_load_ratio=0.5\n"
     found = step_course(RUNNING, said + metrics(4, 3, 2, 1))
     assert found is not None
-    assert found.words == ("step 3: loss=1", "GPU 1.0 GiB 50 %")
+    assert found.words == ("step 3", "GPU 1.0 GiB 50 %")
     assert found.resumed == "goes on from checkpoint 3"
     assert found.lines == (CourseLine("loss", "1", "█▆▃▁"),)
 
