@@ -1,6 +1,7 @@
 """What is known of the steps of a run while it goes on; no drawing. Shared by the reporters."""
 
 import math
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ TAIL_LINES = 20
 MOST_METRICS = 6
 MOST_COURSES = 200
 _OURS, _GOES_ON = "[fiat] ", "[fiat] goes on "
+_BEHIND = re.compile(r"goes on behind (\d{1,9}) of (\d{1,9}) trials")
 _STATES = {"stopped": "stopped early"}
 
 
@@ -115,13 +117,15 @@ class StudyProgress:
     """A search while it goes on.
 
     Attributes:
-        last: the trial that ended last.
+        of: how many trials there will be in all.
+        n_earlier: how many of them had ended before this attempt.
         states: number of each trial that ended to its state.
         values: of the trials that have one, in the order they ended.
         leader: number of the best trial, None while there is none.
     """
 
-    last: TrialLine
+    of: int
+    n_earlier: int = 0
     states: dict[int, str] = field(default_factory=dict)
     values: Course = field(default_factory=Course)
     leader: int | None = None
@@ -129,7 +133,7 @@ class StudyProgress:
 
     def take(self, line: TrialLine) -> None:
         """Take over a trial that ended."""
-        self.last = line
+        self.of = line.of
         self.states[line.number] = line.state
         if math.isfinite(line.value):
             self.values.add(line.value)
@@ -140,11 +144,11 @@ class StudyProgress:
     @property
     def n_ended(self) -> int:
         """Trials that ended, whatever became of them."""
-        return len(self.states)
+        return self.n_earlier + len(self.states)
 
     def words(self) -> str:
         """`5 of 12 trials, best 0.9312 (trial 3), 2 stopped early, 1 failed`."""
-        words = [f"{self.n_ended:,} of {count(self.last.of, 'trial')}"]
+        words = [f"{self.n_ended:,} of {count(self.of, 'trial')}"]
         if math.isfinite(self._best):
             of = f" (trial {self.leader})" if self.leader is not None else ""
             words.append(f"best {number(self._best)}{of}")
@@ -190,7 +194,7 @@ class Progress:
             return known, "metric"
         trial = read_trial(text)
         if trial is not None:
-            known.study = known.study or StudyProgress(trial)
+            known.study = known.study or StudyProgress(trial.of)
             known.study.take(trial)
             return known, "trial"
         usage = read_usage(text)
@@ -200,6 +204,8 @@ class Progress:
         known.tail.append(output_line(text))
         if text.startswith(_GOES_ON):
             known.note = output_line(text.removeprefix(_OURS))
+            if match := _BEHIND.fullmatch(known.note):
+                known.study = StudyProgress(int(match[2]), int(match[1]))
             return known, "note"
         return known, "output"
 

@@ -146,6 +146,18 @@ def test_the_first_trials_of_a_search_are_told_and_then_some() -> None:
     assert told[-1] == "done   train       1,000 of 1,000 trials, best 1,000 (trial 1000) (1 m 40 s)"
 
 
+def test_a_search_that_goes_on_counts_what_it_has() -> None:
+    reporter, stream, _ = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    reporter.printed(run, Line("train", "[fiat] goes on behind 8 of 12 trials"))
+    reporter.printed(run, Line("train", "FIAT_TRIAL number=9 of=12 state=done value=0.8 best=0.9"))
+    assert stream.getvalue().splitlines()[2:] == [
+        "...    train       goes on behind 8 of 12 trials",
+        "...    train       9 of 12 trials, best 0.9000 (0.0 s)",
+    ]
+
+
 def test_control_characters_of_output_and_names_do_nothing() -> None:
     reporter, stream, _ = heard(verbose=True)
     run = sample_run()
