@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 MEAN_BRIGHTNESS = 0.286
+LOG_EVERY = 20
 
 
 class FashionNet(nn.Module):
@@ -27,25 +28,48 @@ class FashionNet(nn.Module):
 
 
 def train(data, run, epochs, lr, batch_size):
-    """Adam with a learning rate that rises and falls once: gets far in few epochs."""
-    torch.manual_seed(run.seed)
-    model = FashionNet(len(data.classes))
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr / 4)
+    """Adam with a learning rate that rises and falls once: gets far in few epochs, and goes on where it was killed."""
+    net = FashionNet(len(data.classes))
+    model = run.parallel(net)
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr / 4)
     n_batches = -(-len(data.train) // batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * n_batches)
-    seen = 0
-    for epoch in range(epochs):
-        for batch in data.train.batches(batch_size, shuffle=run.seed + epoch):
+    parts = {"net": net, "optimizer": optimizer, "schedule": schedule}
+    first = 0
+    if saved := run.restore():
+        first = saved.step + 1
+        for name, part in parts.items():
+            part.load_state_dict(saved.state[name])
+    for epoch in range(first, epochs):
+        for seen, batch in enumerate(
+            data.train.batches(batch_size, shuffle=run.seed + epoch), epoch * n_batches
+        ):
             optimizer.zero_grad()
-            scores = model(torch.from_numpy(batch.features))
-            labels = torch.from_numpy(batch.codes)
+            scores = model(torch.from_numpy(batch.features).to(run.device))
+            labels = torch.from_numpy(batch.codes).to(run.device)
             loss = functional.cross_entropy(scores, labels)
             loss.backward()
             optimizer.step()
             schedule.step()
-            if seen % 100 == 0:
-                accuracy = (scores.argmax(1) == labels).float().mean()
-                run.log(seen, loss=loss.item(), batch_accuracy=accuracy.item())
-            seen += 1
+            if seen % LOG_EVERY == 0:
+                run.log(seen, loss=loss.item(), batch_accuracy=_share_right(scores, labels))
+        if len(data.eval):
+            run.log((epoch + 1) * n_batches, eval_accuracy=_accuracy(net, data.eval, run.device))
+        run.checkpoint(lambda: {name: part.state_dict() for name, part in parts.items()}, step=epoch)
         print(f"epoch {epoch + 1} of {epochs}", flush=True)
-    return model
+    return net
+
+
+def _accuracy(net, split, device) -> float:
+    """The share of a whole split that it gets right; workers look at a part of each batch."""
+    right = total = 0
+    with torch.inference_mode():
+        for batch in split.batches(1024):
+            scores = net(torch.from_numpy(batch.features).to(device))
+            right += (scores.argmax(1) == torch.from_numpy(batch.codes).to(device)).sum().item()
+            total += len(batch)
+    return right / total
+
+
+def _share_right(scores: torch.Tensor, labels: torch.Tensor) -> float:
+    return (scores.argmax(1) == labels).float().mean().item()
