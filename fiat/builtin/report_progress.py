@@ -2,15 +2,16 @@
 
 import math
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fiat.builtin.study_line import TrialLine, read_trial
+from fiat.builtin.report_study import StudyProgress
+from fiat.builtin.study_line import read_trial
 from fiat.builtin.usage_line import read_usage
 from fiat.builtin.view_spark import Course
-from fiat.builtin.view_text import count, metric_text, number, output_line
+from fiat.builtin.view_text import metric_text, output_line
 from fiat.builtin.view_usage import SPECIAL, THROUGHPUT, gpu_text, pace_text
 from fiat.journal import read_metric
 from fiat.plan.model import Plan
@@ -22,7 +23,6 @@ MOST_METRICS = 6
 MOST_COURSES = 200
 _OURS, _GOES_ON = "[fiat] ", "[fiat] goes on "
 _BEHIND = re.compile(r"goes on behind (\d{1,9}) of (\d{1,9}) trials")
-_STATES = {"stopped": "stopped early"}
 
 
 @dataclass
@@ -48,7 +48,7 @@ class StepProgress:
     metrics: dict[str, float] = field(default_factory=dict)
     courses: dict[str, Course] = field(default_factory=dict)
     at: int | None = None
-    study: "StudyProgress | None" = None
+    study: StudyProgress | None = None
     machine: dict[str, float] = field(default_factory=dict)
     note: str = ""
     began_s: float = 0.0
@@ -110,51 +110,6 @@ class StepProgress:
         """The MOST_METRICS that moved last and say how good the model is, in the order they were first seen."""
         last = set([name for name in list(self.moved) if name not in SPECIAL][-MOST_METRICS:])
         return [name for name in list(self.metrics) if name in last]
-
-
-@dataclass
-class StudyProgress:
-    """A search while it goes on.
-
-    Attributes:
-        of: how many trials there will be in all.
-        n_earlier: how many of them had ended before this attempt.
-        states: number of each trial that ended to its state.
-        values: of the trials that have one, in the order they ended.
-        leader: number of the best trial, None while there is none.
-    """
-
-    of: int
-    n_earlier: int = 0
-    states: dict[int, str] = field(default_factory=dict)
-    values: Course = field(default_factory=Course)
-    leader: int | None = None
-    _best: float = math.nan
-
-    def take(self, line: TrialLine) -> None:
-        """Take over a trial that ended."""
-        self.of = line.of
-        self.states[line.number] = line.state
-        if math.isfinite(line.value):
-            self.values.add(line.value)
-        if math.isfinite(line.best) and line.best != self._best:
-            self._best = line.best
-            self.leader = line.number if line.value == line.best else self.leader
-
-    @property
-    def n_ended(self) -> int:
-        """Trials that ended, whatever became of them."""
-        return self.n_earlier + len(self.states)
-
-    def words(self) -> str:
-        """`5 of 12 trials, best 0.9312 (trial 3), 2 stopped early, 1 failed`."""
-        words = [f"{self.n_ended:,} of {count(self.of, 'trial')}"]
-        if math.isfinite(self._best):
-            of = f" (trial {self.leader})" if self.leader is not None else ""
-            words.append(f"best {number(self._best)}{of}")
-        counts = Counter(state for state in tuple(self.states.values()) if state != "done")
-        words += [f"{n} {_STATES.get(state, state)}" for state, n in sorted(counts.items())]
-        return ", ".join(words)
 
 
 class Progress:

@@ -28,7 +28,11 @@ def hostile_page(text: str) -> RunPage:
         overrides=(text,),
         host=text,
         reason=text,
-        config={"params": {text: text}, "gates": [{"metric": text, "min": 0.5}]},
+        config={
+            "params": {text: text},
+            "tune": {"objective": {"metric": text}},
+            "gates": [{"metric": text, "min": 0.5}],
+        },
         steps=(step(text, reason=text), step("b", "failed", text)),
         metrics=(
             Metric(text, 0.5, low=0.4, high=0.6),
@@ -48,6 +52,22 @@ def hostile_page(text: str) -> RunPage:
             "confusion": {"labels": [text, "b"], "counts": [[1, 2], [3, 4]]},
             "roc": {"curves": [curve]},
             "scores": {"edges": [0, 1], "counts": {text: [1], "b": [2]}},
+        },
+        usage={text: {"gpu_ids": [text], "resumed": text}},
+        studies={
+            text: {
+                "best": {"params": {text: text}, "value": 0.5, "trial": 1},
+                "trials": [
+                    {
+                        "number": 1,
+                        "params": {text: text},
+                        "state": text,
+                        "value": 0.5,
+                        "curve": [[0, 1], [1, 2]],
+                    },
+                    {"number": 2, "params": {text: [text]}, "state": "done"},
+                ],
+            }
         },
         baseline=text,
         baseline_metrics=(Metric(text, 0.4),),

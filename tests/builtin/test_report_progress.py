@@ -1,0 +1,67 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from page_samples import step
+
+from fiat.builtin.report_progress import MOST_COURSES, MOST_METRICS, Progress, StepProgress
+
+
+def told(*lines: str) -> StepProgress:
+    """A running step that printed these."""
+    progress = Progress(lambda: 0.0)
+    known = progress.step(step("train", "running"))
+    for line in lines:
+        progress.line("train", line)
+    return known
+
+
+def test_numbers_stay_in_their_place_however_often_they_move() -> None:
+    known = told("FIAT_METRIC loss=2 step=1", "FIAT_METRIC accuracy=0.5 step=1", "FIAT_METRIC loss=1 step=2")
+    assert known.numbers() == "loss=1 accuracy=0.5000"
+    assert [name for name, _ in known.drawn()] == ["loss"]
+
+
+def test_of_many_numbers_those_that_moved_last_are_said() -> None:
+    lines = [f"FIAT_METRIC m{k}={at} step={at}" for at in range(2) for k in range(20)]
+    known = told(*lines, "FIAT_METRIC m3=7 step=2")
+    assert known.numbers() == "m3=7 m15=1 m16=1 m17=1 m18=1 m19=1"
+    assert len(known.drawn()) == MOST_METRICS
+
+
+def test_names_without_end_take_no_memory_without_end() -> None:
+    known = told(*(f"FIAT_METRIC m{k}=1 step=1" for k in range(3 * MOST_COURSES)))
+    assert len(known.courses) == MOST_COURSES
+
+
+def test_what_the_machine_does_is_no_number_of_the_model() -> None:
+    known = told("FIAT_METRIC samples_per_s=99.5 step=1", "FIAT_METRIC gpu_load_ratio=0.5 step=1")
+    assert known.numbers() == ""
+    assert known.drawn() == []
+    assert known.pace() == ["99.50 samples/s", "GPU 50 %"]
+
+
+def test_what_was_measured_in_the_end_counts_more_than_what_was_seen_meanwhile() -> None:
+    known = told("FIAT_USAGE gpu_memory_bytes=1073741824 gpu_load_ratio=0.1")
+    known.result = replace(step("train"), resources={"gpu_memory_bytes": 2 << 30, "gpu_load_ratio": 0.9})
+    assert known.pace() == ["GPU 2.0 GiB 90 %"]
+
+
+def test_another_attempt_begins_with_nothing() -> None:
+    progress = Progress(lambda: 0.0)
+    progress.step(step("train", "running"))
+    progress.line("train", "FIAT_METRIC loss=2 step=1")
+    progress.line("train", "[fiat] goes on from checkpoint 3")
+    known = progress.step(replace(step("train", "running"), attempt=2))
+    assert known.numbers() == ""
+    assert known.resumed == ""
+    assert known.courses == {}
+
+
+def test_the_same_trial_told_twice_counts_once() -> None:
+    line = "FIAT_TRIAL number=1 of=3 state=failed"
+    known = told(line, line, "FIAT_TRIAL number=2 of=3 state=stopped value=0.5 best=nan")
+    assert known.study is not None
+    assert known.study.words() == "2 of 3 trials, 1 failed, 1 stopped early"
