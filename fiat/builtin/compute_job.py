@@ -26,8 +26,6 @@ from fiat.redaction import Redactor
 from fiat.run.model import Metric
 
 RESULT_BYTES = 64 * 1024 * 1024
-_UNSEARCHED = "`tune` searches for parameters with Ray Tune, which `compute: local` does without"
-_SEARCHED = "run it with `--compute ray`, or leave `tune` out of the spec"
 _UNMADE = "`fiat doctor` tests the sandbox; the step's log has what bubblewrap said"
 
 
@@ -85,8 +83,6 @@ class Workbench:
         path = None if cancel_path is None else str(cancel_path)
         if cancellation.asked or (path and os.access(path, os.F_OK)):
             return JobResult("cancelled", "cancelled before it started")
-        if job.study is not None:
-            return JobResult("failed", _UNSEARCHED, mend=_SEARCHED)
         given = _Given(tuple(gpus), tuple(held))
         if job.command is not None and job.resources.workers > 1:
             whole, command = gang_job(job, job.command)
