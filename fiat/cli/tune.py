@@ -14,7 +14,7 @@ from fiat.wiring.shelf import open_shelf
 from fiat.wiring.tune import find_study, show_study, study_page
 
 group = typer.Typer(
-    help="What a search for parameters found: the section `tune` of a spec.",
+    help="Show what a search for parameters found: the section `tune` of a spec.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -38,6 +38,7 @@ from fiat.wiring.registry import load_plugin
 from fiat.wiring.registry_signing import sign_release
 from fiat.wiring.served import find_served
 from fiat.wiring.settings import Settings
+from fiat.wiring.tune_plan import with_best
 from fiat.wiring.versions import plugin_versions
 
 
@@ -147,12 +148,13 @@ class Desk(Opened):
         """What would happen to each step; asks deploy targets what they have."""
         releaser = self.releaser(SilentReporter())
         deploys = {step.name: step for step in walk.ready_deploys()}
-        return tuple(
+        decisions = tuple(
             deploy_decision(releaser, deploys[item.step], walk, self.checkout.git.commit)
             if item.step in deploys
             else with_rollout(item, self.plan)
             for item in walk.decisions()
         )
+        return with_best(decisions, self.plan, walk, self.store)
 
     def releaser(self, reporter: Reporter, *, dry: bool = False) -> Releaser:
         """What judges, releases and deploys."""
