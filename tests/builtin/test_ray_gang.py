@@ -1,5 +1,6 @@
 """Several workers on Ray: the same training as one, placed together, and one end for all."""
 
+import contextlib
 import json
 import os
 import signal
@@ -53,6 +54,15 @@ def train_worker_of(pid: int) -> int:
     while "RayTrainWorker" not in Path(f"/proc/{pid}/cmdline").read_text():
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return pid
+
+
+def running() -> set[str]:
+    """What the processes of this machine call themselves."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.add(path.read_text(errors="replace").strip("\0 "))
+    return found
 
 
 def test_two_workers_learn_what_one_learns_and_leave_nothing_elsewhere(
@@ -115,12 +125,13 @@ def test_workers_that_can_not_all_be_placed_take_nothing_and_can_be_cancelled(
 ) -> None:
     gang = stage.shell("sleep 100", 3, Resources(cpus=2, workers=3))
     future = compute.submit(gang)
-    assert run(compute, stage.shell("true", 1, Resources(cpus=4))).state == "done"
+    wait_for(lambda: "ray::_Controller.run" in running(), "Ray Train wants to place it", PATIENCE_S)
     time.sleep(2)
     assert run(compute, stage.shell("true", 1, Resources(cpus=4))).state == "done"
     assert not future.done()
     compute.cancel(gang.id)
     assert future.result(30).state == "cancelled"
+    wait_for(lambda: "ray::_Controller.run" not in running(), "Ray Train has ended")
     assert run(compute, stage.shell("true", 1, Resources(cpus=4))).state == "done"
 
 
