@@ -19,6 +19,7 @@ from fiat.builtin.job_wire import receive_message, send_message
 from fiat.builtin.ray_launch import launch, make_temp_dir
 from fiat.builtin.ray_state import build_id, status, sweep
 from fiat.builtin.ray_up import dial
+from fiat.data.dvc_carry import Carrier
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Job, JobResult, Resources
 
@@ -53,6 +54,11 @@ class _Host:
                 self.lost = True
                 return self._futures.pop(job.id, None) is None
         return True
+
+    def equip(self, carrier: Carrier) -> None:
+        """Say how large files travel; a host that is gone is found out with the first job."""
+        with contextlib.suppress(OSError):
+            self._send("carrier", carrier)
 
     def cancel(self, job_id: str) -> None:
         """End one of its jobs."""
@@ -113,6 +119,7 @@ class RayCompute:
         gpus: int | None = None,
         env: Mapping[str, str] | None = None,
         ledger: Path | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         """Nothing is started before `start`.
 
@@ -124,9 +131,11 @@ class RayCompute:
             env: our whole environment, of which the harmless part and RAY_AUTH_* are used; None is that of
                 this process.
             ledger: folder of the ledger of GPUs; None is the one that this user's processes share.
+            carrier: how large files come to nodes at `address` that do not see the store; None sends them piece by piece.
         """
         self._state_dir = state_dir
         self._ledger = ledger
+        self._carrier = carrier
         self._address = address
         self._cpus = cpus
         self._gpus = gpus
@@ -208,4 +217,7 @@ class RayCompute:
             gpus=self._gpus,
             ledger=self._ledger,
         )
-        return _Host(launched.link, launched.capacity, launched.child)
+        host = _Host(launched.link, launched.capacity, launched.child)
+        if self._carrier is not None:
+            host.equip(self._carrier)
+        return host

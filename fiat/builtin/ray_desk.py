@@ -7,6 +7,7 @@ Ray trust each other: whoever has its token can run anything on any of them.
 import os
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +35,7 @@ from fiat.builtin.ray_travel_parcel import (
     scratch_items,
     scratch_of,
 )
+from fiat.data.dvc_carry import Carrier
 from fiat.ports.compute import Job
 
 NAME = "fiat-desk"
@@ -59,6 +61,11 @@ class Desk:
         self._known: dict[str, tuple[Path, int, int]] = {}
         self._hashed: dict[tuple[int, ...], str] = {}
         self._given: dict[str, frozenset[str]] = {}
+        self._carrier: Carrier | None = None
+
+    def equip(self, carrier: Carrier) -> None:
+        """Be told how large files travel: by the store's remote."""
+        self._carrier = carrier.here(os.environ)
 
     def pack(self, job: Job) -> Parcel:
         """List what a job needs.
@@ -74,7 +81,7 @@ class Desk:
             folders[CHECKPOINTS] = str(job.checkpoints)
             items += checkpoint_items(job.checkpoints, self._digest)
         self._given[str(base)] = frozenset(item.digest for item in items if item.place == WORK)
-        return Parcel(tuple(items), folders, self._python, self._build, tuple(notes))
+        return Parcel(tuple(items), folders, self._python, self._build, self._carrier, tuple(notes))
 
     def read(self, pieces: Sequence[Piece]) -> list[bytes]:
         """Parts of files that were listed.
@@ -83,6 +90,42 @@ class Desk:
             OSError: one of them is gone, or has changed since.
         """
         return [self._read(piece) for piece in pieces]
+
+    def push(self, digests: Sequence[str]) -> frozenset[str]:
+        """Send objects of the store to its remote, for a node to fetch them there.
+
+        Returns:
+            The digests of those that are there now: only what lies in a cache that DVC knows can be sent.
+
+        Raises:
+            EnvironmentFault: DVC or the remote refused.
+            OSError: the disk refused.
+        """
+        caches: dict[Path, list[str]] = {}
+        for digest in digests:
+            path, *_ = self._known[digest]
+            if object_digest(path):
+                caches.setdefault(path.parents[3], []).append(digest)
+        for cache, held in caches.items():
+            assert self._carrier is not None  # noqa: S101 - the parcel said so
+            with tempfile.TemporaryDirectory() as scratch:
+                self._carrier.carry("push", sorted(held), cache=cache, scratch=Path(scratch))
+        return frozenset(digest for held in caches.values() for digest in held)
+
+    def fetch(self, draft: str, digests: Sequence[str]) -> None:
+        """Fetch what was offered and lies in the remote now.
+
+        Raises:
+            EnvironmentFault: DVC or the remote refused.
+            OSError: the disk refused.
+        """
+        assert self._carrier is not None  # noqa: S101 - the parcel said so
+        cache = Path(draft) / "cache"
+        self._carrier.carry("fetch", sorted(digests), cache=cache, scratch=Path(draft))
+        for digest in digests:
+            place = cache / "files" / "md5" / digest[:2] / digest[2:]
+            if place.exists():  # what is missing does not arrive whole, and `settle` says so
+                place.replace(Path(draft) / _name(digest))
 
     def begin(self, path: str) -> None:
         """Make the file that says that a job has begun."""
@@ -237,6 +280,13 @@ def _nodes() -> list[dict[str, Any]]:
 
 def _at(node: str) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def equip_desk(carrier: Carrier) -> None:
+    """Tell the desk of this driver, if it has one, how large files travel. It hears it before it hears of any job."""
+    desk = find_desk()
+    if desk is not None:
+        desk.equip.remote(carrier)
 
 
 def find_desk() -> Any | None:

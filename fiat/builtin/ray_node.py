@@ -25,10 +25,14 @@ class NodeFolder:
     Args:
         folder: its own; it is made.
         cache_bytes: how much is kept for later jobs.
+
+    Attributes:
+        folder: a cache in DVC's layout, among other things.
+        objects: the files that were sent here, by digest.
     """
 
     def __init__(self, folder: Path, cache_bytes: int = CACHE_BYTES) -> None:
-        self._folder = folder
+        self.folder = folder
         self._cache_bytes = cache_bytes
         self.objects = folder / "files" / "md5"
         self._jobs = folder / "j"
@@ -62,7 +66,7 @@ class NodeFolder:
         """Note what a job uses, and tell which of it is not here yet or was damaged."""
         wanted = {item.digest: item for item in items if item.digest}
         (job / _USES).write_text("\n".join(wanted), "ascii")
-        return [item for item in wanted.values() if not self._is_whole(item)]
+        return [item for item in wanted.values() if not self.has(item)]
 
     def write(self, job: Path, pieces: Iterable[Piece], contents: Iterable[bytes]) -> None:
         """Take parts of files that come, as drafts of this job."""
@@ -84,6 +88,24 @@ class NodeFolder:
         place = self.path(item.digest)
         place.parent.mkdir(mode=0o700, exist_ok=True)
         draft.replace(place)
+
+    def has(self, item: Item) -> bool:
+        """Whether a file is here, and as it was when it came."""
+        try:
+            about = self.path(item.digest).stat()
+        except OSError:
+            return False
+        return about.st_size == item.size_bytes and about.st_mtime_ns == _MARK_NS
+
+    def adopt(self, item: Item) -> bool:
+        """Take what DVC brought for an object; False when it brought nothing or something else."""
+        place = self.path(item.digest)
+        if not place.exists() or hash_file(place) != item.digest:
+            place.unlink(missing_ok=True)
+            return False
+        place.chmod(0o444)
+        os.utime(place, ns=(time.time_ns(), _MARK_NS))
+        return True
 
     def path(self, digest: str) -> Path:
         """Where an object lies."""
@@ -139,19 +161,12 @@ class NodeFolder:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
-        lock = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
             os.close(lock)
-
-    def _is_whole(self, item: Item) -> bool:
-        try:
-            about = self.path(item.digest).stat()
-        except OSError:
-            return False
-        return about.st_size == item.size_bytes and about.st_mtime_ns == _MARK_NS
 
 
 def node_folder(env: Mapping[str, str]) -> NodeFolder:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from fiat.builtin.ray_travel_follow import PATIENCE_S, Follower, Home, Tail, sen
 from fiat.builtin.ray_travel_outputs import output_items
 from fiat.builtin.ray_travel_parcel import CHECKPOINTS, ROOT, WORK, Item, Parcel, checked_path, in_chunks
 from fiat.builtin.ray_travel_paths import Moves, moved_job, told_result
+from fiat.builtin.ray_travel_remote import fetch_large
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, JobResult
 
@@ -94,9 +95,11 @@ def settled(job: Job, import_path: Sequence[str] = ()) -> Iterator[Place]:
                 f"node {os.uname().nodename} has Fiat {version(DISTRIBUTION)}, the run comes from {parcel.build}",
                 hint="install the same version on all nodes of the Ray",
             )
-        missing = _fetch(desk, node, folder, parcel)
+        if parcel.carrier is not None:
+            parcel = replace(parcel, carrier=parcel.carrier.here(os.environ))
+        missing, notes = _fetch(desk, node, folder, parcel)
         _lay_out(node, folder, parcel)
-        (folder / _LOG).write_text(_beginning(parcel, missing), "utf-8")
+        (folder / _LOG).write_text(_beginning(parcel, missing, notes), "utf-8")
         with _living(job, import_path, desk, node, folder, parcel) as place:
             yield place
 
@@ -118,6 +121,7 @@ def _living(
         cancel=str(cancel_path(job)),
         back=moves.back(),
         checkpoints=here.checkpoints,
+        carrier=parcel.carrier,
         ledger=(here.study.ledger, str(job.study.ledger)) if job.study and here.study else None,
         tails=[Tail(here.log_path, str(job.log_path))],
     )
@@ -143,29 +147,39 @@ def _deliver(home: Home, follower: Follower, node: NodeFolder, base: Path, resul
     return told_result(result, home.back)
 
 
-def _fetch(desk: Any, node: NodeFolder, folder: Path, parcel: Parcel) -> list[Item]:
-    """Bring what is not here yet, in bounded pieces, some on their way at a time."""
+def _fetch(desk: Any, node: NodeFolder, folder: Path, parcel: Parcel) -> tuple[list[Item], list[str]]:
+    """Bring what is not here yet; gives that, and what is to be said about the way."""
     with node.fetching():
         missing = node.claim(folder, parcel.items)
-        chunks = in_chunks(missing)
-        pending: list[Any] = []
-        for position in range(len(chunks) + _WINDOW):
-            if position < len(chunks):
-                pending.append((chunks[position], desk.read.remote(chunks[position])))
-            if pending and (len(pending) >= _WINDOW or position >= len(chunks)):
-                chunk, ref = pending.pop(0)
-                node.write(folder, chunk, ray.get(ref, timeout=PATIENCE_S))
-        for item in missing:
-            node.keep(folder, item)
-    return missing
+        fault = fetch_large(desk, node, parcel.carrier, missing)
+        _fetch_pieces(desk, node, folder, [item for item in missing if not node.has(item)])
+    return missing, [f"comes in pieces, since the way by the remote failed: {fault}"] if fault else []
 
 
-def _beginning(parcel: Parcel, missing: Sequence[Item]) -> str:
+def _fetch_pieces(desk: Any, node: NodeFolder, folder: Path, items: Sequence[Item]) -> None:
+    """Bring files in messages of a bounded size, some on their way at a time."""
+    chunks = in_chunks(items)
+    pending: list[Any] = []
+    for position in range(len(chunks) + _WINDOW):
+        if position < len(chunks):
+            pending.append((chunks[position], desk.read.remote(chunks[position])))
+        if pending and (len(pending) >= _WINDOW or position >= len(chunks)):
+            chunk, ref = pending.pop(0)
+            node.write(folder, chunk, ray.get(ref, timeout=PATIENCE_S))
+    for item in items:
+        node.keep(folder, item)
+
+
+def _beginning(parcel: Parcel, missing: Sequence[Item], notes: Sequence[str]) -> str:
     """The first lines of the job's log."""
     size_bytes = sum(item.size_bytes for item in missing)
     n_files = sum(1 for item in parcel.items if item.digest)
     sent = f"{len(missing)} of its {n_files} files were sent ({size_text(size_bytes)})"
-    sentences = (f"runs on node {os.uname().nodename}, which does not see the store: {sent}", *parcel.notes)
+    sentences = (
+        f"runs on node {os.uname().nodename}, which does not see the store: {sent}",
+        *parcel.notes,
+        *notes,
+    )
     return "".join(f"[fiat] {sentence}\n" for sentence in sentences)
 
 

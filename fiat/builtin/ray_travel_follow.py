@@ -19,6 +19,8 @@ from fiat.builtin.ray_travel_parcel import (
     is_named_by_content,
 )
 from fiat.builtin.ray_travel_paths import Moves
+from fiat.builtin.ray_travel_remote import send_large
+from fiat.data.dvc_carry import Carrier
 
 PATIENCE_S = 120.0
 _TICK_S = 0.2
@@ -61,6 +63,8 @@ class Home:
         back: from our paths to those at home.
         checkpoints: the folder here; None when it may have none.
         ledger: of a study: the folder here and the one at home; the logs of its trials are in there.
+        carrier: how large files travel; None when only in pieces.
+        tails: logs that are told; the first one is the job's.
     """
 
     desk: Any
@@ -69,7 +73,12 @@ class Home:
     back: Moves
     checkpoints: Path | None = None
     ledger: tuple[Path, str] | None = None
+    carrier: Carrier | None = None
     tails: list[Tail] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence of ours to the job's log."""
+        ray.get(self.desk.hear.remote([(self.tails[0].home, f"[fiat] {sentence}\n".encode())], self.cancel))
 
 
 class Follower:
@@ -194,6 +203,11 @@ def send_items(home: Home, here: Path, there: str, items: Sequence[Item], *, alo
     draft, missing = ray.get(
         home.desk.offer.remote(home.base, list(items), there if alone else None), timeout=PATIENCE_S
     )
+    wanted = [item for item in items if item.digest in missing]
+    arrived, fault = send_large(home.desk, home.carrier, draft, here, wanted)
+    if fault:
+        home.note(f"goes in pieces, since the way by the remote failed: {fault}")
+    missing -= arrived
     sources = {item.digest: here / item.path for item in items if item.digest in missing}
     pending: list[Any] = []
     for chunk in in_chunks([item for item in items if item.digest in missing]):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fiat.data.dvc_carry import Carrier
 from fiat.ports.compute import Job
 
 ROOT, WORK, CHECKPOINTS = "root", "work", "checkpoints"
@@ -55,6 +56,7 @@ class Parcel:
         folders: place to where it lies at home.
         python: interpreter of the job's owner.
         build: version of the owner's Fiat.
+        carrier: how large files come from the store's remote; None when it has none.
         notes: sentences for the job's log.
     """
 
@@ -62,6 +64,7 @@ class Parcel:
     folders: dict[str, str]
     python: str
     build: str
+    carrier: Carrier | None = None
     notes: tuple[str, ...] = ()
 
 

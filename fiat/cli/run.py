@@ -1,6 +1,7 @@
 """`fiat run`: run what changed, judge, package, deploy."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,13 @@ def command(
     compute: Annotated[
         str | None, typer.Option(help="Where steps run: ray or local; left out: FIAT_COMPUTE, or ray.")
     ] = None,
+    runner: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Run steps where this runner's settings say (compute, ray_address, remote), as FIAT_RUNNER_FILE does.",
+        ),
+    ] = None,
     force: Annotated[
         list[str] | None, typer.Option(metavar="STEP", help="Run this step even if it could be reused.")
     ] = None,
@@ -37,7 +45,7 @@ def command(
     Steps whose inputs, code, parameters and packages are as before are reused; when nothing changed, Ray does not
     start. Exit code 0: done; 1: a gate refused or a step failed; 2: mend the spec; 3: mend the machine.
     """
-    settings = read_settings(os.environ)
+    settings = read_settings(os.environ, runner)
     with open_desk(spec, overrides or [], settings) as desk:
         with make_reporter(json=json, verbose=verbose) as reporter:
             run = desk.apply(

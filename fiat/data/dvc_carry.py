@@ -9,13 +9,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from fiat.errors import EnvironmentFault
+
+LEAST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,22 @@ class Carrier:
         remote: the other end.
         python: the interpreter that has DVC.
         env: environment for DVC: `PATH`, `HOME`, and the remote's credentials.
+        least_bytes: smaller files are not worth the way.
     """
 
     remote: Remote
     python: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    least_bytes: int = LEAST_BYTES
+
+    def here(self, environment: Mapping[str, str]) -> "Carrier":
+        """The same on the machine that this process runs on.
+
+        Args:
+            environment: of this process, for `PATH` and `HOME`.
+        """
+        own = {name: environment[name] for name in ("PATH", "HOME") if name in environment}
+        return replace(self, python=sys.executable, env={**own, **self.env})
 
     def carry(
         self, verb: Literal["push", "fetch"], digests: Sequence[str], *, cache: Path, scratch: Path

@@ -213,6 +213,20 @@ class Repository(Section):
     submodules: Flag = Field(default=False, description="Fetch submodules too.")
 
 
+class ArtifactRemote(Section):
+    """A DVC remote: large files of the store reach other machines through it."""
+
+    url: Text = Field(
+        description="As in `dvc remote add`, such as `s3://bucket/fiat`; a folder is relative to this file."
+    )
+    options: dict[Text, Text] = Field(
+        default_factory=dict, description="As in `dvc remote modify`, such as `endpointurl`."
+    )
+    secrets: tuple[Variable, ...] = Field(
+        default=(), description="Secrets that DVC finds in its environment, such as `AWS_SECRET_ACCESS_KEY`."
+    )
+
+
 class Operator(Section):
     """Everything that a runner is told by whoever runs it."""
 
@@ -226,6 +240,10 @@ class Operator(Section):
     compute: Literal["ray", "local"] = Field(default="ray", description="Where steps run.")
     ray_address: Text | None = Field(
         default=None, description="A Ray that runs already; left out: one of our own."
+    )
+    remote: ArtifactRemote | None = Field(
+        default=None,
+        description="Carries large files to and from nodes of `ray_address` that don't see `store`; left out: Ray does.",
     )
     workers: Annotated[Whole, Field(le=256)] = Field(default=2, description="Runs side by side.")
     reconcile_every: Duration = Field(

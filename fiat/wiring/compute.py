@@ -16,5 +16,5 @@ def make_compute(name: str, settings: Settings, state_dir: Path) -> Compute:
     """
     kind = load_plugin("compute", name)
     if name == "ray":
-        return cast(Compute, kind(state_dir, address=settings.ray_address))
+        return cast(Compute, kind(state_dir, address=settings.ray_address, carrier=settings.carrier))
     return cast(Compute, kind())

@@ -175,6 +175,7 @@ def open_errand_desk(
         allow_private_hosts=policy.allow_private_hosts,
         max_download_bytes=DEFAULT_DOWNLOAD_BYTES,
         environment={"PATH": environment.get("PATH", "")},
+        carrier=runner.carrier,
     )
     return ErrandDesk(
         named=queued.spec_path,

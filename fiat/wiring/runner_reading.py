@@ -6,12 +6,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fiat.data.dvc_carry import Carrier
 from fiat.engine.policy import RepoPolicy, RunPolicy, folder_of, matches
 from fiat.errors import SpecError, SpecErrors
 from fiat.ports.forge import Credential, ForgeRepo
 from fiat.spec.operator_load import LoadedOperator, load_operator
 from fiat.spec.operator_section import ForgeCredential, Operator, Repository, SecretPlace
 from fiat.spec.section import duration_s, size_bytes
+from fiat.wiring.carrying import make_carrier
 from fiat.wiring.runner_settings import RunnerSettings, Token, WatchedRepo
 
 SHORTEST_SECRET = 16
@@ -102,11 +104,21 @@ class _Reading:
             repositories=repositories,
             insecure=self._insecure,
             signing_key=self._key_file(given.signing_key, "signing_key"),
+            carrier=self._carrier(given, secrets),
             verify_key=self._key_file(given.verify_key or _public(given.signing_key), "verify_key"),
         )
         if self._errors:
             raise SpecErrors(self._errors)
         return settings
+
+    def _carrier(self, given: Operator, secrets: Mapping[str, str]) -> Carrier | None:
+        """How large files travel, with the secrets that this needs."""
+        if given.remote is None:
+            return None
+        missing = [name for name in given.remote.secrets if name not in secrets]
+        if missing:
+            self._fault(f"there is no secret {missing[0]}", "remote.secrets", "name it under `secrets`")
+        return make_carrier(given.remote, self._loaded.path.parent, secrets)
 
     def _key_file(self, name: str | None, key: str) -> Path | None:
         """Where a key is. What is in it is not read here: most processes never need to know."""

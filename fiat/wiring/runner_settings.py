@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fiat.data.dvc_carry import Carrier
 from fiat.engine.policy import RepoPolicy, RunPolicy
 from fiat.ports.forge import ForgeRepo
 from fiat.spec.operator_section import SandboxSettings
@@ -76,6 +77,7 @@ class RunnerSettings:
         insecure: unsigned webhooks are taken on loopback (a trial on one's own machine).
         signing_key: file of the private key that released packages are signed with; None signs none.
         verify_key: file of the public key that targets check signatures with.
+        carrier: how large files come to nodes of a Ray that do not see the store; None leaves it to Ray.
     """
 
     path: Path
@@ -102,6 +104,7 @@ class RunnerSettings:
     insecure: bool = False
     signing_key: Path | None = None
     verify_key: Path | None = None
+    carrier: Carrier | None = None
 
     def at(self, url: str) -> "RunnerSettings":
         """The same with the address that is known once the server listens."""

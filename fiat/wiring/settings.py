@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fiat.data.dvc_carry import Carrier
 from fiat.errors import EnvironmentFault
+from fiat.spec.operator_load import load_operator
+from fiat.wiring.carrying import make_carrier
 
 DEFAULT_DOWNLOAD_BYTES = 50 << 30
 STATE_FOLDER = ".fiat"
@@ -25,6 +28,7 @@ class Settings:
         verify_key: `FIAT_VERIFY_KEY`: PEM file of the public key that signatures are checked with; left out: `.pub` beside
             the signing key.
         environment: everything, for PATH and declared secrets.
+        carrier: how large files come to nodes of a Ray that do not see the store; None leaves it to Ray.
     """
 
     store: Path | None
@@ -36,19 +40,26 @@ class Settings:
     environment: Mapping[str, str]
     signing_key: Path | None = None
     verify_key: Path | None = None
+    carrier: Carrier | None = None
 
     def state_dir(self, root: Path) -> Path:
         """Folder of the store for a checkout."""
         return self.store or root / STATE_FOLDER
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str], runner: Path | None = None) -> Settings:
     """Read the settings.
+
+    Args:
+        environment: the variables.
+        runner: a runner's settings file whose `compute`, `ray_address` and `remote` count in place of `FIAT_COMPUTE`
+            and `RAY_ADDRESS`; None is the one that `FIAT_RUNNER_FILE` names, if it does.
 
     Raises:
         EnvironmentFault: a setting has a value that it can't have.
+        SpecErrors: the runner's file is wrong.
     """
-    compute = environment.get("FIAT_COMPUTE", "ray")
+    place = _place(environment, runner)
     download = environment.get("FIAT_MAX_DOWNLOAD_BYTES", str(DEFAULT_DOWNLOAD_BYTES))
     if not download.isdigit():
         raise EnvironmentFault(
@@ -60,14 +71,34 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         store=Path(store).absolute() if store else None,
         database_url=environment.get("FIAT_DATABASE_URL") or None,
-        compute=compute,
-        ray_address=environment.get("RAY_ADDRESS") or None,
+        compute=place.compute,
+        ray_address=place.ray_address,
         allow_private_hosts=_switch(environment, "FIAT_ALLOW_PRIVATE_HOSTS"),
         max_download_bytes=int(download),
         environment=dict(environment),
         signing_key=Path(signing).absolute() if signing else None,
         verify_key=Path(verify).absolute() if verify else None,
+        carrier=place.carrier,
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where steps run."""
+
+    compute: str
+    ray_address: str | None
+    carrier: Carrier | None = None
+
+
+def _place(environment: Mapping[str, str], runner: Path | None) -> _Place:
+    named = environment.get("FIAT_RUNNER_FILE")
+    path = runner or (Path(named) if named else None)
+    if path is None:
+        return _Place(environment.get("FIAT_COMPUTE", "ray"), environment.get("RAY_ADDRESS") or None)
+    given = load_operator(path).settings
+    carrier = make_carrier(given.remote, path.absolute().parent, environment) if given.remote else None
+    return _Place(given.compute, given.ray_address, carrier)
 
 
 def _switch(environment: Mapping[str, str], name: str) -> bool:

@@ -18,7 +18,7 @@ from fiat.builtin.ray_launch import host_env
 from fiat.testing.compute_jobs import wait_for
 
 PROGRAM = Path(__file__).with_name("loopback_node.py")
-STARTING_S = 60.0
+STARTING_S = 150.0
 NODE = "node"
 
 
@@ -70,7 +70,7 @@ def start_node(
 ) -> "subprocess.Popen[bytes]":
     """Start a node and wait until it is up."""
     folder.mkdir()
-    env = host_env(os.environ, token.parent, None)
+    env = {**host_env(os.environ, token.parent, None), "RAY_raylet_start_wait_time_s": "120"}
     argv = [sys.executable, str(PROGRAM), str(folder), str(cpus), *([address] if address else [])]
     if hidden:
         env["FIAT_NODE_FOLDER"] = str(token.parent / NODE)

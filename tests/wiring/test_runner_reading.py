@@ -215,3 +215,16 @@ def test_keys_that_sign_and_check_models_are_files_that_are_there(settings_file:
     settings_file.write_text(TEXT + "verify_key: keys/signing.pem.pub\n")
     settings = read_runner_settings(settings_file, ENVIRONMENT)
     assert (settings.signing_key, settings.verify_key) == (None, folder / "keys" / "signing.pem.pub")
+
+
+def test_a_remote_names_secrets_that_the_runner_has(settings_file: Path) -> None:
+    settings_file.write_text(f"{TEXT}remote: {{url: large, secrets: [HUB_TOKEN]}}\n")
+    carrier = read_runner_settings(settings_file, ENVIRONMENT).carrier
+    assert carrier is not None
+    assert carrier.env == {"HUB_TOKEN": "hub-token-value"}
+    assert carrier.remote.url == str(settings_file.parent / "large")
+    settings_file.write_text(f"{TEXT}remote: {{url: large, secrets: [OTHER]}}\n")
+    (error,) = refused(settings_file).errors
+    assert "no secret OTHER" in error.message
+    assert error.where is not None
+    assert error.where.line == len(TEXT.splitlines()) + 1
