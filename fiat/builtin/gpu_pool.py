@@ -11,10 +11,13 @@ from fiat.builtin.compute_machine import list_gpus
 from fiat.builtin.gpu_device import Driver, keys_of
 from fiat.builtin.gpu_ledger import Claim, GpuLedger, boot_clock, joined
 from fiat.builtin.gpu_queue import shape
+from fiat.builtin.job_death import seconds_text
+from fiat.builtin.job_log import JobLog
 from fiat.builtin.job_tree import start_ticks
 from fiat.ports.compute import Job, Resources
 
 _LOOK_S = 0.2
+_SILENCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,16 @@ class GpuPool:
         Raises:
             EnvironmentFault: the ledger can't be used.
         """
-        return self.enter_as(run_of(job), job.step, job.resources)
+        return self.enter_as(run_of(job), job.step, job.resources, log_path=job.log_path)
 
-    def enter_as(self, run: str, step: str, need: Resources) -> "Place":
+    def enter_as(self, run: str, step: str, need: Resources, *, log_path: Path | None = None) -> "Place":
         """The same for what has no job of its own, such as one trial of a study.
 
         Args:
             run: id of the run, shown to people.
             step: name of the step or trial.
             need: `gpus` above 0.
+            log_path: log that is told when it has to wait; None tells nobody.
 
         Raises:
             EnvironmentFault: the ledger can't be used.
@@ -94,7 +98,7 @@ class GpuPool:
             since=boot_clock(),
         )
         entered, fd = GpuLedger(self.folder).enter(claim)
-        return Place(self, entered, fd, need.workers)
+        return Place(self, entered, fd, need.workers, log_path)
 
     @contextmanager
     def claimed(self, job: Job, cancelled: threading.Event) -> Iterator[Grant | None]:
@@ -120,8 +124,10 @@ class Place:
         fd: descriptor that keeps it; whoever gets a copy keeps it too.
     """
 
-    def __init__(self, pool: GpuPool, claim: Claim, fd: int, workers: int) -> None:
+    def __init__(self, pool: GpuPool, claim: Claim, fd: int, workers: int, log_path: Path | None) -> None:
         self._pool = pool
+        self._log_path = log_path
+        self._told = False
         self._ledger = GpuLedger(pool.folder)
         self._claim = claim
         self.fd = fd
@@ -133,7 +139,9 @@ class Place:
         Raises:
             EnvironmentFault: the ledger can't be used.
         """
-        taken = self._ledger.take(self._claim, self.fd, boot_clock())
+        now = boot_clock()
+        taken = self._ledger.take(self._claim, self.fd, now)
+        self._tell(now - self._claim.since, taken is None)
         if taken is None:
             return None
         names = dict(zip(self._pool.keys, self._pool.ids, strict=True))
@@ -162,6 +170,23 @@ class Place:
             EnvironmentFault: the ledger can't be used.
         """
         self._ledger.leave(self._claim, self.fd)
+
+    def _tell(self, waited_s: float, waits: bool) -> None:
+        """Say in the job's log that it waits, when that takes longer, and how long it did."""
+        if self._log_path is None or (self._told if waits else not self._told) or waited_s < _SILENCE_S:
+            return
+        self._told = True
+        log = JobLog(str(self._log_path))
+        if waits:
+            log.note(f"waits for {_asked(self._claim)}; `fiat gpus` shows who has them")
+        else:
+            log.note(f"has its GPUs after {seconds_text(round(waited_s))}")
+        log.close()
+
+
+def _asked(claim: Claim) -> str:
+    number = f"{claim.count} GPU{'s' * (claim.count > 1)}"
+    return number if claim.share >= 1 else f"{claim.share:.3g} of {number}"
 
 
 def make_pool(

@@ -1,5 +1,7 @@
+import re
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +123,27 @@ def test_a_wait_ends_when_another_gives_back(pool: GpuPool, tmp_path: Path) -> N
     wait_for(lambda: bool(said), "it has them", 60)
     thread.join()
     assert said == [("2", "3")]
+
+
+def test_a_job_that_has_to_wait_says_so_in_its_log_and_for_how_long(pool: GpuPool, tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    quick, slow = (jobs.python("", resources=Resources(gpus=0.5, workers=2)) for _ in range(2))
+    with pool.claimed(quick, threading.Event()) as grant:
+        assert grant is not None
+    first = pool.enter_as("run", "big", Resources(gpus=3))
+    assert first.take() is not None
+    second = pool.enter(slow)
+    assert second.take() is None
+    time.sleep(1.1)
+    for _ in range(3):
+        assert second.take() is None
+    first.leave()
+    assert second.take() is not None
+    second.leave()
+    assert not quick.log_path.exists()
+    said, ended = jobs.log(slow).splitlines()
+    assert said == "[fiat] waits for 0.5 of 2 GPUs; `fiat gpus` shows who has them"
+    assert re.fullmatch(r"\[fiat\] has its GPUs after \d+ s", ended)
 
 
 def test_the_run_of_a_job_is_told_from_its_name(tmp_path: Path) -> None:
