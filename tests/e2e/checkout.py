@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).parent.parent.parent
 PROGRAM = Path(sys.executable).with_name("fiat")
 
@@ -56,13 +58,27 @@ class ExampleCheckout:
         return Done(done.returncode, done.stdout, done.stderr)
 
 
+def lay_faces(checkout: ExampleCheckout, people: int = 1) -> None:
+    """Made-up images where specs/faces looks for those that we may not ship: ten of each person, all a little different."""
+    rows, columns = np.mgrid[0:112, 0:92]
+    draw = np.random.default_rng(5)
+    for person in range(1, people + 1):
+        folder = checkout.folder / "specs" / "faces" / "data" / f"s{person}"
+        folder.mkdir(parents=True)
+        waves = [np.sin(rows / draw.uniform(4, 20) + columns / draw.uniform(4, 20)) for _ in range(3)]
+        for number in range(1, 11):
+            image = np.roll(sum(waves) * 40 + 128 + draw.normal(0, 10, (112, 92)), number % 3, 1)
+            pixels = image.clip(0, 255).astype(np.uint8).tobytes()
+            (folder / f"{number}.pgm").write_bytes(b"P5\n92 112\n255\n" + pixels)
+
+
 def make_checkout(folder: Path, *examples: str) -> ExampleCheckout:
     """A repository with one commit on `main` that holds these examples."""
     for example in examples:
         shutil.copytree(
             ROOT / "specs" / example,
             folder / "specs" / example,
-            ignore=shutil.ignore_patterns("__pycache__"),
+            ignore=shutil.ignore_patterns("__pycache__", "data"),
         )
     git = ["git", "-c", "user.name=Test", "-c", "user.email=test@example.org", "-C", str(folder)]
     subprocess.run([*git, "init", "-q", "-b", "main"], check=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from checkout import ROOT, ExampleCheckout, make_checkout
+from checkout import ROOT, ExampleCheckout, lay_faces, make_checkout
 
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "specs").glob("*/spec.yaml"))
 FASHION = ROOT.parent / "shared" / "data" / "fashion-mnist"
@@ -16,11 +16,13 @@ NO_RAY = {"RAY_ADDRESS": "127.0.0.1:1"}
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> ExampleCheckout:
-    return make_checkout(tmp_path / "checkout", *EXAMPLES)
+    made = make_checkout(tmp_path / "checkout", *EXAMPLES)
+    lay_faces(made)
+    return made
 
 
 def test_the_three_examples_are_there() -> None:
-    assert {"digits", "fashion", "wine"} <= set(EXAMPLES)
+    assert {"digits", "faces", "fashion", "wine"} <= set(EXAMPLES)
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -40,6 +42,13 @@ def test_an_example_is_valid_and_its_plan_runs_none_of_its_code(
     assert {"train", "export", "evaluate", "gates", "package", "deploy.shelf"} <= set(names)
     assert not canary.exists()
     assert not list(folder.rglob("__pycache__"))
+
+
+def test_fashion_is_planned_with_a_search_whose_best_the_training_takes(checkout: ExampleCheckout) -> None:
+    planned = checkout.fiat("plan", "specs/fashion/tune.yaml", "--json")
+    assert planned.code == 0, planned.err
+    names = [step["step"] for step in planned.document["steps"]]
+    assert names.index("data.images") < names.index("tune") < names.index("train") < names.index("export")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
