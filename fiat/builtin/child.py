@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from fiat.builtin.child_fault import available_bytes, explain
-from fiat.builtin.child_gang import gang_of, own_request
+from fiat.builtin.child_gang import gang_of, leave, own_request
 from fiat.builtin.child_seed import fix_libraries
 from fiat.builtin.child_watch import Watch
 from fiat.errors import EXIT_REFUSED, FiatError
@@ -113,4 +113,6 @@ def _write(path: Path, document: Mapping[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    leave(gang_of(), ended)
+    sys.exit(ended)

@@ -3,6 +3,7 @@
 import importlib
 import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +78,19 @@ def joined(gang: Gang, env: Mapping[str, str] = os.environ) -> Iterator[None]:
     yield
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def leave(gang: Gang, code: int) -> None:
+    """End this process at once when it failed among others: what it shares with them may wait for them to the end.
+
+    Args:
+        gang: which worker this is.
+        code: the exit code; 0 returns.
+    """
+    if gang.size > 1 and code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def spread(model: Any, gang: Gang, device: str, **options: Any) -> Any:

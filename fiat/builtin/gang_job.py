@@ -32,6 +32,7 @@ def gang_job(job: Job, command: Command) -> tuple[Job, Command]:
         "work_dir": str(job.work_dir),
         "result": None if command.result_path is None else str(command.result_path),
         "store": is_call(command),
+        "stop_on_nan": job.stop_on_nan,
     }
     # Without -P the checkout's own modules would come before the standard library's.
     argv = (sys.executable, "-P", "-m", _PROGRAM, json.dumps(options), "--", *command.argv)

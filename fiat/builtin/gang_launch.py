@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fiat import journal
 from fiat.builtin.compute_machine import visible_gpus
+from fiat.builtin.gang_log import last_lines, log_path
 from fiat.builtin.gang_seat import FOLDER, Seat, gpus_of, make_home, seated_argv, seated_env
 from fiat.builtin.job_log import JobLog
+from fiat.builtin.loss_watch import loss_fault
 
 SUMMARY = "summary.json"
 """File in the folder of the workers: `failed` (rank or null) and `metrics` of those behind the first one."""
-TAIL_LINES = 20
-_TAIL_BYTES = 16 * 1024
 _GRACE_S = 2.0
 _CHUNK_BYTES = 1 << 18
 
@@ -45,8 +46,8 @@ class Launcher:
     """Starts workers and follows them to their end.
 
     Args:
-        options: `workers`, `threads`, `work_dir`, `result` (file that a worker may write, or null) and `store`
-            (whether the workers take over a listening socket, as `child_gang.joined` does).
+        options: `workers`, `threads`, `work_dir`, `result` (file that a worker may write, or null), `store`
+            (whether the workers take over a listening socket, as `child_gang.joined` does) and `stop_on_nan`.
         argv: what each worker runs.
     """
 
@@ -56,6 +57,7 @@ class Launcher:
         self._work_dir = Path(options["work_dir"])
         self._result = Path(options["result"]) if options["result"] else None
         self._store: bool = options["store"]
+        self._stop_on_nan: bool = options["stop_on_nan"]
         self._argv = argv
         self._workers: list[_Worker] = []
         self._poll = select.poll()
@@ -130,6 +132,7 @@ class Launcher:
             chunk = os.read(worker.out_fd, _CHUNK_BYTES)
             if chunk:
                 worker.log.take(chunk)
+                self._look_at_losses(worker, worker.log)
             else:
                 self._poll.unregister(worker.out_fd)
         if worker.exit_fd not in ready or worker.code is not None:
@@ -137,6 +140,15 @@ class Launcher:
         self._poll.unregister(worker.exit_fd)
         worker.code = worker.process.wait()
         return True
+
+    def _look_at_losses(self, worker: _Worker, log: JobLog) -> None:
+        """Say again what makes the runner end the job: it reads the first worker's lines only."""
+        if self._stop_on_nan and log.lost_loss:
+            self._stop_on_nan = False
+            name, number, step = next(metric for metric in log.metrics if loss_fault(*metric))
+            sys.stdout.write(f"[fiat] worker {worker.rank} of {self._size}:\n")
+            sys.stdout.flush()
+            journal.log(step, **{name: number})
 
     def _hear_end(self, *_: object) -> None:
         """The runner tells all processes of the job, so each worker has heard it too: give them their time."""
@@ -157,7 +169,8 @@ class Launcher:
             metrics.append(worker.log.metrics)
         if failed is not None and not self._stopped:
             self._tell(failed)
-        summary = {"failed": None if failed is None else failed.rank, "metrics": metrics}
+        by_itself = failed is not None and not self._stopped
+        summary = {"failed": failed.rank if failed and by_itself else None, "metrics": metrics}
         (self._work_dir / FOLDER / SUMMARY).write_text(json.dumps(summary), "utf-8")
 
     def _drain(self, worker: _Worker, log: JobLog) -> None:
@@ -190,23 +203,6 @@ class Launcher:
         if self._result is None or rank == 0:
             return self._result
         return self._work_dir / FOLDER / str(rank) / self._result.name
-
-
-def log_path(work_dir: Path, rank: int) -> Path:
-    """Where the output of a worker behind the first one goes."""
-    return work_dir / FOLDER / f"{rank}.log"
-
-
-def last_lines(path: Path) -> list[str]:
-    """The end of a log without its metric lines; nothing when it can't be read."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            file.seek(max(0, os.fstat(fd).st_size - _TAIL_BYTES))
-            lines = file.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    return [line for line in lines if not line.startswith("FIAT_METRIC ")][-TAIL_LINES:]
 
 
 def main(arguments: list[str]) -> int:

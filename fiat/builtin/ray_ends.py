@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fiat.builtin.gang_launch import last_lines, log_path
+from fiat.builtin.gang_log import last_lines, log_path
 from fiat.builtin.gang_metrics import mean_metrics
 from fiat.builtin.job_log import JobLog
 from fiat.ports.compute import Job, JobResult

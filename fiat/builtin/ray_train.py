@@ -16,7 +16,7 @@ from ray.exceptions import OutOfMemoryError, RayError
 from ray.train import get_context
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
-from fiat.builtin.gang_launch import log_path
+from fiat.builtin.gang_log import log_path
 from fiat.builtin.gang_seat import Seat, home_of, interface_of, make_home, seated_argv, seated_env, threads_of
 from fiat.builtin.gpu_pool import Grant
 from fiat.builtin.ray_ends import Ends, joint_result

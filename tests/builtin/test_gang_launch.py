@@ -35,7 +35,7 @@ def stage(tmp_path: Path) -> GangStage:
 
 
 def run(compute: LocalCompute, job: Job) -> JobResult:
-    return compute.submit(job).result(WAIT_S)
+    return compute.submit(job).result(2 * WAIT_S)
 
 
 def seen(job: Job, rank: int) -> dict[str, str]:
@@ -87,6 +87,22 @@ def test_a_worker_that_is_killed_ends_all(compute: LocalCompute, stage: GangStag
     result = run(compute, stage.call("die", 2))
     assert result.state == "failed"
     assert result.reason.startswith("worker 1 of 2 killed by signal 9 (SIGKILL)")
+
+
+@pytest.mark.slow
+def test_the_loss_of_any_worker_that_is_no_number_ends_all(compute: LocalCompute, stage: GangStage) -> None:
+    job = replace(stage.call("lose", 2), stop_on_nan=True)
+    result = run(compute, job)
+    assert result.state == "failed"
+    assert result.reason.startswith("loss became nan at step 1: training was stopped")
+    assert "[fiat] worker 1 of 2:\nFIAT_METRIC loss=nan step=1\n" in job.log_path.read_text()
+
+
+@pytest.mark.slow
+def test_the_workers_meet_where_nobody_else_can_reach_them(compute: LocalCompute, stage: GangStage) -> None:
+    job = stage.call("doors", 2)
+    assert run(compute, job).state == "done"
+    assert job.log_path.read_text() == "listens at 0100007F\n"
 
 
 def test_no_worker_waits_for_one_that_has_failed(compute: LocalCompute, stage: GangStage) -> None:
