@@ -74,7 +74,7 @@ def read_study(documents: Mapping[str, object], tune: object) -> StudyRecord:
         tune: section `tune` of the composed spec.
     """
     objective = mapping(mapping(tune).get("objective"))
-    mode = "min" if objective.get("mode") == "min" else "max"
+    mode = "min" if objective.get("minimize") else "max"
     sign = 1.0 if mode == "min" else -1.0
     trials = [_trial(mapping(item)) for item in items(documents.get("trials"))]
     trials.sort(
@@ -83,7 +83,7 @@ def read_study(documents: Mapping[str, object], tune: object) -> StudyRecord:
     best = mapping(documents.get("best"))
     known = best.get("trial")
     return StudyRecord(
-        metric=text(objective.get("metric")),
+        metric=text(objective.get("maximize") or objective.get("minimize")),
         mode=mode,
         best=known if isinstance(known, int) else None,
         best_value=real(best.get("value")),

@@ -39,7 +39,6 @@ def find_study(shelf: Shelf, name: str, here: Path) -> TunedStudy:
     section = _mapping(run.config.get("tune"))
     objective = _mapping(section.get("objective"))
     mode: Literal["max", "min"] = "min" if objective.get("minimize") else "max"
-    metric = str(objective.get("maximize") or objective.get("minimize") or "")
     documents = trained_of(shelf.store, shelf.state_dir, run).studies.get(TUNE)
     about: Mapping[str, object] = {}
     if documents is None:
@@ -49,7 +48,7 @@ def find_study(shelf: Shelf, name: str, here: Path) -> TunedStudy:
         about, trials = ledger.about(), ledger.trials()
         best = best_of(trials, mode)
         documents = {BEST: best_document(best) if best else None, TRIALS: trial_documents(trials)}
-    record = read_study(documents, {"objective": {"metric": metric, "mode": mode}})
+    record = read_study(documents, section)
     going: Literal["running", "ended"] = "running" if run.state == "running" else "ended"
     return TunedStudy(
         spec=run.spec,

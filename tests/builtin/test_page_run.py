@@ -30,7 +30,7 @@ def hostile_page(text: str) -> RunPage:
         reason=text,
         config={
             "params": {text: text},
-            "tune": {"objective": {"metric": text}},
+            "tune": {"objective": {"maximize": text}},
             "gates": [{"metric": text, "min": 0.5}],
         },
         steps=(step(text, reason=text), step("b", "failed", text)),

@@ -14,7 +14,7 @@ from fiat.builtin.page_run import render_run
 from fiat.builtin.page_training import MOST_FIGURES, training_figures, training_parts
 from fiat.run.model import Metric
 
-TUNE = {"objective": {"metric": "accuracy", "mode": "max"}}
+TUNE = {"objective": {"maximize": "accuracy"}}
 
 
 def searched_page(**documents: object) -> RunPage:
@@ -123,7 +123,7 @@ def test_a_search_shows_its_best_first_its_history_and_its_curves() -> None:
 
 def test_a_search_for_the_smallest_has_the_smallest_first() -> None:
     page = searched_page()
-    tune = {"objective": {"metric": "loss", "mode": "min"}}
+    tune = {"objective": {"minimize": "loss"}}
     (part,) = training_parts(replace(page, run=replace(page.run, config={"tune": tune})))
     assert [row.number for row in part.trials] == ["1", "3", "2", "4"]
 

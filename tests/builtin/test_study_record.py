@@ -10,7 +10,7 @@ from page_samples import study_documents
 
 from fiat.builtin.study_record import params_text, read_study
 
-TUNE = {"objective": {"metric": "accuracy", "mode": "max"}}
+TUNE = {"objective": {"maximize": "accuracy"}}
 
 
 def test_trials_that_were_trained_to_their_end_stand_first() -> None:

@@ -10,7 +10,7 @@ from fiat.builtin.view_sheet import Sheet, plain_text
 from fiat.builtin.view_training import MOST_CURVES, training_blocks
 from fiat.run.model import Metric
 
-TUNE = {"objective": {"metric": "accuracy", "mode": "max"}}
+TUNE = {"objective": {"maximize": "accuracy"}}
 
 
 def test_curves_pace_and_machine_stand_under_the_step() -> None:

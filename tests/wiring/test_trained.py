@@ -14,7 +14,7 @@ from fiat.wiring.pages import gather_page
 from fiat.wiring.trained import logged_metrics, trained_of
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
-TUNE = {"objective": {"metric": "accuracy", "mode": "max"}}
+TUNE = {"objective": {"maximize": "accuracy"}}
 
 
 @pytest.fixture
