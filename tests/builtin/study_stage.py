@@ -35,13 +35,24 @@ class Stage:
         self._attempts = 0
         (folder / "ledger").mkdir()
 
-    def job(self, code: str, space: Space, resources: Resources | None = None, **study: object) -> Job:
+    def job(
+        self,
+        code: str,
+        space: Space,
+        resources: Resources | None = None,
+        *,
+        trial_timeout_s: float = 90.0,
+        secret: str = "",
+        **study: object,
+    ) -> Job:
         """The next attempt at the study.
 
         Args:
             code: what each trial does, with its parameters as `p` and `say(name, value, step)`.
             space: as `tune.search` of a spec has it.
             resources: of each trial.
+            trial_timeout_s: of each trial.
+            secret: in the environment of each.
             **study: fields of `Study` that are not as below.
         """
         self._attempts += 1
@@ -64,20 +75,22 @@ class Stage:
         )
         env = {
             "PATH": "/usr/bin:/bin",
+            "SECRET": secret,
             "HOME": str(work),
             "TMPDIR": str(work / "tmp"),
             "STARTS": str(self.starts),
             "FIAT_PARAMS": json.dumps({"fixed": 1}),
             "FIAT_OUTPUTS": json.dumps({"model": str(work / "out" / "model")}),
         }
+        argv = (sys.executable, "-I", "-S", "-c", _HEAD + code)
         return Job(
             id=f"run.tune.{self._attempts}",
             step="tune",
             resources=resources or Resources(cpus=1),
             log_path=self.folder / "tune.log",
             work_dir=work,
-            timeout_s=30,
-            command=Command((sys.executable, "-I", "-S", "-c", _HEAD + code), self.folder, env),
+            timeout_s=trial_timeout_s,
+            command=Command(argv, self.folder, env, secrets=(secret,) if secret else ()),
             study=replace(plan, **study),  # type: ignore[arg-type]  # given by tests
         )
 
@@ -99,7 +112,8 @@ class Stage:
         return [pid for pid, _, _ in self._lines()]
 
     def _lines(self) -> list[tuple[int, float, dict[str, object]]]:
-        return [json.loads(line) for line in self.starts.read_text().splitlines()]
+        lines = self.starts.read_text().splitlines() if self.starts.exists() else []
+        return [json.loads(line) for line in lines]
 
     def trials(self) -> list[Trial]:
         """What the ledger remembers."""

@@ -1,14 +1,36 @@
 """Studies on a real Ray: trials that take no time, and what becomes of them."""
 
+import json
+import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fiat.builtin import job_tree, ray_state
+from fiat.builtin.compute_ray import RayCompute
+from fiat.ports.compute import Job, JobResult, Resources
+from fiat.testing.compute_jobs import is_alive, wait_for
+
 sys.path.insert(0, str(Path(__file__).parent))
-from study_stage import Stage, best_in
+from study_stage import WAIT_S, Stage, best_in
 
 pytestmark = pytest.mark.slow
+
+TWO = {"a": {"choice": [1, 2]}, "b": {"choice": [3, 5]}}
+SIX = {"x": {"choice": [1, 2, 3, 4, 5, 6]}}
+# Trial 1 is the best; those behind it are poor from the first value on, and would never end.
+POOR = """
+if p["x"] > 2:
+    for step in range(1000):
+        say("score", -p["x"], step)
+        time.sleep(0.3)
+for step in range(4):
+    say("score", step + 1 / p["x"], step)
+    time.sleep(0.3)
+"""
 
 
 @pytest.fixture
@@ -16,16 +38,191 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
-def test_a_grid_tries_all_combinations_and_finds_the_best(ray_head: Path, stage: Stage) -> None:
-    job = stage.job(
-        "say('score', p['a'] * p['b'])", {"a": {"choice": [1, 2]}, "b": {"choice": [3, 5]}}, sampler="grid"
-    )
+def test_a_grid_tries_all_combinations_and_finds_the_best_whatever_fails(
+    ray_head: Path, stage: Stage
+) -> None:
+    info = ray_state.status(ray_head)
+    assert info is not None
+    caught = _caught(info.pid)
+    code = "if p['a'] * p['b'] == 3:\n    raise ValueError('no such thing')\nsay('score', p['a'] * p['b'])"
+    job = stage.job(code, TWO, sampler="grid", secret="hush-4711")
     result = stage.run(ray_head, job)
     assert (result.state, result.reason) == ("done", "")
-    assert sorted((p["a"], p["b"], p["fixed"]) for p in stage.started()) == [
-        (1, 3, 1),
-        (1, 5, 1),
-        (2, 3, 1),
-        (2, 5, 1),
-    ]
+    tried = sorted((p["a"], p["b"], p["fixed"]) for p in stage.started())
+    assert tried == [(1, 3, 1), (1, 5, 1), (2, 3, 1), (2, 5, 1)]
     assert best_in(job) == {"params": {"a": 2, "b": 5}, "value": 10.0, "trial": 4}
+    assert job.study is not None
+    trials = json.loads(job.study.trials_file.read_text())
+    assert [(trial["number"], trial["state"]) for trial in trials] == [
+        (1, "failed"),
+        (2, "done"),
+        (3, "done"),
+        (4, "done"),
+    ]
+    assert result.result == {"observed": {}}
+    assert _caught(info.pid) == caught
+    _look_at_what_is_left(stage, Path(info.temp_dir))
+
+
+def _look_at_what_is_left(stage: Stage, ray_folder: Path) -> None:
+    """The log says what became of each trial; nothing is written elsewhere, and nothing secret anywhere."""
+    log = stage.log()
+    assert log.count("FIAT_TRIAL ") == 4
+    assert "trial 1 failed (exited with code 1); a=1 b=3\n" in log
+    assert "  trial 1 | ValueError: no such thing\n" in log
+    assert log.endswith("[fiat] best of 4: trial 4, score 10; a=2 b=5\n")
+    assert not (Path.home() / "ray_results").exists()
+    assert list(ray_folder.rglob("*study-*")) == []
+    files = [path for path in stage.folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert [path for path in files if b"hush-4711" in path.read_bytes()] == []
+
+
+def _caught(pid: int) -> str:
+    """Which signals a process catches."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line for line in lines if line.startswith("SigCgt"))
+
+
+def test_ranges_choices_and_conditions_reach_the_trials(ray_head: Path, stage: Stage) -> None:
+    space: dict[str, Any] = {
+        "kind": {"choice": ["deep", "flat"]},
+        "width": {"int": [2, 9], "when": {"kind": "deep"}},
+        "lr": {"log": [1e-4, 1e-1]},
+        "drop": {"uniform": [0.0, 0.5]},
+    }
+    code = "say('loss', 3.0, 1); say('loss', p['lr'], 2)"
+    job = stage.job(code, space, sampler="tpe", trials=6, metric="loss", mode="min")
+    assert stage.run(ray_head, job).state == "done"
+    tried = stage.started()
+    assert len({json.dumps(params, sort_keys=True) for params in tried}) == 6
+    for params in tried:
+        assert ("width" in params) == (params["kind"] == "deep")
+        assert 1e-4 <= float(str(params["lr"])) <= 1e-1
+        assert 0.0 <= float(str(params["drop"])) <= 0.5
+    assert best_in(job)["value"] == min(float(str(params["lr"])) for params in tried)
+    assert [len(trial.values) for trial in stage.trials()] == [2] * 6
+
+
+@pytest.mark.parametrize("stop", ["asha", "median"])
+def test_poor_trials_are_stopped_and_their_children_end(ray_head: Path, stage: Stage, stop: str) -> None:
+    job = stage.job(POOR, SIX, sampler="grid", trials=6, stop=stop, parallel=2)
+    result = stage.run(ray_head, job)
+    assert result.state == "done"
+    states = {trial.params["x"]: trial.state for trial in stage.trials()}
+    assert states[1] == "done"
+    n_stopped = sum(state == "stopped" for state in states.values())
+    assert n_stopped >= 3
+    assert [pid for pid in stage.pids() if is_alive(pid)] == []
+    assert best_in(job)["params"] == {"x": 1}
+    stopped = next(trial for trial in stage.trials() if trial.state == "stopped")
+    assert stopped.values[0] == (0, -float(str(stopped.params["x"])))
+
+
+def test_trials_share_gpus_by_their_fractions_and_never_more(ray_head: Path, stage: Stage) -> None:
+    code = (
+        "begun = time.monotonic(); time.sleep(1.5)\n"
+        "with open('spans', 'a') as file:\n"
+        "    file.write(json.dumps([begun, time.monotonic(), os.environ['CUDA_VISIBLE_DEVICES']]) + chr(10))\n"
+        "say('score', 1)"
+    )
+    job = stage.job(code, SIX, Resources(cpus=0.1, gpus=0.5), sampler="grid", trials=6, parallel=5)
+    result = stage.run(ray_head, job)
+    assert result.state == "done"
+    spans = [json.loads(line) for line in (stage.folder / "spans").read_text().splitlines()]
+    assert len(spans) == 6
+    assert {gpu for _, _, gpu in spans} == set(result.gpus)
+    beside = [[gpu for other, ended, gpu in spans if other <= begun < ended] for begun, _, _ in spans]
+    assert max(map(len, beside)) in (2, 3, 4)
+    assert max(at_once.count(gpu) for at_once in beside for gpu in at_once) <= 2
+
+
+def test_when_all_fail_the_study_does_and_says_why(ray_head: Path, stage: Stage) -> None:
+    result = stage.run(ray_head, stage.job("sys.exit(3)", TWO, sampler="grid", trials=2, parallel=1))
+    assert (result.state, result.reason) == ("failed", "all 2 trials failed: exited with code 3")
+    again = stage.run(ray_head, stage.job("say('scroe', 1)", TWO, sampler="grid", trials=2, parallel=1))
+    reason = "it did not log score, which the search is after; it logged scroe"
+    assert (again.state, again.reason) == ("failed", f"all 2 trials failed: {reason}")
+    assert stage.started()[:2] == stage.started()[2:]
+
+
+class Attempt:
+    """A study on its way."""
+
+    def __init__(self, state_dir: Path, job: Job) -> None:
+        self.compute = RayCompute(state_dir)
+        self.compute.start([job.resources])
+        self.job = job
+        self.future = self.compute.submit(job)
+
+    def result(self) -> JobResult:
+        return self.future.result(WAIT_S)
+
+
+def test_a_cancelled_study_leaves_no_child_and_goes_on_later(ray_head: Path, stage: Stage) -> None:
+    code = "if p['x'] > 2 and not os.path.exists('go on'): time.sleep(600)\nsay('score', p['x'])"
+    first = Attempt(ray_head, stage.job(code, SIX, sampler="grid", trials=4))
+    wait_for(lambda: len(stage.started()) == 4, "two ended and two hang", WAIT_S)
+    first.compute.cancel(first.job.id)
+    assert first.result().state == "cancelled"
+    first.compute.close()
+    assert [pid for pid in stage.pids() if is_alive(pid)] == []
+    assert [trial.state for trial in stage.trials()] == ["done", "done", "running", "running"]
+    (stage.folder / "go on").touch()
+    job = stage.job(code, SIX, sampler="grid", trials=6)
+    result = stage.run(ray_head, job)
+    assert result.state == "done"
+    assert result.resumed == "went on behind 2 of 6 trials"
+    assert [params["x"] for params in stage.started()[4:6]] in ([3, 4], [4, 3])
+    assert sorted(str(params["x"]) for params in stage.started()[6:]) == ["5", "6"]
+    assert best_in(job)["params"] == {"x": 6}
+
+
+def test_a_trial_whose_worker_is_killed_is_begun_again(ray_head: Path, stage: Stage) -> None:
+    code = (
+        "if len(open(os.environ['STARTS']).readlines()) == 1: time.sleep(600)\n"
+        "if p['x'] == 2: time.sleep(600)\n"
+        "say('score', p['x'])"
+    )
+    job = stage.job(code, SIX, sampler="grid", trials=2, parallel=1, trial_timeout_s=20.0)
+    attempt = Attempt(ray_head, job)
+    wait_for(lambda: len(stage.started()) == 1, "the first trial runs", WAIT_S)
+    (worker,) = _trial_workers(ray_head)
+    (child,) = stage.pids()
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: not is_alive(child), "its child ends with it")
+    result = attempt.result()
+    attempt.compute.close()
+    assert result.state == "done"
+    assert [params["x"] for params in stage.started()] == [1, 1, 2]
+    assert [(trial.state, trial.reason) for trial in stage.trials()] == [
+        ("done", ""),
+        ("failed", "ran longer than its limit of 20 s"),
+    ]
+
+
+def _trial_workers(state_dir: Path) -> list[int]:
+    info = ray_state.status(state_dir)
+    assert info is not None
+    found = []
+    for pid in job_tree.descendants(info.keeper_pid):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if line.startswith((b"ray::Trials", b"ray::_Trials")):
+            found.append(pid)
+    return found
+
+
+def test_what_ended_before_the_searchs_limit_counts(ray_head: Path, stage: Stage) -> None:
+    code = "if p['x'] > 1: time.sleep(600)\nsay('score', p['x'])"
+    late = stage.run(ray_head, stage.job(code, SIX, sampler="grid", timeout_s=0.0))
+    assert (late.state, late.reason) == ("failed", "no trial ended within the search's limit of 0 s")
+    assert stage.run(ray_head, stage.job(code, SIX, sampler="grid", trials=1)).state == "done"
+    job = stage.job(code, SIX, sampler="grid", trials=6, timeout_s=4.0)
+    result = stage.run(ray_head, job)
+    assert result.state == "done"
+    assert best_in(job)["params"] == {"x": 1}
+    assert "the search ended at its limit of 4 s, after 1 of 6 trials\n" in stage.log()
+    assert [pid for pid in stage.pids() if is_alive(pid)] == []
