@@ -17,6 +17,7 @@ import chain
 import claims
 import drift
 import first_step
+import gang
 import monitor
 import pages
 import resident
@@ -26,6 +27,7 @@ import start
 import statistics_pass
 import training
 import transform
+import tuning
 import webhook
 from stopwatch import Line, show
 
@@ -33,7 +35,8 @@ SPEC_PARTS = ("start", "chain", "files", "training")
 RUNNER_PARTS = ("webhook", "affected", "claims", "pages", "first-step", "resident")
 DATA_PARTS = ("statistics", "memory", "transform", "drift")
 SERVING_PARTS = ("serving", "monitor")
-PARTS = (*SPEC_PARTS, *RUNNER_PARTS, *DATA_PARTS, *SERVING_PARTS)
+TRAINING_PARTS = ("gang", "tuning")
+PARTS = (*SPEC_PARTS, *RUNNER_PARTS, *DATA_PARTS, *SERVING_PARTS, *TRAINING_PARTS)
 RESULTS = Path(__file__).parent.parent / "bench-results.json"
 
 
@@ -58,6 +61,11 @@ def measure(part: str, folder: Path, *, quick: bool, repeats: int) -> list[Line]
     """The lines of one part."""
     if part in RUNNER_PARTS:
         return measure_runner(part, folder, quick=quick, repeats=repeats)
+    if part == "gang":
+        return gang.measure(folder, seconds=5 if quick else 60, repeats=min(repeats, 3))
+    if part == "tuning":
+        epochs = 1 if quick else 4
+        return tuning.measure(folder, rows=20_000, epochs=epochs, repeats=min(repeats, 3))
     if part == "serving":
         return serving.measure(folder, seconds=1 if quick else 5, repeats=repeats)
     if part == "monitor":
