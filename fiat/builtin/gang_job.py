@@ -11,6 +11,7 @@ from fiat.builtin.gang_launch import SUMMARY
 from fiat.builtin.gang_metrics import mean_metrics
 from fiat.builtin.gang_seat import FOLDER, threads_of, whole_need
 from fiat.ports.compute import Command, Job, JobResult
+from fiat.redaction import Redactor
 from fiat.run.model import Metric
 
 CHILD = "fiat.builtin.child"
@@ -51,17 +52,18 @@ def gang_result(result: JobResult, job: Job) -> JobResult:
         result: of the command; its metrics are the first worker's.
         job: of several workers.
     """
+    redactor = Redactor(job.command.secrets if job.command else ())
     try:
-        failed, others = _read_summary(job.work_dir / FOLDER / SUMMARY)
+        failed, others = _read_summary(job.work_dir / FOLDER / SUMMARY, redactor)
     except (OSError, ValueError, KeyError, TypeError):
         return result  # the workers were killed with the program that starts them
     reason = result.reason
-    if result.state == "failed" and failed is not None and failed < job.resources.workers:
+    if result.state == "failed" and failed in range(job.resources.workers):
         reason = f"worker {failed} of {job.resources.workers} {reason}"
     return replace(result, reason=reason, metrics=mean_metrics((result.metrics, *others)))
 
 
-def _read_summary(path: Path) -> tuple[int | None, list[tuple[Metric, ...]]]:
+def _read_summary(path: Path, redactor: Redactor) -> tuple[int | None, list[tuple[Metric, ...]]]:
     """What the program that started the workers wrote; it lies where user code can write too.
 
     Raises:
@@ -77,7 +79,7 @@ def _read_summary(path: Path) -> tuple[int | None, list[tuple[Metric, ...]]]:
     failed = summary["failed"]
     series = [
         tuple(
-            Metric(str(name), float(value), None if step is None else int(step))
+            Metric(redactor.text(str(name)), float(value), None if step is None else int(step))
             for name, value, step in metrics
         )
         for metrics in summary["metrics"]

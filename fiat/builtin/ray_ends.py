@@ -1,6 +1,7 @@
 """How the workers of a gang ended: where they leave it, and what it means for the job."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fiat.builtin.gang_log import last_lines, log_path
@@ -9,6 +10,9 @@ from fiat.builtin.job_log import JobLog
 from fiat.ports.compute import Job, JobResult
 
 End = tuple[int, JobResult]
+_ECHO = re.compile(
+    r"Connection (closed|reset) by (remote )?peer|Broken pipe|remote process exited|ncclRemoteError"
+)
 
 
 class Ends:
@@ -31,12 +35,13 @@ def joint_result(job: Job, ends: Sequence[End]) -> JobResult | None:
 
     Args:
         job: of several workers.
-        ends: (rank, result), in the order in which they ended: the first that failed is the cause of the others' end.
+        ends: (rank, result), in the order in which they ended: the first that failed is the cause of the others' end,
+            unless it only says that another one has gone.
     """
     size = job.resources.workers
-    for rank, result in ends:
-        if result.state != "done":
-            return _named(job, rank, result)
+    wrong = [end for end in ends if end[1].state != "done"]
+    if wrong:
+        return _named(job, *min(wrong, key=lambda end: _is_echo(end[1])))
     results = [result for _, result in sorted(ends, key=lambda end: end[0])]
     if len(results) < size:
         return None
@@ -48,6 +53,16 @@ def joint_result(job: Job, ends: Sequence[End]) -> JobResult | None:
         gpus=tuple(gpu for result in results for gpu in result.gpus),
         usage=_joint_usage([result.usage for result in results]),
     )
+
+
+def _is_echo(result: JobResult) -> bool:
+    """Whether a worker failed because it lost another one.
+
+    Source: gloo, transport/tcp/pair.cc; PyTorch, NCCLUtils.cpp and TCPStore.cpp.
+    """
+    error = result.result.get("error")
+    said = str(error.get("message", "")) if isinstance(error, Mapping) else ""
+    return _ECHO.search(said) is not None
 
 
 def _named(job: Job, rank: int, result: JobResult) -> JobResult:
@@ -64,13 +79,12 @@ def _named(job: Job, rank: int, result: JobResult) -> JobResult:
     return replace(result, reason=f"worker {rank} of {size} {result.reason}")
 
 
-def _joint_usage(usages: Sequence[object]) -> dict[str, float]:
+def _joint_usage(usages: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Memory of all GPUs together, and their mean load."""
     found: dict[str, list[float]] = {}
     for usage in usages:
-        if isinstance(usage, dict):
-            for name, value in usage.items():
-                found.setdefault(name, []).append(value)
+        for name, value in usage.items():
+            found.setdefault(name, []).append(value)
     return {
         name: sum(values) / (len(values) if name.endswith("_ratio") else 1) for name, values in found.items()
     }
