@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fiat.builtin.page_json import mapping, whole
 from fiat.builtin.report_study import StudyProgress
 from fiat.builtin.study_line import read_trial
 from fiat.builtin.usage_line import read_usage
@@ -15,6 +16,7 @@ from fiat.builtin.view_text import metric_text, output_line
 from fiat.builtin.view_usage import SPECIAL, THROUGHPUT, gpu_text, pace_text
 from fiat.journal import read_metric
 from fiat.plan.model import Plan
+from fiat.plan.training import STUDY
 from fiat.run.model import Metric, StepResult
 
 Said = Literal["metric", "trial", "usage", "note", "output"]
@@ -121,18 +123,25 @@ class Progress:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._n_trials: dict[str, int] = {}
         self.steps: dict[str, StepProgress] = {}
 
     def plan(self, plan: Plan) -> None:
         """Every step of the plan waits."""
         self.steps = {step.name: StepProgress() for step in plan.steps}
+        studies = {step.name: mapping(step.params.get(STUDY)) for step in plan.steps}
+        self._n_trials = {
+            name: whole(study["trials"]) for name, study in studies.items() if "trials" in study
+        }
 
     def step(self, result: StepResult) -> StepProgress:
         """Take over a new state; another attempt begins with an empty tail."""
         known = self.steps.setdefault(result.name, StepProgress())
         if result.state == "running":
             now = self._clock()
-            known = self.steps[result.name] = StepProgress(began_s=now, said_at_s=now)
+            n_trials = self._n_trials.get(result.name)
+            study = None if n_trials is None else StudyProgress(n_trials)
+            known = self.steps[result.name] = StepProgress(began_s=now, said_at_s=now, study=study)
         known.result = result
         return known
 

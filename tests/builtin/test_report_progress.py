@@ -7,6 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from page_samples import step
 
 from fiat.builtin.report_progress import MOST_COURSES, MOST_METRICS, Progress, StepProgress
+from fiat.plan.model import Plan, Step
 
 
 def told(*lines: str) -> StepProgress:
@@ -58,6 +59,15 @@ def test_another_attempt_begins_with_nothing() -> None:
     assert known.numbers() == ""
     assert known.resumed == ""
     assert known.courses == {}
+
+
+def test_a_search_says_how_many_trials_there_will_be_before_the_first_has_ended() -> None:
+    progress = Progress(lambda: 0.0)
+    progress.plan(Plan("t", ".", "", (Step("tune", "call", params={"study": {"trials": 12}}),)))
+    known = progress.step(step("tune", "running"))
+    assert known.standing() == ["0 of 12 trials"]
+    progress.line("tune", "FIAT_TRIAL number=1 of=9 state=done value=0.5 best=0.5")
+    assert known.standing() == ["1 of 9 trials, best 0.5000 (trial 1)"]
 
 
 def test_the_same_trial_told_twice_counts_once() -> None:
