@@ -188,3 +188,58 @@ def test_a_gpu_is_not_free_before_what_a_killed_runner_left_has_ended(tmp_path: 
     finally:
         os.kill(supervisor, signal.SIGCONT)
     wait_for(lambda: ledger.look() == ((), ()), "the GPU is free", WAIT_S)
+
+
+_STEP = """\
+  {name}:
+    run: "python job.py {folder} {quarters} 0.2; touch {{out.o}}"
+    out: {{o: file}}
+    resources: {{gpus: {gpus}, cpus: 0.1}}
+"""
+
+
+def _project(folder: Path, name: str) -> Path:
+    root = folder / name
+    root.mkdir()
+    (root / "job.py").write_text(_JOB)
+    steps = "".join(
+        _STEP.format(name=f"s{n}", folder=folder, quarters=round(min(gpus, 1) * 4), gpus=gpus)
+        for n, gpus in enumerate((0.5, 2, 0.75, 1))
+    )
+    (root / "spec.yaml").write_text(f"fiat: 1\nname: {name}\nsteps:\n{steps}")
+    return root
+
+
+def _fiat_run(folder: Path, root: Path, compute: str) -> subprocess.Popen[str]:
+    env = {
+        **os.environ,
+        "FIAT_COMPUTE": compute,
+        "CUDA_VISIBLE_DEVICES": "0,1",
+        "FIAT_GPU_LEDGER": str(folder / "gpus"),
+    }
+    command = [sys.executable, "-m", "fiat", "run", "spec.yaml"]
+    return subprocess.Popen(
+        command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.slow
+def test_three_real_runs_share_two_gpus_one_on_ray_and_one_killed_on_its_way(tmp_path: Path) -> None:
+    roots = {compute: _project(tmp_path, compute) for compute in ("local", "ray", "killed")}
+    killed = _fiat_run(tmp_path, roots["killed"], "local")
+    runs = [_fiat_run(tmp_path, roots[compute], compute) for compute in ("local", "ray")]
+    try:
+        wait_for(lambda: (tmp_path / "ran").exists(), "one has a GPU", 2 * WAIT_S)
+        killed.kill()
+        killed.wait()
+        runs.append(_fiat_run(tmp_path, roots["killed"], "local"))
+        for run in runs:
+            said = run.communicate(timeout=2 * WAIT_S)[0]
+            assert run.returncode == 0, said
+    finally:
+        for run in (killed, *runs):
+            run.kill()
+            run.wait()
+    assert not (tmp_path / "met").exists(), (tmp_path / "met").read_text()
+    assert len((tmp_path / "ran").read_text().splitlines()) >= 12
+    assert GpuLedger(tmp_path / "gpus").look() == ((), ())
