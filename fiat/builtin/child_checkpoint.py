@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fiat.builtin.child_checkpoint_choice import Choice
-from fiat.builtin.child_checkpoint_index import CheckpointFolder, Entry, Keeping, digest_of
+from fiat.builtin.child_checkpoint_entry import Entry, Keeping
+from fiat.builtin.child_checkpoint_index import CheckpointFolder, digest_of
 from fiat.builtin.child_checkpoint_state import (
     Envelope,
     Restored,

@@ -7,83 +7,19 @@ each. Whoever is killed leaves at most a draft, which nobody reads and the next 
 import fcntl
 import hashlib
 import json
-import math
 import os
-import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from fiat.builtin.child_checkpoint_entry import Entry, Keeping, is_checkpoint
+
 INDEX, LOCK = "index.json", ".lock"
-_NAME = re.compile(r"(\d{8,18})-([0-9a-f]{64})\.(pt|pkl)")
 _PART = ".part-"
 _CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One checkpoint.
-
-    Attributes:
-        file: its name in the folder.
-        step: position in the training that the code gave, None when it gave none.
-        metrics: what the code said of it.
-        saved_at: seconds since 1970; 0 when it is not known.
-    """
-
-    file: str
-    step: int | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    saved_at: float = 0.0
-
-    @property
-    def number(self) -> int:
-        """Its place among all that were ever written, from 1."""
-        return int(self.file.partition("-")[0])
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of its bytes."""
-        return self.file.partition("-")[2].partition(".")[0]
-
-    def __str__(self) -> str:
-        return (
-            f"checkpoint {self.number}"
-            if self.step is None
-            else f"step {self.step} (checkpoint {self.number})"
-        )
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """Which checkpoints stay.
-
-    Attributes:
-        keep: how many, 1 or more.
-        metric: by which the best are kept beside the newest one; empty keeps the newest.
-        mode: whether a large or a small one is good.
-    """
-
-    keep: int = 1
-    metric: str = ""
-    mode: Literal["max", "min"] = "max"
-
-    def best(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Those that have the metric, best ones first; of equally good ones the older."""
-        known = [entry for entry in entries if math.isfinite(entry.metrics.get(self.metric, math.nan))]
-        sign = -1.0 if self.mode == "max" else 1.0
-        return sorted(known, key=lambda entry: (sign * entry.metrics[self.metric], entry.number))
-
-    def kept(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Those that stay, older ones first."""
-        ordered = sorted(entries, key=lambda entry: entry.number)
-        if not self.metric:
-            return ordered[-self.keep :]
-        chosen = {entry.file for entry in (*self.best(ordered)[: self.keep], *ordered[-1:])}
-        return [entry for entry in ordered if entry.file in chosen]
 
 
 class HashingFile:
@@ -131,7 +67,7 @@ class CheckpointFolder:
 
     def entries(self) -> list[Entry]:
         """All that are there, older ones first. What the index does not know is taken by its name."""
-        there = {name for name in self._names() if _NAME.fullmatch(name)}
+        there = {name for name in self._names() if is_checkpoint(name)}
         known = {entry.file: entry for entry in _read_index(self.folder / INDEX) if entry.file in there}
         newest = max((entry.number for entry in known.values()), default=0)
         others = [Entry(name) for name in there - known.keys()]
@@ -197,7 +133,7 @@ class CheckpointFolder:
     def _remove_all_but(self, kept: set[str]) -> None:
         for name in self._names():
             path = self.folder / name
-            stale = name not in kept if _NAME.fullmatch(name) else name.startswith(_PART) and _is_dead(path)
+            stale = name not in kept if is_checkpoint(name) else name.startswith(_PART) and _is_dead(path)
             if stale:
                 with suppress(OSError):  # the new one is in; this one is tried again with the next
                     path.unlink()
@@ -235,7 +171,7 @@ def _read_index(path: Path) -> list[Entry]:
         return [
             Entry(str(item["file"]), item["step"], dict(item["metrics"]), float(item["saved_at"]))
             for item in document["checkpoints"]
-            if _NAME.fullmatch(str(item["file"]))
+            if is_checkpoint(str(item["file"]))
         ]
     except (OSError, ValueError, LookupError, TypeError):
         return []

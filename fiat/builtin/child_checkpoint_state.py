@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, BinaryIO, Literal, TypeGuard
 
-from fiat.builtin.child_checkpoint_index import Entry, HashingFile
+from fiat.builtin.child_checkpoint_entry import Entry
+from fiat.builtin.child_checkpoint_index import HashingFile
 from fiat.builtin.child_random import random_state
 from fiat.errors import SpecError
 

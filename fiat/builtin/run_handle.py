@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat.builtin.child_checkpoint import Checkpoints
-from fiat.builtin.child_checkpoint_index import Keeping
+from fiat.builtin.child_checkpoint_entry import Keeping
 from fiat.builtin.child_checkpoint_state import Restored
 from fiat.builtin.child_gang import Gang, gang_of, spread
 from fiat.builtin.child_meter import Meter

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from fiat.builtin.child_checkpoint import Checkpoints
-from fiat.builtin.child_checkpoint_index import CheckpointFolder, Entry, HashingFile, Keeping
+from fiat.builtin.child_checkpoint_entry import Entry, Keeping
+from fiat.builtin.child_checkpoint_index import CheckpointFolder, HashingFile
 from fiat.errors import SpecError
 
 

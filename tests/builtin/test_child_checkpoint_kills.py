@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat.builtin.child_checkpoint import Checkpoints
-from fiat.builtin.child_checkpoint_index import Keeping
+from fiat.builtin.child_checkpoint_entry import Keeping
 
 EVENTS = {"open", "os.rename", "os.remove", "os.listdir", "fcntl.flock", "pickle.find_class", "os.mkdir"}
 KEEPING = Keeping(keep=2, metric="f1")
