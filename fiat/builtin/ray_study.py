@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from ray.train.constants import _get_ray_train_session_dir
-from ray.tune import FailureConfig, RunConfig, TuneConfig, Tuner
+from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 from ray.tune.registry import TRAINABLE_CLASS, _global_registry
 
 from fiat.builtin.gpu_pool import GpuPool
@@ -75,6 +75,7 @@ def _tune(job: Job, import_path: Sequence[str], search: StudySearch, end: StudyE
             name=name,
             storage_path=str(job.work_dir / "tune"),
             failure_config=FailureConfig(max_failures=_WORKER_DEATHS),
+            checkpoint_config=CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             stop=end,
             verbose=0,
         ),

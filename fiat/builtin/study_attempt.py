@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fiat.builtin.gpu_pool import Grant
 from fiat.builtin.ray_task import cancel_path, run_in_worker
-from fiat.builtin.study_job import trial_job
+from fiat.builtin.study_job import trial_job, trial_place
+from fiat.builtin.study_ledger import digest_of
 from fiat.journal import read_metric
 from fiat.ports.compute import Job, JobResult
 
@@ -40,8 +41,9 @@ class Attempt:
         """
         assert job.study is not None  # noqa: S101 - only studies have trials
         self._study = job.study
+        # What a worker left that died with this trial is no part of its outputs.
+        shutil.rmtree(trial_place(job, digest_of(params)).work_dir, ignore_errors=True)
         self._job = trial_job(job, params)
-        cancel_path(self._job).unlink(missing_ok=True)
         self._log = _Follower(self._job.log_path, job.study.metric)
         self._result: JobResult | None = None
         self._waiting: deque[Value] = deque()

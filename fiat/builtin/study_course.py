@@ -141,10 +141,9 @@ class Course:
         """
         live = self._live.pop(digest)
         self._add_usage(said)
-        if said["state"] == "cancelled" or said["mend"]:
-            self.machine.mend = str(said["mend"] or "")
-            self.machine.reason = str(said["reason"])
-            return  # neither is the fault of the trial: it has not ended
+        if said["mend"]:
+            self.machine.mend, self.machine.reason = str(said["mend"]), str(said["reason"])
+            return  # it is not the fault of the trial, which has not ended
         values = _joined(live.earlier, _pairs(said["values"]))
         reason = str(said["reason"])
         if said["state"] == "done" and not values:

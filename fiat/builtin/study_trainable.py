@@ -14,7 +14,7 @@ from typing import Any
 from ray.tune import PlacementGroupFactory, Trainable
 
 from fiat.builtin.gpu_pool import Grant
-from fiat.builtin.ray_travel import settled
+from fiat.builtin.ray_travel import Place, settled
 from fiat.builtin.study_attempt import Attempt
 from fiat.ports.compute import Job, JobResult
 
@@ -41,7 +41,8 @@ class StudyTrial(Trainable):
     """One trial after another. A subclass names the study: see `trainable_of`."""
 
     assignment: Assignment
-    _attempt: Attempt
+    _attempt: Attempt | None = None
+    _place: Place | None = None
     _last: float
 
     @classmethod
@@ -56,38 +57,36 @@ class StudyTrial(Trainable):
         return PlacementGroupFactory([bundle])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Get what all trials read onto this node, once, and begin the first trial of this process."""
+        """Nothing yet: Tune may give the trial to another process before it asks this one for a step."""
         self._stack = ExitStack()
-        place = self._stack.enter_context(settled(self.assignment.job, self.assignment.import_path))
-        self._job, self._import_path = place.job, place.import_path
-        self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin the next trial."""
-        self._attempt.cancel()
-        self._begin(new_config)
+        """Be ready for the next trial."""
+        self._end()
         return True
 
     def step(self) -> dict[str, Any]:
-        """Wait for the next value, or for the end.
+        """Begin the trial if it has not begun, and wait for its next value, or for its end.
 
         Raises:
-            RuntimeError: the child was lost; Tune starts the trial again.
+            RuntimeError: the child was lost, or ended by somebody else; Tune starts the trial again.
         """
-        value = self._attempt.next()
+        attempt = self._attempt or self._begin(self.config)
+        value = attempt.next()
         if value is not None:
             self._last = value[1]
             return {OBJECTIVE: value[1], SAID: json.dumps({"values": [value]})}
-        result = self._attempt.result()
-        if result.state == "lost":
+        result = attempt.result()
+        if result.state in ("lost", "cancelled"):
+            self._end()
             raise RuntimeError(result.reason)
-        said = self._report(result)
-        self._attempt.cancel()
+        said = self._report(attempt, result)
+        self._end()
         return {OBJECTIVE: self._last, SAID: json.dumps(said), "done": True}
 
     def cleanup(self) -> None:
         """End the child, and this process's work for the study."""
-        self._attempt.cancel()
+        self._end()
         self._stack.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -96,18 +95,28 @@ class StudyTrial(Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: see `save_checkpoint`."""
 
-    def _begin(self, config: Mapping[str, Any]) -> None:
+    def _begin(self, config: Mapping[str, Any]) -> Attempt:
+        """Start the trial's child; the first time also get what all trials read onto this node."""
+        if self._place is None:
+            found = settled(self.assignment.job, self.assignment.import_path)
+            self._place = self._stack.enter_context(found)
         self._last = math.nan
         params, grant = json.loads(config[PARAMS]), read_grant(config[GRANT])
-        self._attempt = Attempt(self._job, params, self._import_path, grant)
+        self._attempt = Attempt(self._place.job, params, self._place.import_path, grant)
+        return self._attempt
 
-    def _report(self, result: JobResult) -> dict[str, object]:
+    def _end(self) -> None:
+        if self._attempt is not None:
+            self._attempt.cancel()
+            self._attempt = None
+
+    def _report(self, attempt: Attempt, result: JobResult) -> dict[str, object]:
         """How the trial ended, as JSON."""
         return {
             "state": result.state,
             "reason": result.reason,
             "seconds": result.seconds,
-            "values": self._attempt.values(result),
+            "values": attempt.values(result),
             "observed": result.result.get("observed", {}),
             "resumed": result.resumed,
             "peak_memory_bytes": result.peak_memory_bytes,

@@ -153,12 +153,6 @@ def test_a_stopped_trial_keeps_its_values_and_does_not_run_again(hand: Hand) -> 
     assert hand.course().n_earlier == 1
 
 
-def test_a_cancelled_trial_has_not_ended(hand: Hand) -> None:
-    course = hand.course()
-    course.end(begin(course).digest, report("cancelled", ()))
-    assert [trial.state for trial in hand.stage.trials()] == ["running"]
-
-
 def test_a_machine_that_can_run_none_ends_the_study_and_blames_no_trial(hand: Hand) -> None:
     course = hand.course()
     course.end(begin(course).digest, report("failed", (), reason="no sandbox", mend="install bubblewrap"))
