@@ -11,6 +11,7 @@ from fiat.builtin.page_json import items, mapping, real, text
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.svg_intervals import Limit, Spread, metric_chart, slice_axis, slice_chart, slice_scale
 from fiat.builtin.view_text import interval, metric_value, number, score
+from fiat.builtin.view_usage import SPECIAL
 from fiat.evaluate.catalog import direction_of
 from fiat.run.model import Metric
 
@@ -87,13 +88,13 @@ class SliceTable:
 
 
 def metric_rows(page: RunPage) -> list[MetricRow]:
-    """Every final metric of all rows, in the run's order."""
+    """Every final metric of all rows, in the run's order; how fast it went stands with its training."""
     before = {item.name: item for item in page.baseline_metrics or () if not item.slice and item.step is None}
     limits = _limits(page.run.config)
     return [
         _metric_row(item, before.get(item.name), limits.get(item.name, []))
         for item in page.run.metrics
-        if not item.slice and item.step is None
+        if not item.slice and item.step is None and item.name not in SPECIAL
     ]
 
 

@@ -95,8 +95,7 @@ def training_figures(metrics: Sequence[Metric]) -> list[Figure]:
     families: dict[str, dict[str, Points]] = {}
     for metric in metrics:
         if metric.step is not None and not metric.slice:
-            family = _ROLE.sub("", metric.name) or metric.name
-            line = families.setdefault(family, {}).setdefault(metric.name, [])
+            line = families.setdefault(_family(metric.name), {}).setdefault(metric.name, [])
             line.append((float(metric.step), metric.value))
     ordered = sorted(families, key=lambda family: family in _UNITS)
     return [
@@ -158,7 +157,12 @@ def _figure(family: str, lines: dict[str, Points]) -> Figure:
 
 def _is_log(name: str, values: Sequence[float]) -> bool:
     """A score that grows to 1 is not read by its decades, however small it began."""
-    return direction_of(name) != "higher" and spans_decades(values)
+    return direction_of(_family(name)) != "higher" and spans_decades(values)
+
+
+def _family(name: str) -> str:
+    """The metric's name without the data that it was measured on."""
+    return _ROLE.sub("", name) or name
 
 
 def _lost_text(item: Series) -> str:
@@ -182,7 +186,9 @@ def study_figures(study: StudyRecord) -> list[Figure]:
         lower=lower,
         log=_is_log(metric, values),
     )
-    words = "The line is the best so far. Hollow dots were not trained to their end."
+    words = "The line is the best so far."
+    if any(trial.state != "done" and math.isfinite(trial.value) for trial in ordered):
+        words += " Hollow dots were not trained to their end."
     if len(values) < len(ordered):
         words += " Crosses have no value."
     figures = [Figure(f"{metric} by trial", chart, words)]

@@ -36,7 +36,7 @@ class StepProgress:
         tail: its last lines of output, without metrics.
         metrics: newest value by name, in the order they were first seen.
         courses: how each metric with a place on the x axis went so far, in the order they were first seen.
-        at: x axis of the newest metric.
+        at: x axis of the newest metric that has one.
         study: how its search stands, None when it is none.
         machine: memory and load of its GPUs as last seen.
         note: from what it says that it goes on.
@@ -101,7 +101,7 @@ class StepProgress:
 
     def take(self, name: str, value: float, at: int | None) -> None:
         """Take over a metric."""
-        self.at = at
+        self.at = self.at if at is None else at
         self.metrics[name] = value
         self.moved.pop(name, None)
         self.moved[name] = None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fiat.builtin.view_sheet import Cell, Sheet, Table, Tone
 from fiat.builtin.view_text import count, interval, metric_value, moment, number, seconds, short
+from fiat.builtin.view_usage import SPECIAL
 from fiat.ports.deploy import MOVING
 from fiat.run.model import GateResult, Metric, Run, StepResult
 
@@ -85,7 +86,10 @@ def result_blocks(run: Run) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if run.gates:
         blocks.append(gates_table(run.gates))
-    whole = [item for item in run.metrics if not item.slice and item.step is None]
+    # How fast it went stands with its training.
+    whole = [
+        item for item in run.metrics if not item.slice and item.step is None and item.name not in SPECIAL
+    ]
     if whole:
         blocks.append(metrics_table(whole))
     sliced = [item for item in run.metrics if item.slice]

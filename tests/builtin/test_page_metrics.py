@@ -23,6 +23,11 @@ def test_a_change_has_a_colour_only_when_it_is_clear() -> None:
     assert (writers.baseline, writers.change, writers.tone, writers.chart) == ("", "", "", "")
 
 
+def test_how_fast_a_training_went_is_no_metric_of_the_model() -> None:
+    page = with_metrics(Metric("samples_per_s", 1234.0), Metric("accuracy", 0.9))
+    assert [row.name for row in metric_rows(page)] == ["accuracy"]
+
+
 def test_the_limits_of_gates_are_drawn_with_their_side() -> None:
     accuracy = metric_rows(sample_page())[0]
     assert "≥ 0.95" in accuracy.chart

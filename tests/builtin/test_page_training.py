@@ -117,8 +117,20 @@ def test_a_search_shows_its_best_first_its_history_and_its_curves() -> None:
     ]
     assert part.trials[0].params == "lr=0.003 layers=2"
     assert [figure.title for figure in part.figures] == ["accuracy by trial", "accuracy by step"]
+    words = "The line is the best so far. Hollow dots were not trained to their end. Crosses have no value."
+    assert part.figures[0].caption == words
     assert part.figures[0].chart.count("<circle") == 3
     assert part.figures[0].chart.count('class="lost"') == 2
+
+
+def test_a_score_of_trials_is_not_drawn_by_its_logarithm_and_an_error_is() -> None:
+    trials = [{"number": k, "params": {}, "state": "done", "value": 10.0**-k} for k in range(4)]
+    page = searched_page(trials=trials)
+    for metric, words in (("eval_accuracy", 0), ("eval_error", 1)):
+        tune = {"objective": {"minimize": metric}}
+        (part,) = training_parts(replace(page, run=replace(page.run, config={"tune": tune})))
+        assert part.figures[0].caption == "The line is the best so far."
+        assert part.figures[0].chart.count(">0.001<") == words
 
 
 def test_a_search_for_the_smallest_has_the_smallest_first() -> None:

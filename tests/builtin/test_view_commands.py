@@ -9,8 +9,9 @@ from page_samples import sample_run, step
 from fiat.builtin.view_compare import Change, comparison_sheet
 from fiat.builtin.view_plan import explain_sheet, plan_sheet
 from fiat.builtin.view_run import run_sheet, runs_sheet
-from fiat.builtin.view_sheet import plain_text
+from fiat.builtin.view_sheet import Cell, plain_text
 from fiat.plan.model import Decision, Plan
+from fiat.run.model import Metric
 
 PLAN = Plan("digits", ".", "", ())
 DECISIONS = (
@@ -96,6 +97,13 @@ def test_a_run_fits_a_terminal_of_eighty_columns() -> None:
 def test_a_failed_step_is_told_with_its_reason() -> None:
     run = replace(sample_run(), steps=(step("train", "failed", "killed by signal 9"),), gates=(), metrics=())
     assert "train  failed  2.0 s  killed by signal 9\n" in plain_text(run_sheet(run))
+
+
+def test_how_fast_a_training_went_is_no_metric_of_the_model() -> None:
+    run = replace(sample_run(), metrics=(Metric("samples_per_s", 1234.0), Metric("writers", 12.0)))
+    text = plain_text(run_sheet(run, ((Cell("train  1,234 samples/s"),),)))
+    assert "samples_per_s" not in text
+    assert text.index("train  1,234 samples/s") < text.index("writers")
 
 
 def test_a_comparison_shows_direction_intervals_and_what_differs() -> None:
