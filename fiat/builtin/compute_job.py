@@ -14,7 +14,7 @@ from typing import Any
 from fiat.builtin.compute_machine import visible_gpus
 from fiat.builtin.gang_job import gang_job, gang_result
 from fiat.builtin.gpu_device import Driver, NvmlDriver
-from fiat.builtin.gpu_meter import GpuMeter
+from fiat.builtin.gpu_meter import GpuMeter, log_teller
 from fiat.builtin.job_cancel import Cancellation
 from fiat.builtin.job_child import Supervisor
 from fiat.builtin.job_trusted import WarmWorker
@@ -140,7 +140,8 @@ class Workbench:
     ) -> JobResult:
         child = self._supervisor.start(request, held=given.held)
         try:
-            with GpuMeter(self._driver, given.ids) as meter, cancellation.bound(child.cancel):
+            tell = log_teller(Path(request["log"]))
+            with GpuMeter(self._driver, given.ids, tell=tell) as meter, cancellation.bound(child.cancel):
                 answer = child.wait() or {}
         finally:
             child.close()

@@ -1,13 +1,20 @@
 """What a job uses of its GPUs: looked at from outside, again and again while it runs."""
 
+import contextlib
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 
 from fiat.builtin.gpu_device import Driver, keys_of
+from fiat.builtin.usage_line import usage_text
 from fiat.errors import EnvironmentFault
 
 LOOK_S = 1.0
+TELL_S = 10.0
+
+Tell = Callable[[int, float | None], None]
 
 
 class GpuMeter:
@@ -19,12 +26,25 @@ class GpuMeter:
         driver: is asked; one that does not answer is no fault, then nothing was seen.
         ids: as CUDA_VISIBLE_DEVICES takes them.
         look_s: time between two looks.
+        tell: is given memory in bytes and load of what was seen, at the first look and then now and then.
+        tell_s: shortest time between two of these.
     """
 
-    def __init__(self, driver: Driver, ids: Sequence[str], *, look_s: float = LOOK_S) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        ids: Sequence[str],
+        *,
+        look_s: float = LOOK_S,
+        tell: Tell | None = None,
+        tell_s: float = TELL_S,
+    ) -> None:
         self._driver = driver
         self._ids = ids
         self._look_s = look_s
+        self._tell = tell
+        self._tell_s = tell_s
+        self._told_at: float | None = None
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
         self._peak_bytes = 0
@@ -62,9 +82,27 @@ class GpuMeter:
                 devices = [device for device in self._driver.devices() if device.key in keys]
                 if not devices:
                     return
-                self._peak_bytes = max(self._peak_bytes, sum(device.memory_used_bytes for device in devices))
+                used_bytes = sum(device.memory_used_bytes for device in devices)
+                self._peak_bytes = max(self._peak_bytes, used_bytes)
                 loads = [device.load_ratio for device in devices if device.load_ratio is not None]
                 if loads:
                     self._loads.append(sum(loads) / len(loads))
+                self._say(used_bytes, self._loads[-1] if loads else None)
         except EnvironmentFault:
             return
+
+    def _say(self, memory_bytes: int, load_ratio: float | None) -> None:
+        now = time.monotonic()
+        if self._tell is not None and (self._told_at is None or now - self._told_at >= self._tell_s):
+            self._told_at = now
+            self._tell(memory_bytes, load_ratio)
+
+
+def log_teller(path: Path) -> Tell:
+    """Tells by a line in a job's log, for whoever follows it; a log that can't be written is left alone."""
+
+    def tell(memory_bytes: int, load_ratio: float | None) -> None:
+        with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as log:
+            log.write(f"{usage_text(memory_bytes, load_ratio)}\n")
+
+    return tell

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fiat.builtin.compute_local import LocalCompute
-from fiat.builtin.gpu_meter import GpuMeter
+from fiat.builtin.gpu_meter import GpuMeter, log_teller
 from fiat.ports.compute import Resources
 from fiat.testing.compute_jobs import WAIT_S, Jobs, wait_for
 
@@ -29,6 +29,26 @@ def test_it_tells_the_highest_memory_of_all_gpus_together_and_the_mean_load() ->
         "gpu_memory_bytes": 40 * 2**30,
         "gpu_load_ratio": pytest.approx((0.6 + 0.9 + 0.4) / 3),
     }
+
+
+def test_what_is_seen_is_told_now_and_then(tmp_path: Path) -> None:
+    driver = FakeDriver(device(0, 3, 0.25))
+    log = tmp_path / "log"
+    with GpuMeter(driver, ("0",), look_s=0.001, tell=log_teller(log), tell_s=3600):
+        wait_for(lambda: driver.looks >= 10, "looks")
+    assert log.read_text() == "FIAT_USAGE gpu_memory_bytes=3221225472 gpu_load_ratio=0.250\n"
+    with GpuMeter(driver, ("0",), look_s=0.001, tell=log_teller(log), tell_s=0):
+        wait_for(lambda: driver.looks >= 30, "looks")
+    assert log.read_text().count("FIAT_USAGE") > 10
+
+
+def test_a_log_that_can_not_be_written_is_no_fault(tmp_path: Path) -> None:
+    driver = FakeDriver(device(0, 3, 0.25))
+    with GpuMeter(
+        driver, ("0",), look_s=0.001, tell=log_teller(tmp_path / "none" / "log"), tell_s=0
+    ) as meter:
+        wait_for(lambda: driver.looks >= 10, "looks")
+    assert meter.usage() == {"gpu_memory_bytes": 3 * 2**30, "gpu_load_ratio": pytest.approx(0.25)}
 
 
 def test_without_gpus_nothing_is_asked_and_nothing_told() -> None:
