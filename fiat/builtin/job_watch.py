@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fiat.builtin import job_tree
+from fiat.builtin.batch_mark import read_mark
 from fiat.builtin.job_death import exit_sentence, seconds_text, size_text
 from fiat.builtin.job_log import JobLog
 from fiat.builtin.sandbox_limits import Usage
@@ -104,7 +105,7 @@ class Runner:
         if self._ending:
             return self._ending, self._reason, code
         if reason:
-            return "failed", self._usage.why_it_failed() or reason, code
+            return "failed", self._usage.why_it_failed() or reason + self._at_batch(reason), code
         return "done", "", code
 
     @property
@@ -150,6 +151,13 @@ class Runner:
             self._poll.unregister(self._owner_fd)
             self._stop("cancelled", "the process that owned it has ended", 0)
 
+    def _at_batch(self, reason: str) -> str:
+        """Where a training was when memory ran out, as the end of the sentence; empty for another reason."""
+        if " of memory" not in reason and "out-of-memory" not in reason:
+            return ""
+        batch = read_mark(self._request["env"].get("HOME", ""))
+        return f", in {batch}" if batch else ""
+
     def _lost_loss(self) -> bool:
         """Whether a loss is no number any more, which shall end it, and nothing else does."""
         return bool(self._log.lost_loss and self._request.get("stop_on_nan") and not self._ending)
@@ -187,7 +195,7 @@ class Runner:
             return
         exceeded = self._usage.exceeded(job_tree.descendants(os.getpid()), own=2 if self._boxed else 0)
         if exceeded:
-            self._stop("failed", exceeded, 0)
+            self._stop("failed", exceeded + self._at_batch(exceeded), 0)
         self._interval_s = max(TICK_S, self._usage.patience * (time.monotonic() - began))
 
     def _finish(self) -> None:

@@ -35,7 +35,6 @@ class RunHandle:
         gang: Gang,
         *,
         checkpoints: Checkpoints | None = None,
-        meter: Meter | None = None,
         said: MutableMapping[str, object] | None = None,
         request: Mapping[str, Any] | None = None,
     ) -> None:
@@ -43,7 +42,7 @@ class RunHandle:
         self.work_dir = work_dir
         self._gang = gang
         self._checkpoints = checkpoints
-        self._meter = meter or Meter(gang.size)
+        self._meter = Meter(gang.size, work_dir)
         self._request = request or {}
         self._said: MutableMapping[str, object] = {} if said is None else said
         self._logged: dict[str, float] = {}

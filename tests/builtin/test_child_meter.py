@@ -1,5 +1,9 @@
+import struct
+from pathlib import Path
+
 import pytest
 
+from fiat.builtin.batch_mark import read_mark
 from fiat.builtin.child_meter import Meter
 
 
@@ -45,3 +49,23 @@ def test_workers_that_share_batches_tell_the_pace_of_all() -> None:
     meter.count(1250)
     clock.now_s += 1
     assert (meter.pace(), meter.mean(), meter.place) == (5000.0, 5000.0, "batch 1 (1,250 rows)")
+
+
+def test_the_batch_is_marked_where_it_is_found_after_a_kill(tmp_path: Path) -> None:
+    assert read_mark(str(tmp_path)) == ""
+    meter = Meter(home=tmp_path)
+    assert read_mark(str(tmp_path)) == ""
+    for n_rows in (128, 128, 44):
+        meter.count(n_rows)
+    assert read_mark(str(tmp_path)) == "batch 3 (44 rows)" == meter.place
+
+
+def test_a_mark_that_user_code_wrote_is_believed_only_when_it_is_one(tmp_path: Path) -> None:
+    mark = tmp_path / ".batch"
+    for content in (b"", b"short", struct.pack("<qq", -3, 5), struct.pack("<qq", 3, -5)):
+        mark.write_bytes(content)
+        assert read_mark(str(tmp_path)) == ""
+    mark.unlink()
+    mark.symlink_to("/dev/zero")
+    assert read_mark(str(tmp_path)) == ""
+    Meter(home=tmp_path / "gone").count(5)  # a home that is not there costs a sentence only

@@ -74,7 +74,11 @@ def test_a_loss_that_is_no_number_in_the_last_words_fails_the_job_too(
 
 
 def test_work_that_wants_to_end_well_is_given_a_moment(supervisor: Supervisor, tmp_path: Path) -> None:
-    code = "import signal; signal.signal(15, lambda *_: (print('saved', flush=True), exit(0)))\n" + TRAIN
+    # Not by print: the signal may come in the middle of one.
+    code = (
+        "import os, signal; signal.signal(15, lambda *_: (os.write(1, b'\\nsaved\\n'), os._exit(0)))\n"
+        + TRAIN
+    )
     answer = run(supervisor, tmp_path, code, "loss")
     assert answer["state"] == "failed"
     assert "\nsaved\n" in (tmp_path / "log").read_text()

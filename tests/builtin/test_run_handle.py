@@ -182,8 +182,10 @@ def test_batches_tell_the_throughput_and_a_failure_the_batch(stage: Stage) -> No
     assert set(failed.result) == {"error", "observed"}
 
 
-def test_numbers_of_ones_own_for_the_throughput_are_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
-    handle = RunHandle(0, Path(), Gang())
+def test_numbers_of_ones_own_for_the_throughput_are_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handle = RunHandle(0, tmp_path, Gang())
     handle.count_rows(10)
     handle.log(1, samples_per_s=5.0)
     assert capsys.readouterr().out == "FIAT_METRIC samples_per_s=5.0 step=1\n"

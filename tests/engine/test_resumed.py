@@ -26,10 +26,12 @@ def train(run):
 """
 
 
-def go(root: Path, train: str, *overrides: str, checkpointed: bool = True) -> tuple[Run, StepResult, str]:
+def go(
+    root: Path, train: str, *overrides: str, checkpointed: bool = True, work: str = WORK
+) -> tuple[Run, StepResult, str]:
     """One run; gives it, its training and the log of that."""
     (root / "d.csv").write_text(DATA)
-    (root / "work.py").write_text(WORK.replace("CHECKPOINTED", str(checkpointed)))
+    (root / "work.py").write_text(work.replace("CHECKPOINTED", str(checkpointed)))
     (root / "spec.yaml").write_text(
         f"fiat: 1\nname: t\ndata: {{d: {{source: {{path: d.csv}}, label: kind}}}}\ntrain: {train}\n"
     )
@@ -101,3 +103,14 @@ def test_a_loss_that_is_no_number_fails_the_training_with_its_step(tmp_path: Pat
     short = command.replace("sleep 60", "exit 7")
     _, train, _ = go(tmp_path, f"{{run: '{short}', code: [], stop_on_nan: false}}")
     assert "exited with code 7" in train.reason
+
+
+def test_a_training_over_its_memory_is_told_the_batch(tmp_path: Path) -> None:
+    train = "{call: 'work:train', resources: {memory: 400MiB}}"
+    eat = (
+        "import time\nimport numpy as np\ndef train(data):\n    held = []\n"
+        "    for number, batch in enumerate(data.train.batches(3)):\n"
+        "        held.append(np.ones(10 if number < 2 else 80_000_000))\n        time.sleep(0.1)\n    time.sleep(60)\n"
+    )
+    _, step, _ = go(tmp_path, train, work=eat)
+    assert "of memory, more than its limit of 400 MiB, in batch 3 (3 rows)" in step.reason
