@@ -69,11 +69,12 @@ def joined(gang: Gang, env: Mapping[str, str] = os.environ) -> Iterator[None]:
     if gang.size == 1:
         yield
         return
-    dist = _torch("workers").distributed
+    torch = _torch("workers")
+    dist = torch.distributed
     address, port = env["MASTER_ADDR"], int(env["MASTER_PORT"])
     fd = _door(gang, address, port) if gang.rank == 0 else None
     store = dist.TCPStore(address, port, gang.size, gang.rank == 0, _PATIENCE, master_listen_fd=fd)
-    backend = "cpu:gloo,cuda:nccl" if env.get("CUDA_VISIBLE_DEVICES") else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=gang.rank, world_size=gang.size)
     yield
     if dist.is_initialized():

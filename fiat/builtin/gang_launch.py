@@ -30,6 +30,7 @@ SUMMARY = "summary.json"
 """File in the folder of the workers: `failed` (rank or null) and `metrics` of those behind the first one."""
 _GRACE_S = 2.0
 _CHUNK_BYTES = 1 << 18
+_NOT_STARTED = 127  # as shells say
 
 
 @dataclass
@@ -208,9 +209,14 @@ class Launcher:
 def main(arguments: list[str]) -> int:
     """Start the workers; die of the signal that the first failing one died of."""
     options, _, *argv = arguments
-    code = Launcher(json.loads(options), argv).run()
+    try:
+        code = Launcher(json.loads(options), argv).run()
+    except OSError as error:
+        sys.stderr.write(f"[fiat] could not start the workers: program {argv[0]!r}: {error.strerror}\n")
+        return _NOT_STARTED
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 

@@ -115,6 +115,14 @@ def test_no_worker_waits_for_one_that_has_failed(compute: LocalCompute, stage: G
     assert "[worker 2] gone" in job.log_path.read_text()
 
 
+def test_a_program_that_is_not_there_is_named(compute: LocalCompute, stage: GangStage) -> None:
+    job = stage.shell("true", 2)
+    assert job.command is not None
+    result = run(compute, replace(job, command=replace(job.command, argv=("no-such-program",))))
+    assert (result.state, result.exit_code) == ("failed", 127)
+    assert "could not start the workers: program 'no-such-program': No such file" in job.log_path.read_text()
+
+
 @pytest.mark.slow
 def test_cancelling_ends_all_workers(compute: LocalCompute, stage: GangStage, tmp_path: Path) -> None:
     path = tmp_path / "pids"
