@@ -20,7 +20,9 @@ from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Job, JobResult, Resources
 
 _CLOSING_S = 8.0
-_NEEDS_RAY = "set FIAT_COMPUTE=ray, or `compute: ray` in a runner's settings; one is started when there is none"
+_NEEDS_RAY = (
+    "set FIAT_COMPUTE=ray, or `compute: ray` in a runner's settings; one is started when there is none"
+)
 _LOOK_S = 0.2  # how soon it is noticed that another process gave GPUs back
 
 
@@ -35,12 +37,15 @@ class _Entry:
     fault: EnvironmentFault | None = None
     cancellation: Cancellation = field(default_factory=Cancellation)
 
-    def has_gpus(self) -> bool:
-        """Take its GPUs, if it is its turn; what goes wrong is told as its end."""
+    def has_gpus(self, *, could_begin: bool) -> bool:
+        """Take its GPUs, if it is its turn and all else is there; what goes wrong is told as its end."""
         if self.place is None:
             return False
         try:
-            self.grant = self.place.take()
+            if could_begin:
+                self.grant = self.place.take()
+            else:
+                self.place.rest()
         except EnvironmentFault as error:
             self.fault = error
         return self.grant is not None
@@ -161,7 +166,8 @@ class LocalCompute:
                 return
             queue = list(self._waiting)
             given = self._room.take(
-                [entry.job.resources for entry in queue], lambda position: queue[position].has_gpus()
+                [entry.job.resources for entry in queue],
+                lambda position, could_begin: queue[position].has_gpus(could_begin=could_begin),
             )
             started = [queue[position] for position in given]
             faulty = [(entry, entry.fault) for entry in queue if entry.fault is not None]

@@ -22,7 +22,7 @@ class Room:
         self._cpus = cpus
         self._memory_bytes = memory_bytes
 
-    def take(self, queue: Sequence[Resources], gpus: Callable[[int], bool]) -> list[int]:
+    def take(self, queue: Sequence[Resources], gpus: Callable[[int, bool], bool]) -> list[int]:
         """Give to as many waiting jobs as possible; a job takes what all its workers need or nothing.
 
         A job that does not fit keeps its claim: those behind it may only take what it would leave, so a
@@ -31,8 +31,8 @@ class Room:
 
         Args:
             queue: needs in the order of their arrival.
-            gpus: takes the GPUs of the job at a position, if it can have them now; asked for jobs with GPUs that fit
-                otherwise.
+            gpus: for jobs with GPUs: told a position and whether the job there has all else, it takes its GPUs, if so and
+                if it can have them now, and says whether it did.
 
         Returns:
             Positions in the queue that were served, in order.
@@ -40,12 +40,15 @@ class Room:
         given: list[int] = []
         claimed_cpus, claimed_bytes = 0.0, 0
         for position in in_order(queue):
-            cpus, memory = _whole(queue[position])
-            if cpus > self._cpus - claimed_cpus + _TINY or memory > self._memory_bytes - claimed_bytes:
+            need = queue[position]
+            cpus, memory = _whole(need)
+            fits = cpus <= self._cpus - claimed_cpus + _TINY and memory <= self._memory_bytes - claimed_bytes
+            has_gpus = need.gpus <= 0 or gpus(position, fits)
+            if not fits:
                 claimed_cpus += cpus
                 claimed_bytes += memory
-            elif queue[position].gpus <= 0 or gpus(position):
-                self._change(queue[position], -1)
+            elif has_gpus:
+                self._change(need, -1)
                 given.append(position)
         return given
 

@@ -45,6 +45,7 @@ class Claim:
         among: keys of the GPUs that will do.
         priority: higher ones come first.
         since: when it came, seconds since boot.
+        ready: whether it could begin if it had them; as long as it lacks something else, others may pass it.
         keys: the GPUs that it has; empty while it waits.
         taken: when it got them, seconds since boot.
     """
@@ -59,6 +60,7 @@ class Claim:
     among: tuple[str, ...]
     priority: int = 0
     since: float = 0.0
+    ready: bool = True
     keys: tuple[str, ...] = ()
     taken: float = 0.0
 
@@ -126,13 +128,24 @@ class GpuLedger:
         with self._changing():
             claims = self._living()
             holds = [Hold(other.keys, other.share) for other in claims if other.keys]
-            wishes = [other.wish for other in claims if not other.keys and not _is_stopped(other)]
+            wishes = [other.wish for other in claims if _can_begin(other) or other.id == claim.id]
             keys = give(holds, wishes, now).get(claim.id)
             if keys is None:
                 return None
             taken = replace(claim, keys=keys, taken=now)
             _write(fd, taken)
             return taken
+
+    def say(self, claim: Claim, fd: int, *, ready: bool) -> Claim:
+        """Say of a claim that waits whether it could begin.
+
+        Raises:
+            EnvironmentFault: the folder can't be used.
+        """
+        said = replace(claim, ready=ready)
+        with self._changing():
+            _write(fd, said)
+        return said
 
     def leave(self, claim: Claim, fd: int) -> None:
         """Let go of a claim; it ends now, or when whoever else holds its lock has ended.
@@ -271,12 +284,12 @@ def _read(path: Path) -> Claim | None:
     """What a claim says, also of a later version that says more; None when it was killed before it said anything."""
     try:
         said = json.loads(path.read_bytes().partition(b"\n")[0])
-        known = {field.name: said[field.name] for field in fields(Claim)}
+        known = {field.name: said[field.name] for field in fields(Claim) if field.name in said}
         return Claim(**{**known, "among": tuple(known["among"]), "keys": tuple(known["keys"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _is_stopped(claim: Claim) -> bool:
-    """Whether the process that waits is suspended (Ctrl-Z): it would keep GPUs from others and not take them."""
-    return job_tree.is_stopped(claim.pid, claim.ticks)
+def _can_begin(claim: Claim) -> bool:
+    """Whether a claim waits and would take its GPUs: a process that is suspended (Ctrl-Z) does not."""
+    return not claim.keys and claim.ready and not job_tree.is_stopped(claim.pid, claim.ticks)

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from fiat.builtin.compute_machine import list_gpus
 from fiat.builtin.gpu_device import Driver, keys_of
 from fiat.builtin.gpu_ledger import Claim, GpuLedger, boot_clock, joined
-from fiat.builtin.gpu_queue import shape
+from fiat.builtin.gpu_queue import PATIENCE_S, shape
 from fiat.builtin.job_death import seconds_text
 from fiat.builtin.job_log import JobLog
 from fiat.builtin.job_tree import start_ticks
@@ -101,8 +101,10 @@ class GpuPool:
         return Place(self, entered, fd, need.workers, log_path)
 
     @contextmanager
-    def claimed(self, job: Job, cancelled: threading.Event) -> Iterator[Grant | None]:
-        """Wait for the job's GPUs, have them within, and give them back.
+    def claimed(
+        self, job: Job, cancelled: threading.Event, could_begin: Callable[[], bool] | None = None
+    ) -> Iterator[Grant | None]:
+        """Wait for the job's GPUs, have them within, and give them back; for the arguments see `Place.wait`.
 
         Yields:
             What it got; None when it was cancelled before.
@@ -112,7 +114,7 @@ class GpuPool:
         """
         place = self.enter(job)
         try:
-            yield place.wait(cancelled)
+            yield place.wait(cancelled, could_begin)
         finally:
             place.leave()
 
@@ -139,6 +141,7 @@ class Place:
         Raises:
             EnvironmentFault: the ledger can't be used.
         """
+        self._say(ready=True)
         now = boot_clock()
         taken = self._ledger.take(self._claim, self.fd, now)
         self._tell(now - self._claim.since, taken is None)
@@ -150,15 +153,30 @@ class Place:
         workers = tuple(tuple(ids[at : at + each]) for at in range(0, len(ids), each))
         return Grant(workers, self._pool.folder / self._claim.id)
 
-    def wait(self, cancelled: threading.Event) -> Grant | None:
+    def rest(self) -> None:
+        """Let others pass, since it could not begin now; `take` ends that.
+
+        Raises:
+            EnvironmentFault: the ledger can't be used.
+        """
+        self._say(ready=False)
+
+    def wait(self, cancelled: threading.Event, could_begin: Callable[[], bool] | None = None) -> Grant | None:
         """Wait for its turn; None when it is cancelled before.
+
+        Args:
+            cancelled: ends the wait.
+            could_begin: whether all else that it needs is there. It is asked for a while only: where others always come
+                before, it has to ask for the rest with GPUs in its hands.
 
         Raises:
             EnvironmentFault: the ledger can't be used.
         """
         while not cancelled.is_set():
-            grant = self.take()
-            if grant is not None:
+            patient = boot_clock() - self._claim.since < PATIENCE_S
+            if patient and could_begin is not None and not could_begin():
+                self.rest()
+            elif (grant := self.take()) is not None:
                 return grant
             cancelled.wait(_LOOK_S)
         return None
@@ -170,6 +188,10 @@ class Place:
             EnvironmentFault: the ledger can't be used.
         """
         self._ledger.leave(self._claim, self.fd)
+
+    def _say(self, *, ready: bool) -> None:
+        if self._claim.ready != ready:
+            self._claim = self._ledger.say(self._claim, self.fd, ready=ready)
 
     def _tell(self, waited_s: float, waits: bool) -> None:
         """Say in the job's log that it waits, when that takes longer, and how long it did."""

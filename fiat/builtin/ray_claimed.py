@@ -6,6 +6,7 @@ GPUs come first, then what Ray has, everywhere: so no two jobs wait for each oth
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -35,7 +36,7 @@ def run_claimed(job: Job, import_path: Sequence[str], pool: GpuPool, *, cancelle
         EnvironmentFault: the ledger can't be used.
         RayError: the worker that ran it died.
     """
-    with pool.claimed(job, cancelled) as grant:
+    with pool.claimed(job, cancelled, partial(_has_rest, job)) as grant:
         if grant is None:
             return JobResult("cancelled", "cancelled before it started")
         task: Any = ray.remote(max_retries=0)(run_in_worker)
@@ -49,7 +50,7 @@ def run_gang_claimed(job: Job, import_path: Sequence[str], pool: GpuPool, *, can
     Raises:
         EnvironmentFault: the ledger can't be used.
     """
-    with pool.claimed(job, cancelled) as grant:
+    with pool.claimed(job, cancelled, partial(_has_rest, job)) as grant:
         if grant is None:
             return JobResult("cancelled", "cancelled before it started")
         return run_gang(job, import_path, gpus=grant, cancelled=cancelled)
@@ -62,6 +63,14 @@ def rest_of(job: Job) -> dict[str, Any]:
     if need.memory_bytes is not None:
         options["memory"] = need.memory_bytes * need.workers
     return options
+
+
+def _has_rest(job: Job) -> bool:
+    """Whether Ray has free what the job needs of it, as far as is known at this moment."""
+    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]  # Ray's own gap
+    need = job.resources
+    memory = (need.memory_bytes or 0) * need.workers
+    return free.get("CPU", 0.0) >= need.cpus * need.workers and free.get("memory", 0.0) >= memory
 
 
 def _followed(job: Job, ref: Any, cancelled: Event) -> JobResult:

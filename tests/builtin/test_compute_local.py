@@ -95,6 +95,20 @@ def test_who_waits_is_served_by_priority_and_then_by_age(jobs: Jobs, tmp_path: P
     assert (tmp_path / "order").read_text() == "bdaec"
 
 
+def test_a_job_that_waits_for_cores_keeps_no_gpu_from_another_process(jobs: Jobs, tmp_path: Path) -> None:
+    one, two = local(tmp_path, cpus=1), local(tmp_path, cpus=1)
+    try:
+        hold(one, jobs, "first", Resources(cpus=1))
+        early = one.submit(jobs.python("", resources=Resources(cpus=1, gpus=2)))
+        late = two.submit(jobs.python("", resources=Resources(cpus=1, gpus=2))).result(WAIT_S)
+        assert (late.state, early.done()) == ("done", False)
+        (tmp_path / "end").touch()
+        assert early.result(WAIT_S).state == "done"
+    finally:
+        one.close()
+        two.close()
+
+
 def test_each_worker_sees_its_own_gpu_and_all_start_together(jobs: Jobs, tmp_path: Path) -> None:
     compute = local(tmp_path)
     code = "import os; open('seen' + os.environ['RANK'], 'w').write(os.environ['CUDA_VISIBLE_DEVICES'])"

@@ -3,7 +3,7 @@ from fiat.ports.compute import Resources
 
 
 def given(room: Room, *queue: Resources, gpus: bool = True) -> list[int]:
-    return room.take(queue, lambda position: gpus)
+    return room.take(queue, lambda position, could_begin: could_begin and gpus)
 
 
 def test_what_fits_is_given_in_order() -> None:
@@ -36,17 +36,17 @@ def test_a_job_that_lacks_only_gpus_keeps_no_cores_from_others() -> None:
     assert given(room, Resources(cpus=2, gpus=1), Resources(cpus=2), gpus=False) == [1]
 
 
-def test_gpus_are_asked_for_only_when_the_rest_is_there() -> None:
+def test_gpus_are_taken_only_when_the_rest_is_there() -> None:
     room = Room(1, 100)
-    asked: list[int] = []
+    asked: list[tuple[int, bool]] = []
     need = Resources(cpus=1, gpus=1)
 
-    def gpus(position: int) -> bool:
-        asked.append(position)
-        return True
+    def gpus(position: int, could_begin: bool) -> bool:
+        asked.append((position, could_begin))
+        return could_begin
 
-    assert room.take([need, need], gpus) == [0]
-    assert asked == [0]
+    assert room.take([need, need, Resources(cpus=0)], gpus) == [0, 2]
+    assert asked == [(0, True), (1, False)]
 
 
 def test_all_workers_of_a_job_are_taken_and_given_back_together() -> None:

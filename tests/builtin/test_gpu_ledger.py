@@ -123,6 +123,19 @@ def test_one_that_is_stopped_while_it_waits_keeps_nothing_from_others(ledger: Gp
         assert waiting(ledger) == ["other"]
 
 
+def test_one_that_could_not_begin_is_passed_until_it_can(ledger: GpuLedger) -> None:
+    early, early_fd = ledger.enter(claim("early", 2, since=1))
+    late, late_fd = ledger.enter(claim("late", 2, since=2))
+    early = ledger.say(early, early_fd, ready=False)
+    assert waiting(ledger) == ["early", "late"]
+    assert ledger.take(late, late_fd, 3) is not None
+    ledger.leave(late, late_fd)
+    last, last_fd = ledger.enter(claim("last", since=3))
+    early = ledger.say(early, early_fd, ready=True)
+    assert ledger.take(last, last_fd, 4) is None
+    assert ledger.take(early, early_fd, 4) is not None
+
+
 def test_what_works_on_behalf_of_a_claim_keeps_it_when_its_owner_is_killed(ledger: GpuLedger) -> None:
     with another_process(ledger, 2) as (process, said), joined(ledger.folder / said[1]) as fd:
         assert fd is not None

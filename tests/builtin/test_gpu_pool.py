@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fiat.builtin.gpu_ledger import GpuLedger
 from fiat.builtin.gpu_pool import GpuPool, make_pool, run_of
 from fiat.ports.compute import Resources
 from fiat.testing.compute_jobs import Jobs, wait_for
@@ -123,6 +124,26 @@ def test_a_wait_ends_when_another_gives_back(pool: GpuPool, tmp_path: Path) -> N
     wait_for(lambda: bool(said), "it has them", 60)
     thread.join()
     assert said == [("2", "3")]
+
+
+def test_a_claim_waits_until_the_rest_is_there_and_lets_others_pass(pool: GpuPool, tmp_path: Path) -> None:
+    job = Jobs(tmp_path).python("", resources=Resources(gpus=3))
+    room, said = threading.Event(), []
+
+    def wait() -> None:
+        with pool.claimed(job, threading.Event(), room.is_set) as grant:
+            said.append(grant)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    wait_for(lambda: not all(claim.ready for claim in GpuLedger(pool.folder).look()[1]), "it rests", 60)
+    other = pool.enter(job)
+    assert other.take() is not None
+    other.leave()
+    assert said == []
+    room.set()
+    thread.join(60)
+    assert len(said) == 1
 
 
 def test_a_job_that_has_to_wait_says_so_in_its_log_and_for_how_long(pool: GpuPool, tmp_path: Path) -> None:
