@@ -42,7 +42,8 @@ class Room:
         for position in in_order(queue):
             need = queue[position]
             cpus, memory = _whole(need)
-            fits = cpus <= self._cpus - claimed_cpus + _TINY and memory <= self._memory_bytes - claimed_bytes
+            left_cpus, left_bytes = self._cpus - claimed_cpus, self._memory_bytes - claimed_bytes
+            fits = cpus <= max(0.0, left_cpus) + _TINY and memory <= max(0, left_bytes)
             has_gpus = need.gpus <= 0 or gpus(position, fits)
             if not fits:
                 claimed_cpus += cpus
