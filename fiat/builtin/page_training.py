@@ -92,16 +92,18 @@ def training_parts(page: RunPage) -> list[TrainingPart]:
 
 def training_figures(metrics: Sequence[Metric]) -> list[Figure]:
     """One figure for each kind of metric; `loss` and `eval_loss` share one. What says how fast it went comes last."""
-    families: dict[str, dict[str, Points]] = {}
+    lines: dict[str, Points] = {}
     for metric in metrics:
         if metric.step is not None and not metric.slice:
-            line = families.setdefault(_family(metric.name), {}).setdefault(metric.name, [])
-            line.append((float(metric.step), metric.value))
+            lines.setdefault(metric.name, []).append((float(metric.step), metric.value))
+    families: dict[str, dict[str, Points]] = {}
+    for name, points in lines.items():
+        families.setdefault(_family(name), {})[name] = points
     ordered = sorted(families, key=lambda family: family in _UNITS)
     return [
-        _figure(family, lines)
+        _figure(family, families[family])
         for family in ordered
-        if max(map(len, (lines := families[family]).values())) > 1
+        if max(map(len, families[family].values())) > 1
     ]
 
 

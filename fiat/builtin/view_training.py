@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fiat.builtin.study_record import Trial, params_text, read_study, state_text, value_text
 from fiat.builtin.view_run import Block
 from fiat.builtin.view_sheet import Cell, Table, Tone
-from fiat.builtin.view_spark import WIDTH, Course, course_line
+from fiat.builtin.view_spark import WIDTH, course_line
 from fiat.builtin.view_text import count, number, seconds, size
 from fiat.builtin.view_usage import GPU_LOAD, GPU_MEMORY, THROUGHPUT, pace_text, percent, usage_pairs
 from fiat.run.model import Metric
@@ -69,15 +69,12 @@ def _curves_table(lines: Mapping[str, list[tuple[int, float]]]) -> Table:
     rows = []
     for name in ordered:
         points = sorted(lines[name], key=lambda point: point[0])
-        course = Course()
-        for _, value in points:
-            course.add(value)
         lost = sum(not math.isfinite(value) for _, value in points)
         rows.append(
             (
                 Cell(name),
                 Cell(_value(name, points[0][1]), "quiet"),
-                Cell(course_line(course.values(), WIDTH)),
+                Cell(course_line([value for _, value in points], WIDTH)),
                 Cell(_value(name, points[-1][1]), "strong"),
                 Cell(f"{points[0][0]:,} to {points[-1][0]:,}", "quiet"),
                 Cell(f"{count(lost, 'value')} no finite number" if lost else "", "bad"),
