@@ -14,7 +14,8 @@ from fiat.builtin.compute_machine import check_needs, count_cpus, memory_total_b
 from fiat.builtin.compute_room import Room
 from fiat.builtin.gpu_device import Driver, NvmlDriver
 from fiat.builtin.gpu_ledger import ledger_folder
-from fiat.builtin.gpu_pool import GpuPool, Grant, Place, make_pool
+from fiat.builtin.gpu_place import Grant, Place
+from fiat.builtin.gpu_pool import GpuPool, make_pool
 from fiat.builtin.job_cancel import Cancellation
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Job, JobResult, Resources

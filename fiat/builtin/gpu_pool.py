@@ -8,45 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fiat.builtin.compute_machine import list_gpus
+from fiat.builtin.gpu_claim import Claim
 from fiat.builtin.gpu_device import Driver, keys_of
-from fiat.builtin.gpu_ledger import Claim, GpuLedger, boot_clock, joined
-from fiat.builtin.gpu_queue import PATIENCE_S, shape
-from fiat.builtin.job_death import seconds_text
-from fiat.builtin.job_log import JobLog
+from fiat.builtin.gpu_ledger import GpuLedger, boot_clock
+from fiat.builtin.gpu_place import Grant, Place
+from fiat.builtin.gpu_queue import shape
 from fiat.builtin.job_tree import start_ticks
 from fiat.ports.compute import Job, Resources
-
-_LOOK_S = 0.2
-_SILENCE_S = 1.0
-
-
-@dataclass(frozen=True)
-class Grant:
-    """GPUs that a job has.
-
-    Attributes:
-        workers: for each worker the ids of its GPUs, as CUDA_VISIBLE_DEVICES takes them; no two workers share one.
-        claim: file of the ledger that says so. A process that uses them on the job's behalf joins it first (`joined`),
-            so that they are free when the last of these processes has ended, and not before.
-    """
-
-    workers: tuple[tuple[str, ...], ...]
-    claim: Path
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Of all workers."""
-        return tuple(name for ids in self.workers for name in ids)
-
-    def of(self, worker: int) -> "Grant":
-        """The part of one worker, from 0; the claim is that of all."""
-        return Grant((self.workers[worker],), self.claim)
-
-    @contextmanager
-    def joined(self) -> Iterator[int | None]:
-        """See `gpu_ledger.joined`."""
-        with joined(self.claim) as fd:
-            yield fd
 
 
 @dataclass(frozen=True)
@@ -63,7 +31,7 @@ class GpuPool:
     ids: tuple[str, ...]
     keys: tuple[str, ...]
 
-    def enter(self, job: Job) -> "Place":
+    def enter(self, job: Job) -> Place:
         """Take a place in the queue for what the job asks, with all its workers.
 
         Raises:
@@ -71,7 +39,7 @@ class GpuPool:
         """
         return self.enter_as(run_of(job), job.step, job.resources, log_path=job.log_path)
 
-    def enter_as(self, run: str, step: str, need: Resources, *, log_path: Path | None = None) -> "Place":
+    def enter_as(self, run: str, step: str, need: Resources, *, log_path: Path | None = None) -> Place:
         """The same for what has no job of its own, such as one trial of a study.
 
         Args:
@@ -97,8 +65,10 @@ class GpuPool:
             priority=need.priority,
             since=boot_clock(),
         )
-        entered, fd = GpuLedger(self.folder).enter(claim)
-        return Place(self, entered, fd, need.workers, log_path)
+        ledger = GpuLedger(self.folder)
+        entered, fd = ledger.enter(claim)
+        names = dict(zip(self.keys, self.ids, strict=True))
+        return Place(ledger, entered, fd, names=names, workers=need.workers, log_path=log_path)
 
     @contextmanager
     def claimed(
@@ -117,98 +87,6 @@ class GpuPool:
             yield place.wait(cancelled, could_begin)
         finally:
             place.leave()
-
-
-class Place:
-    """A place in the queue, then GPUs. Its process's end gives it back, like `leave`.
-
-    Attributes:
-        fd: descriptor that keeps it; whoever gets a copy keeps it too.
-    """
-
-    def __init__(self, pool: GpuPool, claim: Claim, fd: int, workers: int, log_path: Path | None) -> None:
-        self._pool = pool
-        self._log_path = log_path
-        self._told = False
-        self._ledger = GpuLedger(pool.folder)
-        self._claim = claim
-        self.fd = fd
-        self._workers = workers
-
-    def take(self) -> Grant | None:
-        """The GPUs, if it is its turn now.
-
-        Raises:
-            EnvironmentFault: the ledger can't be used.
-        """
-        self._say(ready=True)
-        now = boot_clock()
-        taken = self._ledger.take(self._claim, self.fd, now)
-        self._tell(now - self._claim.since, taken is None)
-        if taken is None:
-            return None
-        names = dict(zip(self._pool.keys, self._pool.ids, strict=True))
-        ids = [names[key] for key in taken.keys]
-        each = len(ids) // self._workers
-        workers = tuple(tuple(ids[at : at + each]) for at in range(0, len(ids), each))
-        return Grant(workers, self._pool.folder / self._claim.id)
-
-    def rest(self) -> None:
-        """Let others pass, since it could not begin now; `take` ends that.
-
-        Raises:
-            EnvironmentFault: the ledger can't be used.
-        """
-        self._say(ready=False)
-
-    def wait(self, cancelled: threading.Event, could_begin: Callable[[], bool] | None = None) -> Grant | None:
-        """Wait for its turn; None when it is cancelled before.
-
-        Args:
-            cancelled: ends the wait.
-            could_begin: whether all else that it needs is there. It is asked for a while only: where others always come
-                before, it has to ask for the rest with GPUs in its hands.
-
-        Raises:
-            EnvironmentFault: the ledger can't be used.
-        """
-        while not cancelled.is_set():
-            patient = boot_clock() - self._claim.since < PATIENCE_S
-            if patient and could_begin is not None and not could_begin():
-                self.rest()
-            elif (grant := self.take()) is not None:
-                return grant
-            cancelled.wait(_LOOK_S)
-        return None
-
-    def leave(self) -> None:
-        """Give it back.
-
-        Raises:
-            EnvironmentFault: the ledger can't be used.
-        """
-        self._ledger.leave(self._claim, self.fd)
-
-    def _say(self, *, ready: bool) -> None:
-        if self._claim.ready != ready:
-            self._claim = self._ledger.say(self._claim, self.fd, ready=ready)
-
-    def _tell(self, waited_s: float, waits: bool) -> None:
-        """Say in the job's log that it waits, when that takes longer, and how long it did."""
-        if self._log_path is None or (self._told if waits else not self._told) or waited_s < _SILENCE_S:
-            return
-        self._told = True
-        log = JobLog(str(self._log_path))
-        if waits:
-            log.note(f"waits for {_asked(self._claim)}; `fiat gpus` shows who has them")
-        else:
-            log.note(f"has its GPUs after {seconds_text(round(waited_s))}")
-        log.close()
-
-
-def _asked(claim: Claim) -> str:
-    number = f"{claim.count} GPU{'s' * (claim.count > 1)}"
-    return number if claim.share >= 1 else f"{claim.share:.3g} of {number}"
 
 
 def make_pool(

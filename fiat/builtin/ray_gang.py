@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Sequence
 from threading import Event
 
-from fiat.builtin.gpu_pool import Grant
+from fiat.builtin.gpu_place import Grant
 from fiat.ports.compute import Job, JobResult
 
 

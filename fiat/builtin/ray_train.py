@@ -18,7 +18,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
 from fiat.builtin.gang_log import log_path
 from fiat.builtin.gang_seat import Seat, home_of, interface_of, make_home, seated_argv, seated_env, threads_of
-from fiat.builtin.gpu_pool import Grant
+from fiat.builtin.gpu_place import Grant
 from fiat.builtin.ray_ends import Ends, joint_result
 from fiat.builtin.ray_task import cancel_path, run_in_worker, started_path
 from fiat.builtin.ray_trainer import Trainer, here, own_address

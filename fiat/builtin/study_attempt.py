@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fiat.builtin.gpu_pool import Grant
+from fiat.builtin.gpu_place import Grant
 from fiat.builtin.ray_task import cancel_path, run_in_worker
 from fiat.builtin.study_job import trial_job, trial_place
 from fiat.builtin.study_ledger import digest_of

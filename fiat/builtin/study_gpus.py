@@ -2,7 +2,8 @@
 
 from contextlib import suppress
 
-from fiat.builtin.gpu_pool import GpuPool, Grant, Place, run_of
+from fiat.builtin.gpu_place import Grant, Place
+from fiat.builtin.gpu_pool import GpuPool, run_of
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job
 

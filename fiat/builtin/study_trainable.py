@@ -13,7 +13,7 @@ from typing import Any
 
 from ray.tune import PlacementGroupFactory, Trainable
 
-from fiat.builtin.gpu_pool import Grant
+from fiat.builtin.gpu_place import Grant
 from fiat.builtin.ray_travel import Place, settled
 from fiat.builtin.study_attempt import Attempt
 from fiat.ports.compute import Job, JobResult

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from fiat.builtin.gpu_claim import Claim
 from fiat.builtin.gpu_device import Device, Driver, NvmlDriver
-from fiat.builtin.gpu_ledger import Claim, GpuLedger, boot_clock, ledger_folder
+from fiat.builtin.gpu_ledger import GpuLedger, boot_clock, ledger_folder
 from fiat.builtin.view_gpus import GpuRow, GpuShare, GpuSight, GpuWish, gpus_sheet
 from fiat.errors import EnvironmentFault
 from fiat.wiring.views import print_sheet

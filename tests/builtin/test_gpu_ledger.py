@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from fiat.builtin import job_tree
-from fiat.builtin.gpu_ledger import SETTING, Claim, GpuLedger, boot_clock, joined, ledger_folder
+from fiat.builtin.gpu_claim import Claim, joined
+from fiat.builtin.gpu_ledger import SETTING, GpuLedger, boot_clock, ledger_folder
 from fiat.errors import EnvironmentFault
 from fiat.testing.compute_jobs import wait_for
 
@@ -40,7 +41,8 @@ def waiting(ledger: GpuLedger) -> list[str]:
 _OTHER = """
 import os, sys, time
 from pathlib import Path
-from fiat.builtin.gpu_ledger import Claim, GpuLedger
+from fiat.builtin.gpu_claim import Claim
+from fiat.builtin.gpu_ledger import GpuLedger
 from fiat.builtin.job_tree import start_ticks
 pid = os.getpid()
 ledger = GpuLedger(Path(sys.argv[1]))
