@@ -1,5 +1,6 @@
 """A checkout of its own with some of our examples in it, and the program run as a person runs it."""
 
+import gzip
 import json
 import os
 import shutil
@@ -70,6 +71,21 @@ def lay_faces(checkout: ExampleCheckout, people: int = 1) -> None:
             image = np.roll(sum(waves) * 40 + 128 + draw.normal(0, 10, (112, 92)), number % 3, 1)
             pixels = image.clip(0, 255).astype(np.uint8).tobytes()
             (folder / f"{number}.pgm").write_bytes(b"P5\n92 112\n255\n" + pixels)
+
+
+def lay_fashion(folder: Path, rows: int = 2000) -> Path:
+    """Made-up images of ten kinds of clothes in the four files of Fashion-MNIST, a sixth of them to judge by."""
+    folder.mkdir()
+    draw = np.random.default_rng(5)
+    kinds = draw.integers(0, 255, (10, 28, 28))
+    for part, count in (("train", rows), ("t10k", rows // 6)):
+        labels = draw.integers(0, 10, count).astype(np.uint8)
+        images = (kinds[labels] * 0.4 + draw.integers(0, 150, (count, 28, 28))).astype(np.uint8)
+        for name, array in (("labels-idx1", labels), ("images-idx3", images)):
+            sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+            body = bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+            (folder / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(body, 1))
+    return folder
 
 
 def make_checkout(folder: Path, *examples: str) -> ExampleCheckout:
