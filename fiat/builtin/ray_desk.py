@@ -25,6 +25,7 @@ from fiat.builtin.ray_travel_parcel import (
     Item,
     Parcel,
     Piece,
+    Torn,
     checked_path,
     checkpoint_items,
     code_items,
@@ -87,7 +88,8 @@ class Desk:
         """Parts of files that were listed.
 
         Raises:
-            OSError: one of them is gone, or has changed since.
+            Torn: one of them has changed since.
+            OSError: one of them is gone.
         """
         return [self._read(piece) for piece in pieces]
 
@@ -187,7 +189,8 @@ class Desk:
             alone: what else is in the target goes away, and all is flushed: they are checkpoints.
 
         Raises:
-            OSError: something did not arrive as it was offered.
+            Torn: something did not arrive as it was offered.
+            OSError: the disk refused.
         """
         left = Counter(item.digest for item in items)
         for item in items:
@@ -207,11 +210,11 @@ class Desk:
         with open(path, "rb") as file:
             about = os.fstat(file.fileno())
             if (about.st_size, about.st_mtime_ns) != (size_bytes, mtime_ns):
-                raise OSError(f"{path} changed while its job was on its way")
+                raise Torn(f"{path} changed while its job was on its way")
             file.seek(piece.offset)
             content = file.read(piece.size_bytes)
         if len(content) != piece.size_bytes:
-            raise OSError(f"{path} is shorter than it was")
+            raise Torn(f"{path} is shorter than it was")
         return content
 
     def _digest(self, path: Path) -> str:
@@ -317,7 +320,7 @@ def _settle_file(draft: Path, place: Path, item: Item, *, flush: bool, again: bo
     if source.stat().st_size != item.size_bytes or not (
         source.is_symlink() or hash_file(source) == item.digest
     ):
-        raise OSError(f"{item.path} did not arrive whole")
+        raise Torn(f"{item.path} did not arrive whole")
     place.parent.mkdir(parents=True, exist_ok=True)
     if again:  # the same content stands at several paths
         copy = draft / f"{item.digest}.copy"

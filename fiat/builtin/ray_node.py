@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fiat.builtin.ray_travel_parcel import Item, Piece, hash_file
+from fiat.builtin.ray_travel_parcel import Item, Piece, Torn, hash_file
 
 FOLDER_VARIABLE, BYTES_VARIABLE = "FIAT_NODE_FOLDER", "FIAT_NODE_BYTES"
 CACHE_BYTES = 50 << 30
@@ -77,12 +77,17 @@ class NodeFolder:
                 file.write(content)
 
     def keep(self, job: Path, item: Item) -> None:
-        """Make a draft that is whole an object."""
+        """Make a draft an object.
+
+        Raises:
+            Torn: it is not whole.
+            OSError: the disk refused.
+        """
         draft = job / _ARRIVING / item.digest
         if not item.size_bytes:
             draft.touch()
         if hash_file(draft) != item.digest:
-            raise OSError(f"{item.path} did not arrive whole")
+            raise Torn(f"{item.path} did not arrive whole")
         draft.chmod(0o444)
         os.utime(draft, ns=(time.time_ns(), _MARK_NS))
         place = self.path(item.digest)

@@ -9,9 +9,10 @@ from ray.exceptions import RayError
 
 from fiat.builtin.compute_job import Workbench
 from fiat.builtin.compute_machine import scrubbed
-from fiat.builtin.gpu_pool import Grant
+from fiat.builtin.gpu_place import Grant
 from fiat.builtin.ray_node import FOLDER_VARIABLE
 from fiat.builtin.ray_travel import cancel_path, settled, started_path
+from fiat.builtin.ray_travel_parcel import Torn
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, JobResult
 
@@ -54,7 +55,7 @@ def _run(job: Job, import_path: Sequence[str], gpus: Sequence[str], held: Sequen
             return place.deliver(result)
     except EnvironmentFault as fault:
         return JobResult("failed", fault.message, mend=fault.hint)
-    except RayError as error:
+    except (RayError, Torn) as error:
         return JobResult("lost", f"node {here} lost its way to the store: {_last_line(error)}")
     except OSError as error:
         mend = f"make room there, or start that node with {FOLDER_VARIABLE} on a larger disk"

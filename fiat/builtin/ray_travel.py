@@ -79,7 +79,8 @@ def settled(job: Job, import_path: Sequence[str] = ()) -> Iterator[Place]:
 
     Raises:
         EnvironmentFault: this node can't take it.
-        OSError: a disk refused, here or at home.
+        OSError: the disk refused.
+        Torn: something changed on its way.
         RayError: the way home is cut.
     """
     desk = None if sees(job) else find_desk()

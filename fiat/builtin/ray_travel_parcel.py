@@ -26,6 +26,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _OBJECT = re.compile(r"/files/md5/([0-9a-f]{2})/([0-9a-f]{30})$")
 
 
+class Torn(Exception):
+    """A file did not come as it was when it was listed: worth another try."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One file or folder.

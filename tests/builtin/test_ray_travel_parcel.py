@@ -16,6 +16,7 @@ from fiat.builtin.ray_travel_parcel import (
     WORK,
     Item,
     Parcel,
+    Torn,
     checked_path,
     code_items,
     in_chunks,
@@ -196,7 +197,7 @@ def test_a_file_that_changed_on_its_way_is_not_taken_for_what_it_was(town: Town)
     (town.root / "a.py").write_text("one")
     parcel = town.desk.pack(town.job())
     (town.root / "a.py").write_text("two!")
-    with town.node.job_folder() as folder, pytest.raises(OSError, match="changed while its job"):
+    with town.node.job_folder() as folder, pytest.raises(Torn, match="changed while its job"):
         town.fetch(parcel, folder)
 
 
@@ -205,7 +206,7 @@ def test_what_does_not_have_its_digest_is_not_kept(town: Town) -> None:
     with town.node.job_folder() as folder:
         town.node.claim(folder, [item])
         town.node.write(folder, in_chunks([item])[0], [b"two"])
-        with pytest.raises(OSError, match="did not arrive whole"):
+        with pytest.raises(Torn, match="did not arrive whole"):
             town.node.keep(folder, item)
         assert town.node.claim(folder, [item]) == [item]
 
@@ -341,7 +342,7 @@ def test_what_does_not_arrive_whole_gets_no_name(town: Town) -> None:
     draft, missing = town.desk.offer(str(town.work), [item])
     assert missing == {item.digest}
     town.desk.write(draft, in_chunks([item])[0], [b"other"])
-    with pytest.raises(OSError, match="did not arrive whole"):
+    with pytest.raises(Torn, match="did not arrive whole"):
         town.desk.settle(draft, str(town.work), [item])
     assert list((town.work / "out").iterdir()) == []
 

@@ -18,7 +18,8 @@ from fiat.builtin.ray_launch import host_env
 from fiat.testing.compute_jobs import wait_for
 
 PROGRAM = Path(__file__).with_name("loopback_node.py")
-STARTING_S = 150.0
+STARTING_S = 60.0
+_ATTEMPTS = 6
 NODE = "node"
 
 
@@ -68,22 +69,42 @@ class Cluster:
 def start_node(
     folder: Path, token: Path, cpus: int, address: str | None = None, hidden: Sequence[Path] = ()
 ) -> "subprocess.Popen[bytes]":
-    """Start a node and wait until it is up."""
-    folder.mkdir()
-    env = {**host_env(os.environ, token.parent, None), "RAY_raylet_start_wait_time_s": "120"}
-    argv = [sys.executable, str(PROGRAM), str(folder), str(cpus), *([address] if address else [])]
-    if hidden:
-        env["FIAT_NODE_FOLDER"] = str(token.parent / NODE)
-        mounts = [f"mount -t tmpfs -o size=1m hidden {shlex.quote(str(path))}" for path in hidden]
-        argv = ["unshare", "-m", "sh", "-ec", "; ".join([*mounts, f"exec {shlex.join(argv)}"])]
-    log = (folder / "log").open("wb")
-    with log:
-        node = subprocess.Popen(
-            argv, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
-        )
-    wait_for(lambda: (folder / "address").exists() or node.poll() is not None, "the node is up", STARTING_S)
-    assert node.poll() is None, (folder / "log").read_text()
-    return node
+    """Start a node and wait until it is up; a busy machine may need several tries, since Ray waits for seconds only."""
+    env = {
+        **host_env(os.environ, token.parent, None),
+        "RAY_raylet_start_wait_time_s": "35",
+        "RAY_agent_register_timeout_ms": "120000",
+    }
+    for attempt in range(_ATTEMPTS):
+        place = folder / str(attempt)
+        place.mkdir(parents=True)
+        argv = [sys.executable, str(PROGRAM), str(place), str(cpus), *([address] if address else [])]
+        if hidden:
+            env["FIAT_NODE_FOLDER"] = str(token.parent / NODE)
+            mounts = [f"mount -t tmpfs -o size=1m hidden {shlex.quote(str(path))}" for path in hidden]
+            argv = ["unshare", "-m", "sh", "-ec", "; ".join([*mounts, f"exec {shlex.join(argv)}"])]
+        with (place / "log").open("wb") as log:
+            node = subprocess.Popen(
+                argv, env=env, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
+        if _is_up(node, place / "address"):
+            return node
+        end_node(node)
+    raise AssertionError((folder / "0" / "log").read_text())
+
+
+def address_of(folder: Path) -> str:
+    """The address of a node that was started with this folder."""
+    (said,) = folder.glob("*/address")
+    return said.read_text().split()[0]
+
+
+def _is_up(node: "subprocess.Popen[bytes]", said: Path) -> bool:
+    try:
+        wait_for(lambda: said.exists() or node.poll() is not None, "the node is up", STARTING_S)
+    except AssertionError:
+        return False
+    return node.poll() is None
 
 
 def end_node(node: "subprocess.Popen[bytes]") -> None:
@@ -112,7 +133,7 @@ def two_nodes(hidden: Sequence[Path], cpus: int = 2) -> Iterator[Cluster]:
         token.write_text(os.urandom(32).hex())
         token.chmod(0o600)
         head = start_node(folder / "h", token, 0)
-        address = (folder / "h" / "address").read_text().split()[0]
+        address = address_of(folder / "h")
         env = {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         cluster = Cluster(folder, address, env, tuple(hidden))
         try:
