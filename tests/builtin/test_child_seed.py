@@ -67,3 +67,32 @@ def test_libraries_are_told_to_give_the_same_each_time_before_they_are_loaded(st
     )
     assert deterministic(stage, facts).out == ":4096:8 AUTO True True False\n"
     assert deterministic(stage, facts, env={"MKL_CBWR": "SSE2"}).out.split()[1] == "SSE2"
+
+
+CONV = """
+import hashlib
+import torch
+from torch import nn
+
+def go(run):
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.AdaptiveMaxPool2d(2), nn.Flatten(),
+        nn.Linear(16, 3),
+    )
+    optimizer = torch.optim.AdamW(net.parameters())
+    for step in range(5):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(net(torch.rand(16, 1, 8, 8)), torch.randint(3, (16,)))
+        loss.backward()
+        optimizer.step()
+    bits = b"".join(part.detach().numpy().tobytes() for part in net.state_dict().values())
+    print(hashlib.sha256(bits).hexdigest())
+"""
+
+
+def test_a_deterministic_training_gives_the_same_weights_bit_by_bit(stage: Stage) -> None:
+    stage.module("conv", CONV)
+    one, same, other = (stage.run("conv:go", seed=seed, deterministic=True) for seed in (1, 1, 2))
+    assert (one.code, one.err) == (0, "")
+    assert len(one.out) == 65
+    assert one.out == same.out != other.out

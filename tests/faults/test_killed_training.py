@@ -95,11 +95,11 @@ class Project:
         return [(word, int(number)) for word, number in map(str.split, lines)]
 
     def environment(self, store: str) -> dict[str, str]:
-        return {**os.environ, "FIAT_STORE": str(self.root / store), "FIAT_COMPUTE": "local"}
+        return {**os.environ, "FIAT_STORE": str(self.root / store)}
 
     def start(self, store: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [*FIAT, "run", "spec.yaml", "--json"],
+            [*FIAT, "run", "spec.yaml", "--json", "--compute", "local"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self.environment(store),
@@ -145,13 +145,26 @@ def await_epochs(
                 if "fiat.builtin.child" in child.cmdline():
                     return child
         time.sleep(0.005)
-    raise AssertionError(f"attempt {attempts} does not train: {process.poll()} {project.diary[-3:]}")
+    process.kill()
+    said = process.communicate()[1].decode()
+    raise AssertionError(f"attempt {attempts} does not train: {project.diary[-3:]} {said}")
 
 
 def victim_of(what: str, process: "subprocess.Popen[bytes]", child: psutil.Process) -> psutil.Process:
     if what == "run":
         return psutil.Process(process.pid)
-    return child if what == "child" else child.parent() or child
+    return child if what == "child" else child.parents()[0]
+
+
+def kill(
+    project: Project, process: "subprocess.Popen[bytes]", what: str, attempts: int, draw: random.Random
+) -> None:
+    """At a random moment of the attempt of this number, kill what trains or something around it."""
+    child = await_epochs(project, process, attempts, draw.randrange(1, 10))
+    time.sleep(draw.uniform(0.0, 0.05))
+    victim_of(what, process, child).send_signal(signal.SIGKILL)
+    psutil.wait_procs([child], timeout=60)
+    check_diary(project.diary)
 
 
 def check_diary(diary: list[tuple[str, int]]) -> None:
@@ -179,22 +192,19 @@ def test_killed_at_random_moments_a_training_ends_with_the_weights_of_an_undistu
     for attempt in range(KILLS):
         what = ("run", "child")[attempt % 2]
         process = project.start("killed")
-        child = await_epochs(project, process, attempt + 1, draw.randrange(1, 10))
-        time.sleep(draw.uniform(0.0, 0.05))
-        victim_of(what, process, child).send_signal(signal.SIGKILL)
+        kill(project, process, what, attempt + 1, draw)
         _, err = process.communicate(timeout=120)
-        psutil.wait_procs([child], timeout=60)
         assert process.returncode == (-signal.SIGKILL if what == "run" else 1), err.decode()
-        check_diary(project.diary)
-    # A worker that is killed costs no attempt: the same run goes on.
+    # A worker that is killed costs no attempt: the same run goes on, until it is killed itself.
     process = project.start("killed")
-    child = await_epochs(project, process, KILLS + 1, draw.randrange(10))
-    time.sleep(draw.uniform(0.0, 0.05))
-    victim_of("worker", process, child).send_signal(signal.SIGKILL)
+    kill(project, process, "worker", KILLS + 1, draw)
+    kill(project, process, "run", KILLS + 2, draw)
+    process.communicate(timeout=120)
+    process = project.start("killed")
     ended = project.finish(process, "killed")
     diary = project.diary
     check_diary(diary)
-    assert [word for word, _ in diary].count("begin") == KILLS + 2, f"seed {SEED}"
+    assert [word for word, _ in diary].count("begin") == KILLS + 3, f"seed {SEED}"
     assert diary[-1] == ("done", EPOCHS - 1)
     assert ended.outputs == undisturbed.outputs, f"seed {SEED}"
     begun = [number for word, number in diary if word == "begin"][-1]
