@@ -94,9 +94,15 @@ def launch(
         socket_path: serve many clients there and live on; None serves the caller and dies with it.
 
     Raises:
-        EnvironmentFault: it does not start, nothing answers at the address, or this Ray is too old.
+        EnvironmentFault: it does not start, nothing answers at the address or only Ray Client does, or this Ray is too
+            old.
     """
     check_version()
+    if address is not None and address.startswith("ray://"):
+        raise EnvironmentFault(
+            f"{address} is for clients from outside; jobs are sent from a node of the Ray",
+            hint="run `ray start --address HOST:6379 --num-cpus 0 --num-gpus 0` here and take HOST:6379 for the address",
+        )
     ours, theirs = socket.socketpair()
     options = {
         "temp_dir": str(temp_dir),

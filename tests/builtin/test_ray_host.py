@@ -253,6 +253,14 @@ def test_an_address_where_nothing_answers_is_an_environment_fault(tmp_path: Path
     compute.close()
 
 
+def test_an_address_for_ray_clients_is_refused_with_the_way_to_go(tmp_path: Path) -> None:
+    compute = RayCompute(tmp_path, address="ray://head:10001")
+    with pytest.raises(EnvironmentFault, match="ray://head:10001 is for clients from outside") as caught:
+        compute.start([])
+    assert "ray start --address" in caught.value.hint
+    compute.close()
+
+
 def test_ctrl_c_reaches_the_owner_only_and_no_trace_of_ray_is_printed(ray_head: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _DRIVER, str(tmp_path), str(ray_head)],

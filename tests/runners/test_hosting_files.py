@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fiat.builtin.ray_node import BYTES_VARIABLE, FOLDER_VARIABLE
+
 ROOT = Path(__file__).parents[2]
 RUNNERS = ROOT / "runners"
 UNIT = RUNNERS / "fiat-runner.service"
@@ -138,7 +140,8 @@ def test_the_cluster_asks_for_a_token_everywhere_and_has_the_ray_that_fiat_was_t
     assert cluster["apiVersion"] == "ray.io/v1"
     assert cluster["spec"]["rayVersion"] == version("ray")
     pods = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
-    for pod in pods:
+    own = ("store", "node")  # a worker does not see the store: files are sent to it
+    for pod, folder in zip(pods, own, strict=True):
         assert isinstance(pod["rayStartParams"], dict)
         spec = pod["template"]["spec"]
         assert spec["automountServiceAccountToken"] is False
@@ -148,7 +151,8 @@ def test_the_cluster_asks_for_a_token_everywhere_and_has_the_ray_that_fiat_was_t
             assert variables["RAY_AUTH_MODE"]["value"] == "token"
             assert variables["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]["key"] == "auth_token"
             mounts = {item["name"] for item in container["volumeMounts"]}
-            assert {"store", "shared-memory", "ray"} <= mounts
+            assert {folder, "shared-memory", "ray"} <= mounts
+            assert mounts.isdisjoint({*own} - {folder})
             assert mounts <= {volume["name"] for volume in spec["volumes"]}
             assert container["image"] == compose()["services"]["runner"]["image"]
 
@@ -167,7 +171,13 @@ def test_only_the_web_port_of_the_cluster_is_for_others() -> None:
         == f"{documents['RayCluster']['metadata']['name']}-head-svc:{ports['gcs-server']}"
     )
     assert documents["Service"]["spec"]["ports"][0]["targetPort"] == "web"
-    assert documents["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert documents["PersistentVolumeClaim"]["spec"]["accessModes"] == ["ReadWriteOnce"]
+    (worker,) = documents["RayCluster"]["spec"]["workerGroupSpecs"]
+    (container,) = worker["template"]["spec"]["containers"]
+    variables = {item["name"]: item.get("value", "") for item in container["env"]}
+    places = [item["mountPath"] for item in container["volumeMounts"] if item["name"] == "node"]
+    assert variables[FOLDER_VARIABLE].startswith(f"{places[0]}/")
+    assert int(variables[BYTES_VARIABLE]) < 200 << 30
 
 
 def test_settings_lie_where_unit_compose_and_manifest_look_for_them() -> None:
