@@ -44,9 +44,9 @@ def run_study(
     course = Course(job)
     if course.n_earlier:
         course.say(f"goes on behind {course.n_earlier} of {course.n_all} trials")
-    end = StudyEnd(course, cancelled)
+    end = StudyEnd(job, course, cancelled)
     if not cancelled.is_set():
-        search = StudySearch(job, course, pool if job.resources.gpus > 0 else None)
+        search = StudySearch(job, course, end, pool if job.resources.gpus > 0 else None)
         try:
             _tune(job, import_path, search, end)
         finally:

@@ -92,6 +92,11 @@ class Course:
         return sorted(self._trials.values(), key=lambda trial: trial.number)
 
     @property
+    def live(self) -> tuple[str, ...]:
+        """Digests of the trials that run."""
+        return tuple(self._live)
+
+    @property
     def n_all(self) -> int:
         """How many trials there will be in all."""
         return max(self._n_all, self.n_earlier)

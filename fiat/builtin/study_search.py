@@ -51,9 +51,10 @@ class StudySearch(_Ours, Searcher):
         grants: whether each trial is given its GPUs with it.
     """
 
-    def __init__(self, job: Job, course: Course, pool: GpuPool | None) -> None:
+    def __init__(self, job: Job, course: Course, end: "StudyEnd", pool: GpuPool | None) -> None:
         super().__init__()
         self._job = job
+        self._end = end
         self.course = self._course = course
         self.grants = pool is not None
         self._desk = GpuDesk(job, pool)
@@ -61,7 +62,8 @@ class StudySearch(_Ours, Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial; None while it waits for GPUs, FINISHED when there are no more."""
-        if not self._course.has_more():
+        # Tune looks for its end in vain while it waits here for the first trial.
+        if self._end.stop_all() or not self._course.has_more():
             self._desk.close()
             return Searcher.FINISHED
         if not self._desk.ready():
@@ -93,8 +95,7 @@ class StudySearch(_Ours, Searcher):
             self._course.end(digest, said)
             return
         # Its process may be kept for another trial, which would let the child of this one run on until then.
-        with contextlib.suppress(OSError):  # it has none any more
-            cancel_path(trial_place(self._job, digest)).touch()
+        end_child(self._job, digest)
         if self._course.over:
             return
         if error:
@@ -114,10 +115,19 @@ class StudySearch(_Ours, Searcher):
         """Nothing: see `save`."""
 
 
+def end_child(job: Job, digest: str) -> None:
+    """Ask the child of a trial to end, wherever it runs; nothing when there is none any more."""
+    with contextlib.suppress(OSError):
+        cancel_path(trial_place(job, digest)).touch()
+
+
 class StudyEnd(_Ours, Stopper):
     """Ends a study that was cancelled, took too long, or is on a machine that can run none of its trials."""
 
-    def __init__(self, course: Course, cancelled: Event, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, job: Job, course: Course, cancelled: Event, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._job = job
         self._course = course
         self._cancelled = cancelled
         self._clock = clock
@@ -133,8 +143,11 @@ class StudyEnd(_Ours, Stopper):
         """Whether all trials shall end; see the base."""
         if self._end_at_s is not None and self._clock() >= self._end_at_s:
             self.timed_out = True
-        if self.timed_out or self._cancelled.is_set() or self._course.machine.mend:
+        wanted = self.timed_out or self._cancelled.is_set() or bool(self._course.machine.mend)
+        if wanted and not self._course.over:
             self._course.over = True
+            for digest in self._course.live:
+                end_child(self._job, digest)
         return self._course.over
 
 

@@ -41,7 +41,10 @@ class Asked:
         self.stage = Stage(folder)
         self.job = self.stage.job("", SPACE, **{"sampler": "grid", "trials": 3, **study})
         self.course = Course(self.job)
-        self.search = StudySearch(self.job, self.course, None)
+        self.cancelled = Event()
+        self.search = StudySearch(
+            self.job, self.course, StudyEnd(self.job, self.course, self.cancelled), None
+        )
 
     def suggest(self, trial_id: str) -> Any:
         found = self.search.suggest(trial_id)
@@ -99,6 +102,18 @@ def test_a_trial_that_ends_with_the_study_has_not_ended(asked: Asked) -> None:
     assert asked.suggest("c") == Searcher.FINISHED
 
 
+def test_a_cancelled_study_tells_all_its_children_to_end_also_while_it_waits(asked: Asked) -> None:
+    places = []
+    for name in "ab":
+        asked.suggest(name)
+        places.append(trial_place(asked.job, asked.stage.trials()[-1].digest))
+        places[-1].work_dir.mkdir(parents=True)
+    asked.cancelled.set()
+    assert asked.suggest("c") == Searcher.FINISHED
+    assert [cancel_path(place).exists() for place in places] == [True, True]
+    assert asked.states() == ["running", "running"]
+
+
 def test_a_worker_that_dies_again_and_again_fails_its_trial(asked: Asked) -> None:
     asked.suggest("a")
     asked.search.on_trial_complete("a", error=True)
@@ -107,7 +122,7 @@ def test_a_worker_that_dies_again_and_again_fails_its_trial(asked: Asked) -> Non
 
 
 def test_tune_copies_and_writes_down_nothing_of_it(asked: Asked) -> None:
-    for ours in (asked.search, StudyEnd(asked.course, Event())):
+    for ours in (asked.search, StudyEnd(asked.job, asked.course, Event())):
         assert copy.deepcopy(ours) is ours
         assert copy.copy(ours) is ours
         assert b"starts" not in pickle.dumps(ours)
@@ -117,7 +132,7 @@ def test_a_study_ends_when_it_is_cancelled_took_too_long_or_its_machine_can_run_
     tmp_path: Path,
 ) -> None:
     asked, now, cancelled = Asked(tmp_path, timeout_s=10.0), [0.0], Event()
-    stopper = StudyEnd(asked.course, cancelled, lambda: now[0])
+    stopper = StudyEnd(asked.job, asked.course, cancelled, lambda: now[0])
     now[0] = 9.9
     assert not stopper.stop_all()
     now[0] = 10.0
@@ -127,7 +142,7 @@ def test_a_study_ends_when_it_is_cancelled_took_too_long_or_its_machine_can_run_
     assert asked.suggest("a") == Searcher.FINISHED
 
     asked.course.over = False
-    other = StudyEnd(asked.course, cancelled, lambda: 0.0)
+    other = StudyEnd(asked.job, asked.course, cancelled, lambda: 0.0)
     assert not other.stop_all()
     cancelled.set()
     assert other.stop_all()
@@ -135,7 +150,7 @@ def test_a_study_ends_when_it_is_cancelled_took_too_long_or_its_machine_can_run_
 
     asked.course.over = False
     asked.course.machine.mend = "install it"
-    assert StudyEnd(asked.course, Event(), lambda: 0.0).stop_all()
+    assert StudyEnd(asked.job, asked.course, Event(), lambda: 0.0).stop_all()
     assert not stopper("a", {})
 
 
