@@ -6,17 +6,12 @@ Ray trust each other: whoever has its token can run anything on any of them.
 
 import os
 import shutil
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fiat.builtin.ray_travel_parcel import (
     CHECKPOINTS,
@@ -39,13 +34,10 @@ from fiat.builtin.ray_travel_parcel import (
 from fiat.data.dvc_carry import Carrier
 from fiat.ports.compute import Job
 
-NAME = "fiat-desk"
 DISTRIBUTION = "fiat-ml"
-_AT_ONCE = 16
-_READ_BYTES = 1 << 20
 _HANDED_ON_BYTES = 1 << 20
 _ARRIVING = ".arriving-"
-_OF_THE_MACHINE = frozenset({"path", "glob", "dvc", "sql"})
+_PLACES = 8
 
 
 class Desk:
@@ -59,7 +51,7 @@ class Desk:
         """
         self._python = python
         self._build = version(DISTRIBUTION)
-        self._known: dict[str, tuple[Path, int, int]] = {}
+        self._known: dict[str, dict[Path, tuple[int, int]]] = {}
         self._hashed: dict[tuple[int, ...], str] = {}
         self._given: dict[str, frozenset[str]] = {}
         self._carrier: Carrier | None = None
@@ -88,8 +80,8 @@ class Desk:
         """Parts of files that were listed.
 
         Raises:
-            Torn: one of them has changed since.
-            OSError: one of them is gone.
+            Torn: one of them has changed since, or is gone.
+            OSError: the disk refused.
         """
         return [self._read(piece) for piece in pieces]
 
@@ -101,11 +93,12 @@ class Desk:
 
         Raises:
             EnvironmentFault: DVC or the remote refused.
+            Torn: one of them is gone.
             OSError: the disk refused.
         """
         caches: dict[Path, list[str]] = {}
         for digest in digests:
-            path, *_ = self._known[digest]
+            path = self._place_of(digest)
             if object_digest(path):
                 caches.setdefault(path.parents[3], []).append(digest)
         for cache, held in caches.items():
@@ -206,15 +199,11 @@ class Desk:
         shutil.rmtree(draft, ignore_errors=True)
 
     def _read(self, piece: Piece) -> bytes:
-        path, size_bytes, mtime_ns = self._known[piece.digest]
-        with open(path, "rb") as file:
-            about = os.fstat(file.fileno())
-            if (about.st_size, about.st_mtime_ns) != (size_bytes, mtime_ns):
-                raise Torn(f"{path} changed while its job was on its way")
+        with self._place_of(piece.digest).open("rb") as file:
             file.seek(piece.offset)
             content = file.read(piece.size_bytes)
         if len(content) != piece.size_bytes:
-            raise Torn(f"{path} is shorter than it was")
+            raise Torn("a file is shorter than it was")
         return content
 
     def _digest(self, path: Path) -> str:
@@ -223,81 +212,39 @@ class Desk:
         stamp = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
         digest = object_digest(real) or self._hashed.get(stamp) or hash_file(real)
         self._hashed[stamp] = digest
-        self._known[digest] = (real, about.st_size, about.st_mtime_ns)
+        places = self._known.setdefault(digest, {})
+        places.pop(real, None)
+        places[real] = (about.st_size, about.st_mtime_ns)
+        for old in list(places)[:-_PLACES]:
+            places.pop(old, None)
         return digest
+
+    def _place_of(self, digest: str) -> Path:
+        """Where a content still is: scratch folders of other jobs, which had it too, come and go.
+
+        Raises:
+            Torn: nowhere.
+        """
+        for path, stamp in reversed(tuple(self._known.get(digest, {}).items())):
+            with suppress(OSError):
+                about = path.stat()
+                if (about.st_size, about.st_mtime_ns) == stamp:
+                    return path
+        raise Torn("a file changed or went while its job was on its way")
 
     def _hand_on(self, item: Item, draft: Path) -> bool:
         """Use what the job was given in place of what it gives back, if that is the same."""
-        path, size_bytes, mtime_ns = self._known[item.digest]
         place = draft / item.digest
         if place.is_symlink() or place.exists():
             return True
-        with suppress(OSError):
-            about = path.stat()
-            if (about.st_size, about.st_mtime_ns) != (size_bytes, mtime_ns):
-                return False
-            if size_bytes > _HANDED_ON_BYTES and object_digest(path):
+        with suppress(OSError, Torn):
+            path = self._place_of(item.digest)
+            if item.size_bytes > _HANDED_ON_BYTES and object_digest(path):
                 place.symlink_to(path)
             else:
                 shutil.copyfile(path, place)
             return True
         return False
-
-
-def open_desk() -> tuple[str, Any]:
-    """Start the desk of this driver, on its own node.
-
-    Returns:
-        The id of the node, and the desk: whoever drops it closes it.
-    """
-    home: str = ray.get_runtime_context().get_node_id()
-    options: dict[str, Any] = {"name": NAME, "num_cpus": 0, "max_concurrency": _AT_ONCE, "max_restarts": -1}
-    desk = ray.remote(Desk).options(**options, scheduling_strategy=_at(home)).remote(sys.executable)
-    return home, desk
-
-
-def beside_store(job: Job, home: str) -> dict[str, Any]:
-    """Options for a task that must run where the store is, because it reads files of that machine; {} for others.
-
-    Args:
-        job: what is submitted.
-        home: id of the node.
-    """
-    if job.task is None or job.task.kind != "data":
-        return {}
-    source = job.task.params.get("source")
-    if isinstance(source, Mapping) and not _OF_THE_MACHINE.intersection(source):
-        return {}
-    has: dict[str, float] = next((node["Resources"] for node in _nodes() if node["NodeID"] == home), {})
-    options: dict[str, Any] = {"scheduling_strategy": _at(home)}
-    # A node that gives no cores away, as the head of a cluster, still reads its own files.
-    options["num_cpus"] = min(job.resources.cpus, has.get("CPU", 0.0))
-    if job.resources.memory_bytes is not None:
-        options["memory"] = min(job.resources.memory_bytes, int(has.get("memory", 0)))
-    return options
-
-
-def _nodes() -> list[dict[str, Any]]:
-    return list(ray.nodes())  # type: ignore[no-untyped-call]  # Ray's own gap
-
-
-def _at(node: str) -> NodeAffinitySchedulingStrategy:
-    return NodeAffinitySchedulingStrategy(node, soft=False)
-
-
-def equip_desk(carrier: Carrier) -> None:
-    """Tell the desk of this driver, if it has one, how large files travel. It hears it before it hears of any job."""
-    desk = find_desk()
-    if desk is not None:
-        desk.equip.remote(carrier)
-
-
-def find_desk() -> Any | None:
-    """The desk of the driver that this worker works for; None where it has none."""
-    try:
-        return ray.get_actor(NAME)
-    except ValueError:
-        return None
 
 
 def _name(digest: str) -> str:

@@ -23,7 +23,7 @@ from fiat.builtin import job_tree
 from fiat.builtin.gpu_device import NvmlDriver
 from fiat.builtin.gpu_pool import GpuPool, make_pool
 from fiat.builtin.job_wire import send_message
-from fiat.builtin.ray_desk import open_desk
+from fiat.builtin.ray_desk_door import open_desk
 from fiat.builtin.ray_head import connect, knock, start_head
 from fiat.builtin.ray_session import Session
 from fiat.ports.compute import Capacity

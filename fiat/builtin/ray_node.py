@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fiat.builtin.ray_travel_parcel import Item, Piece, Torn, hash_file
+from fiat.errors import EnvironmentFault
 
 FOLDER_VARIABLE, BYTES_VARIABLE = "FIAT_NODE_FOLDER", "FIAT_NODE_BYTES"
 CACHE_BYTES = 50 << 30
@@ -38,7 +39,7 @@ class NodeFolder:
         self._jobs = folder / "j"
         for path in (folder, self.objects, self._jobs):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.getuid():
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
             raise PermissionError(f"{folder} belongs to somebody else")
 
     @contextmanager
@@ -181,11 +182,15 @@ def node_folder(env: Mapping[str, str]) -> NodeFolder:
         env: of the Ray worker: what the node was started with.
 
     Raises:
+        EnvironmentFault: a variable has a value that it can't have.
         OSError: the disk refused, or somebody else has a folder of that name.
     """
+    room = env.get(BYTES_VARIABLE) or str(CACHE_BYTES)
+    if not room.isdigit():
+        raise EnvironmentFault(f"{BYTES_VARIABLE} is {room!r}", hint="expected a whole number of bytes")
     named = env.get(FOLDER_VARIABLE)
     folder = Path(named) if named else Path(tempfile.gettempdir()) / f"fiat-node-{os.getuid()}"
-    return NodeFolder(folder, int(env.get(BYTES_VARIABLE) or CACHE_BYTES))
+    return NodeFolder(folder, int(room))
 
 
 def _remove(folder: Path) -> None:

@@ -15,7 +15,7 @@ from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
 from fiat.builtin.gpu_pool import GpuPool
 from fiat.builtin.job_wire import receive_message, send_message
 from fiat.builtin.ray_claimed import FORCE_AFTER_S, rest_of, run_claimed, run_gang_claimed
-from fiat.builtin.ray_desk import beside_store, equip_desk
+from fiat.builtin.ray_desk_door import beside_store, equip_desk
 from fiat.builtin.ray_gang import run_gang
 from fiat.builtin.ray_study import run_study
 from fiat.builtin.ray_task import run_in_worker

@@ -17,7 +17,8 @@ from typing import Any
 import ray
 
 from fiat.builtin.job_death import size_text
-from fiat.builtin.ray_desk import DISTRIBUTION, find_desk
+from fiat.builtin.ray_desk import DISTRIBUTION
+from fiat.builtin.ray_desk_door import find_desk
 from fiat.builtin.ray_node import NodeFolder, node_folder
 from fiat.builtin.ray_travel_follow import PATIENCE_S, Follower, Home, Tail, send_items
 from fiat.builtin.ray_travel_outputs import output_items

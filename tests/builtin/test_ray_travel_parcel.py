@@ -3,12 +3,13 @@
 import hashlib
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fiat.builtin.ray_desk import Desk
-from fiat.builtin.ray_node import NodeFolder
+from fiat.builtin.ray_node import BYTES_VARIABLE, FOLDER_VARIABLE, NodeFolder, node_folder
 from fiat.builtin.ray_travel_outputs import output_items
 from fiat.builtin.ray_travel_parcel import (
     CHECKPOINTS,
@@ -21,6 +22,7 @@ from fiat.builtin.ray_travel_parcel import (
     code_items,
     in_chunks,
 )
+from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Command, Job, Resources
 
 
@@ -197,7 +199,7 @@ def test_a_file_that_changed_on_its_way_is_not_taken_for_what_it_was(town: Town)
     (town.root / "a.py").write_text("one")
     parcel = town.desk.pack(town.job())
     (town.root / "a.py").write_text("two!")
-    with town.node.job_folder() as folder, pytest.raises(Torn, match="changed while its job"):
+    with town.node.job_folder() as folder, pytest.raises(Torn, match="while its job was on its way"):
         town.fetch(parcel, folder)
 
 
@@ -375,3 +377,27 @@ def test_lines_are_added_and_the_wish_to_end_is_heard(town: Town) -> None:
     assert town.desk.hear([], str(cancel))
     assert log.read_text() == "before\nline\n"
     assert town.desk.hear([], str(town.work / "gone" / ".j.cancel"))
+
+
+def test_a_file_that_another_job_had_too_is_found_when_that_job_is_over(town: Town) -> None:
+    (town.work / "in" / "rows").write_text("rows")
+    parcel = town.desk.pack(town.job())
+    other = town.work.with_name("other.1")
+    (other / "in").mkdir(parents=True)
+    (other / "in" / "rows").write_text("rows")
+    town.desk.pack(replace(town.job(), work_dir=other))
+    (other / "in" / "rows").unlink()
+    with town.node.job_folder() as folder:
+        assert [item.path for item in town.fetch(parcel, folder)] == ["in/rows"]
+
+
+def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "node").symlink_to("theirs")
+    with pytest.raises(PermissionError, match="belongs to somebody else"):
+        node_folder({FOLDER_VARIABLE: str(tmp_path / "node")})
+
+
+def test_a_size_that_is_no_number_is_told(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="FIAT_NODE_BYTES is '50GiB'"):
+        node_folder({FOLDER_VARIABLE: str(tmp_path), BYTES_VARIABLE: "50GiB"})

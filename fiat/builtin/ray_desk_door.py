@@ -1,0 +1,72 @@
+"""How the desk of a Ray is opened by the driver and found by workers, and what runs beside it. Loaded with Ray only."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from fiat.builtin.ray_desk import Desk
+from fiat.data.dvc_carry import Carrier
+from fiat.ports.compute import Job
+
+NAME = "fiat-desk"
+_AT_ONCE = 16
+_OF_THE_MACHINE = ("path", "glob", "dvc", "sql")
+
+
+def open_desk() -> tuple[str, Any]:
+    """Start the desk of this driver, on its own node.
+
+    Returns:
+        The id of the node, and the desk: whoever drops it closes it.
+    """
+    home: str = ray.get_runtime_context().get_node_id()
+    options: dict[str, Any] = {"name": NAME, "num_cpus": 0, "max_concurrency": _AT_ONCE, "max_restarts": -1}
+    desk = ray.remote(Desk).options(**options, scheduling_strategy=_at(home)).remote(sys.executable)
+    return home, desk
+
+
+def beside_store(job: Job, home: str) -> dict[str, Any]:
+    """Options for a task that must run where the store is, because it reads files of that machine; {} for others.
+
+    Args:
+        job: what is submitted.
+        home: id of the node.
+    """
+    if job.task is None or job.task.kind != "data":
+        return {}
+    source = job.task.params.get("source")
+    if isinstance(source, Mapping) and not any(source.get(kind) for kind in _OF_THE_MACHINE):
+        return {}
+    has: dict[str, float] = next((node["Resources"] for node in _nodes() if node["NodeID"] == home), {})
+    options: dict[str, Any] = {"scheduling_strategy": _at(home)}
+    # A node that gives no cores away, as the head of a cluster, still reads its own files.
+    options["num_cpus"] = min(job.resources.cpus, has.get("CPU", 0.0))
+    if job.resources.memory_bytes is not None:
+        options["memory"] = min(job.resources.memory_bytes, int(has.get("memory", 0)))
+    return options
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return list(ray.nodes())  # type: ignore[no-untyped-call]  # Ray's own gap
+
+
+def _at(node: str) -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def equip_desk(carrier: Carrier) -> None:
+    """Tell the desk of this driver, if it has one, how large files travel. It hears it before it hears of any job."""
+    desk = find_desk()
+    if desk is not None:
+        desk.equip.remote(carrier)
+
+
+def find_desk() -> Any | None:
+    """The desk of the driver that this worker works for; None where it has none."""
+    try:
+        return ray.get_actor(NAME)
+    except ValueError:
+        return None
