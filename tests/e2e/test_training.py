@@ -123,7 +123,7 @@ def test_a_search_of_twelve_trials_goes_on_where_it_was_killed_and_the_training_
     shown = studio.fiat("tune", "show", done.document["run"], "--json").document
     best = best_of(shown["record"])
     assert set(best["params"]) == {"lr", "batch_size"}
-    assert all(5e-4 <= trial.params["lr"] <= 2e-2 for trial in after.values())
+    assert all(5e-4 <= float(str(trial.params["lr"])) <= 2e-2 for trial in after.values())
     plan = studio.fiat("plan", *words, "--json").document
     said = next(step for step in plan["steps"] if step["step"] == "train")
     assert said["action"] == "reuse"

@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
+from fiat.engine.baseline import Baseline
+from fiat.engine.checkout import Checkout
+from fiat.engine.decide import Decider
+from fiat.engine.walk import Walk
 from fiat.engine.warm import Warm, find_warm, work_key
+from fiat.plan.build import Outside, build_plan
 from fiat.plan.fingerprint import digest_json
 from fiat.run.model import Artifact, Release, Result, Run, StepResult
+from fiat.spec.model import Spec
 from fiat.store.store import Store, open_store
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -239,3 +245,67 @@ def test_what_a_release_started_from_is_still_known_when_those_bytes_are_gone(
     model = store.runs.steps_of(["run-1"], "train")["run-1"].outputs["model"]
     store.artifacts.object_path(model.digest).unlink()
     assert trainings.run("b") == "reused"
+
+
+def test_cleaning_up_keeps_what_the_next_training_starts_from(trainings: Trainings, store: Store) -> None:
+    trainings.run("a")
+    trainings.run("b")
+    trainings.run("poor", release=False)
+    cleaned = store.gc(keep_runs=0, grace_s=-1)
+    assert (cleaned.removed_runs, cleaned.removed_results) == (1, 2)
+    assert trainings.run("c") == "c after b"
+    assert [trainings.run(code) for code in "bac"] == ["reused"] * 3
+    assert trainings.run("poor", release=False) == "poor after c"
+
+
+@pytest.fixture
+def walk(store: Store, tmp_path: Path) -> tuple[Walk, list[tuple[str, str]]]:
+    """A walk over a search and its training, and what it asked for a start."""
+    (tmp_path / "net.py").write_text("def train(lr): ...")
+    (tmp_path / "rows.csv").write_text("x\n1\n")
+    spec = Spec.model_validate(
+        {
+            "fiat": 1,
+            "name": "net",
+            "data": {"d": {"source": {"path": "rows.csv"}}},
+            "train": {"call": "net:train", "with": {"lr": 1}, "warm_start": "baseline"},
+            "tune": {"search": {"lr": [1, 2]}, "objective": {"minimize": "loss"}},
+            "baseline": {"from": "main"},
+        }
+    )
+    plan = build_plan(spec, Outside())
+    asked: list[tuple[str, str]] = []
+    decider = Decider(store, Checkout(tmp_path), plan, spec_files=(), data=("rows.csv",), state_dir=tmp_path)
+
+    def find(step: str, key: str) -> Warm:
+        asked.append((step, key))
+        return Warm("e" * 32, "starts from the model of run 7")
+
+    return Walk(plan, decider, lambda _: Baseline(None, ""), lambda _: None, find_warm=find), asked
+
+
+def test_trials_and_the_training_with_the_best_of_them_start_from_the_same_model(
+    walk: tuple[Walk, list[tuple[str, str]]],
+) -> None:
+    walking, asked = walk
+    assert [decided.step.name for decided in walking.advance()] == ["data.d"]
+    assert asked == [], "its work is not known yet"
+    for name, outputs in (("data.d", ("dataset",)), ("tune", ("best", "trials"))):
+        made = {output: Artifact(f"{name}{output}".ljust(32, "0"), 1) for output in outputs}
+        walking.settle(StepResult(name, "call", "ran", outputs=made), None)
+        (decided,) = walking.advance()
+        assert decided.inputs["warm"] == "e" * 32
+        assert decided.reasons == ("no earlier result", "starts from the model of run 7")
+    assert decided.step.name == "train"
+    assert [step for step, _ in asked] == ["tune"]
+
+
+def test_how_many_trials_there_are_is_no_other_work() -> None:
+    def key(trials: int, warm: str, code: str = "a") -> str:
+        inputs = {"data.d": "d" * 32, **({"warm": warm} if warm else {})}
+        return work_key(
+            {"params": {"study": {"trials": trials}}, "env": {}, "inputs": inputs, "code": {"net.py": code}}
+        )
+
+    assert key(10, "") == key(20, "") == key(10, "f" * 32)
+    assert key(10, "", "b") != key(10, "")
