@@ -164,7 +164,7 @@ def test_metrics_are_read_from_lines_and_from_declared_files(tmp_path: Path) -> 
 def test_something_not_built_yet_is_named(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(
         "fiat: 1\nname: t\ndata: {d: {source: {path: d.csv}, label: k}}\ntrain: {call: 'a:b'}\n"
-        "export: {quantize: int8}\n"
+        "export: {quantize: dynamic}\n"
     )
     with pytest.raises(SpecErrors, match="not built yet") as caught:
         _ = open_desk(str(tmp_path / "spec.yaml"), [], read_settings(os.environ)).plan
