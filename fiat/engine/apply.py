@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from fiat.engine.jobs import Bench, Prepared, prepare, resources_of
 from fiat.engine.release import Releaser
 from fiat.engine.tail import Tails
 from fiat.engine.walk import Walk
-from fiat.errors import Fenced, FiatError, Interrupted
+from fiat.errors import EnvironmentFault, Fenced, FiatError, Interrupted
 from fiat.plan.fingerprint import resume_key
 from fiat.plan.model import Plan
 from fiat.ports.compute import Compute, JobResult
@@ -193,7 +194,8 @@ class Apply:
     def _forget(self, decided: Decided) -> None:
         """A result is remembered: nobody goes on from checkpoints of this work any more."""
         if decided.step.limits.checkpoint is not None:
-            self.store.resume.forget(resume_key(decided.parts))
+            with suppress(EnvironmentFault):  # a result is not lost for what `gc` removes later
+                self.store.resume.forget(resume_key(decided.parts))
 
     def _again(self, run: Run, running: Running, result: JobResult, tails: Tails) -> None:
         step = running.decided.step
