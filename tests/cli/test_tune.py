@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fiat.builtin import ray_up
+from fiat.builtin import ray_state, ray_up
 from fiat.testing.compute_jobs import is_alive, wait_for
 from tests.e2e.tiny_specs import add_models
 
@@ -78,10 +78,15 @@ class Desk:
         return json.loads(self.fiat(*words, "--json"))
 
     def begin(self, *words: str) -> "subprocess.Popen[bytes]":
-        nothing = subprocess.DEVNULL
-        return subprocess.Popen(
-            [*FIAT, *words], cwd=self.root, env=self.env("ray"), stdin=nothing, stdout=nothing, stderr=nothing
-        )
+        with open(self.root / ".fiat/said", "ab") as said:
+            return subprocess.Popen(
+                [*FIAT, *words],
+                cwd=self.root,
+                env=self.env("ray"),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            )
 
     def env(self, compute: str) -> dict[str, str]:
         return {**os.environ, "FIAT_COMPUTE": compute, "COLUMNS": "160"}
@@ -158,31 +163,39 @@ def test_a_search_trains_with_the_best_reuses_it_and_grows_by_what_is_missing(wa
 
 
 @pytest.mark.slow
-def test_a_command_that_is_killed_loses_no_finished_trial(desk: Desk) -> None:
-    process = desk.begin("run", "specs/scale")
+def test_a_killed_command_and_a_killed_ray_lose_no_finished_trial(warm: Desk) -> None:
+    slow = warm.starts.with_name("starts.slow")
+    first = warm.begin("run", "specs/scale")
     try:
-        wait_for(lambda: len(desk.pids()) >= 2, "trials run", 120)
-        slow = desk.starts.with_name("starts.slow")
+        wait_for(lambda: len(warm.pids()) >= 2, "trials run", 120)
         slow.touch()
-        wait_for(
-            lambda: len(_files(desk, "done")) >= 2 and len(_files(desk, "running")) >= 1, "two ended", 120
-        )
+        wait_for(lambda: len(_files(warm, "done")) >= 2 and _files(warm, "running") != [], "two ended", 120)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    wait_for(lambda: not any(is_alive(pid) for pid in desk.pids()), "all children are gone", 30)
-    slow.unlink()
-    done, cut = _files(desk, "done"), _files(desk, "running")
-    before = len(desk.started("tune"))
-    shown = json.loads(desk.fiat("tune", "show", "--json"))
-    assert shown["state"] == "ended"
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    wait_for(lambda: not any(is_alive(pid) for pid in warm.pids()), "all children are gone", 30)
+    done, cut = _files(warm, "done"), _files(warm, "running")
+    shown = warm.read("tune", "show")
     assert len(shown["record"]["trials"]) == len(done) + len(cut)
-    run = desk.read("run", "specs/scale")
-    assert states(run)["tune"] == "ran"
-    later = desk.started("tune")[before:]
-    assert len(later) == 4 - len(done)
+
+    before = len(warm.pids())
+    second = warm.begin("run", "specs/scale")
+    try:
+        wait_for(lambda: len(warm.pids()) > before, "a trial that did not end runs again", 120)
+        slow.unlink()
+        info = ray_state.status(warm.root / ".fiat")
+        assert info is not None
+        os.kill(info.pid, signal.SIGKILL)
+        assert second.wait(240) == 0, (warm.root / ".fiat/said").read_text()
+    finally:
+        second.kill()
+    later = warm.started("tune")[before:]
     assert [params for params in later if params in done] == []
-    assert all(params in later[: len(cut)] for params in cut)
+    assert all(params in later for params in cut)
+    assert {json.dumps(params) for params in _files(warm, "done")} >= {json.dumps(params) for params in done}
+    assert len(_files(warm, "done")) == 4
+    assert len(warm.started("train")) == 1
+    assert warm.read("tune", "show")["state"] == "done"
 
 
 def _files(desk: Desk, state: str) -> list[dict[str, Any]]:
