@@ -34,6 +34,9 @@ class Checkpoints:
         size: how many workers there are; all of them go on from the same checkpoint.
         say: writes a sentence to the step's log.
         clock: seconds that only grow.
+
+    Attributes:
+        folder: where they are.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Checkpoints:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.folder = folder
         self._folder = CheckpointFolder(folder)
         self._keeping = keeping
         self._every_s = every_s

@@ -127,6 +127,15 @@ class RunHandle:
             self._say(f"goes on from {place}")
         return restored
 
+    @property
+    def checkpoint_dir(self) -> Path | None:
+        """Folder for what a framework keeps by itself: the next attempt finds it as it was left.
+
+        None when `train.checkpoint` is not set. A kill may come at any moment: write a file under another name, then
+        rename it. Only the first of several workers writes.
+        """
+        return self._checkpoints.folder if self._checkpoints else None
+
     def best(self) -> Restored | None:
         """The best checkpoint by the metric of `train.checkpoint.best`, the newest without one; None when there is none.
 

@@ -59,6 +59,7 @@ def weights(ended: Ended) -> str:
     return next(line for line in ended.out.splitlines() if line.startswith("weights"))
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -99,6 +100,25 @@ def test_without_checkpoints_in_the_spec_nothing_is_kept_and_that_is_said_once(s
         "[fiat] run.checkpoint keeps nothing: train.checkpoint is not set in the spec",
         "None None [False, False, False]",
     ]
+
+
+def test_a_framework_that_keeps_its_own_has_a_folder_for_it(stage: Stage, tmp_path: Path) -> None:
+    stage.module(
+        "work",
+        """
+        def go(run):
+            if run.checkpoint_dir:
+                print(sorted(path.name for path in run.checkpoint_dir.glob("[!.]*")))
+                (run.checkpoint_dir / "last.ckpt").write_text("mine")
+                run.checkpoint({"at": 0})
+            else:
+                print("none")
+        """,
+    )
+    (tmp_path / "c").mkdir()
+    assert stage.run("work:go").out == "none\n"
+    assert go(stage, "work:go", tmp_path / "c").out == "[]\n"
+    assert "index.json', 'last.ckpt']" in go(stage, "work:go", tmp_path / "c").out
 
 
 def test_the_best_is_found_by_what_was_logged_or_given(stage: Stage, tmp_path: Path) -> None:
@@ -172,8 +192,10 @@ def test_batches_tell_the_throughput_and_a_failure_the_batch(stage: Stage) -> No
     lines = stage.run("work:go", **given).out.splitlines()
     paces = [re.fullmatch(r"FIAT_METRIC samples_per_s=([\d.]+)( step=\d)?", line) for line in lines]
     found = [(float(match[1]), match[2]) for match in paces if match]
-    assert [step for _, step in found] == [" step=2", " step=5", None]
-    assert all(2 < pace <= 20.5 for pace, _ in found)
+    # Of six steps of at least 0.4 s each not every one tells it; the last number is that of the whole.
+    assert 1 <= len([step for _, step in found if step]) < 6
+    assert found[-1][1] is None
+    assert all(0 < pace <= 30 for pace, _ in found)
     failed = stage.run("work:go", params={"fail": True}, env={"FIAT_STEP": "train"}, **given)
     assert failed.result is not None
     message = failed.result["error"]["message"]
