@@ -1,5 +1,6 @@
 """The course of a study: which trials there are, which comes next, what each said. Knows nothing of Ray."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -172,6 +173,9 @@ class Course:
 
     def _end(self, trial: Trial) -> None:
         self._keep(trial)
+        if trial.state == "done" and self._job.checkpoints:
+            # Nobody goes on from there, and those of all trials together would fill a disk.
+            shutil.rmtree(self._job.checkpoints / trial.digest, ignore_errors=True)
         self._teller.tell_end(trial, best_of(self.trials, self.study.mode), self.n_all)
 
     def say(self, sentence: str) -> None:

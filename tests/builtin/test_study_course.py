@@ -177,6 +177,18 @@ def test_a_trial_that_goes_on_keeps_its_curve_from_before(hand: Hand) -> None:
     assert kept.resumed == "step 2"
 
 
+def test_checkpoints_of_a_trial_are_gone_when_it_is_done(hand: Hand, tmp_path: Path) -> None:
+    kept = tmp_path / "checkpoints"
+    course = hand.course(replace(hand.job(), checkpoints=kept))
+    done, failed = begin(course), begin(course)
+    for trial in (done, failed):
+        (kept / trial.digest).mkdir(parents=True)
+        (kept / trial.digest / "1.state").touch()
+    course.end(done.digest, report())
+    course.end(failed.digest, report("failed", (), reason="killed by signal 9"))
+    assert [path.name for path in kept.iterdir()] == [failed.digest]
+
+
 def test_what_all_trials_used_is_told_together(hand: Hand) -> None:
     course = hand.course()
     course.end(begin(course).digest, report(gpus=["1"], usage={"gpu_load_ratio": 0.5}, peak_memory_bytes=7))
