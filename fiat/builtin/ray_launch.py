@@ -58,6 +58,8 @@ def host_env(env: Mapping[str, str], temp_dir: Path, address: str | None) -> dic
     """
     kept = scrubbed(env, devices=True)
     kept.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0", RAY_NUM_REDIS_GET_RETRIES="3")
+    # Tune need not write down every result in three formats, nor leave where it works.
+    kept.update(TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1", RAY_CHDIR_TO_TRIAL_DIR="0")
     if address is None or address.rpartition(":")[0] in ("127.0.0.1", "localhost"):
         # Despite its name this is what lets a driver on Linux reach a Ray on loopback.
         # Source: ray._private.services.get_node_ip_address, Ray 2.60.
