@@ -1,4 +1,4 @@
-"""How the workers of a gang ended: where they leave it, and what it means for the job."""
+"""What the ends of several workers mean for their job."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,6 @@ End = tuple[int, JobResult]
 _ECHO = re.compile(
     r"Connection (closed|reset) by (remote )?peer|Broken pipe|remote process exited|ncclRemoteError"
 )
-
-
-class Ends:
-    """An actor of Ray beside the driver; workers leave their results there."""
-
-    def __init__(self) -> None:
-        self._ends: list[End] = []
-
-    def leave(self, rank: int, result: JobResult) -> None:
-        """How a worker ended."""
-        self._ends.append((rank, result))
-
-    def all(self) -> list[End]:
-        """What was left, in the order in which it came."""
-        return self._ends
 
 
 def joint_result(job: Job, ends: Sequence[End]) -> JobResult | None:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
@@ -19,9 +18,9 @@ from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from fiat.builtin.gang_log import log_path
 from fiat.builtin.gang_seat import Seat, home_of, interface_of, make_home, seated_argv, seated_env, threads_of
 from fiat.builtin.gpu_place import Grant
-from fiat.builtin.ray_ends import Ends, joint_result
+from fiat.builtin.ray_ends import joint_result
 from fiat.builtin.ray_task import cancel_path, run_in_worker, started_path
-from fiat.builtin.ray_trainer import Trainer, here, own_address
+from fiat.builtin.ray_trainer import Trainer, leave, own_address
 from fiat.ports.compute import Job, JobResult
 
 _FORCE_AFTER_S = 4.0
@@ -39,9 +38,8 @@ def run_train(
     """Run all workers of a job to their end; see `ray_gang.run_gang`."""
     for rank in range(1, job.resources.workers):
         make_home(job.work_dir, rank)
-    ends: Any = ray.remote(Ends).options(num_cpus=0, scheduling_strategy=here()).remote()
     trainer = Trainer(
-        lambda: _work(job, tuple(import_path), gpus, ends),
+        lambda: _work(job, tuple(import_path), gpus),
         job.resources,
         name=job.id,
         folder=str(job.work_dir / ".train"),
@@ -58,11 +56,14 @@ def run_train(
     died = _who_died(fault)
     if died is not None:
         return died
-    result = joint_result(job, ray.get(ends.all.remote()))
+    try:
+        result = joint_result(job, trainer.ends())
+    except RayError:  # its controller died; then `fault` says so
+        result = None
     return result or JobResult("lost", f"Ray Train did not run it to its end: {_line(fault)}")
 
 
-def _work(job: Job, import_path: tuple[str, ...], gpus: Grant | None, ends: Any) -> None:
+def _work(job: Job, import_path: tuple[str, ...], gpus: Grant | None) -> None:
     """In a Train worker: run the command as this worker has to.
 
     Raises:
@@ -81,7 +82,7 @@ def _work(job: Job, import_path: tuple[str, ...], gpus: Grant | None, ends: Any)
         interface_of(own_address()),
     )
     result = run_in_worker(_seated(job, seat), import_path, gpus=gpus.of(rank) if gpus else None)
-    ray.get(ends.leave.remote(rank, result))
+    leave(rank, result)
     if result.state != "done":
         time.sleep(_LAST_WORDS_S)  # it may be another's death that ended it: Ray is to see that one first
         raise WorkerEnded(f"worker {rank}: {result.reason}")
@@ -150,4 +151,7 @@ def _who_died(fault: Exception | None) -> JobResult | None:
 
 
 def _line(fault: Exception | None) -> str:
-    return f"{type(fault).__name__}: {str(fault).strip().splitlines()[0]}" if fault else "it left no result"
+    if fault is None:
+        return "it left no result"
+    cause = getattr(fault, "controller_failure", fault)
+    return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"

@@ -14,13 +14,16 @@ from typing import Any
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.backend import Backend, BackendConfig
-from ray.train.v2._internal.callbacks import BackendSetupCallback, DatasetsCallback
+from ray.train.v2._internal.callbacks import BackendSetupCallback
+from ray.train.v2._internal.execution.context import get_train_context
 from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2._internal.execution.worker_group import WorkerGroup
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fiat.ports.compute import Resources
+from fiat.builtin.ray_ends import End
+from fiat.ports.compute import JobResult, Resources
 
 _LOOK_S = 0.2
 _FOR_EVER_S = 1e9
@@ -54,16 +57,38 @@ class _Group(WorkerGroup):
         return {}
 
 
+class _Policy(FixedScalingPolicy):
+    """As many workers as were asked for; the placement group alone tells an autoscaler of them."""
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Ray would start an actor here that asks for nodes."""
+
+    def _maybe_send_resource_request(self) -> None:
+        """Ask for nothing."""
+
+
 class _Controller(TrainController):
-    """One attempt, looked at often; nobody watches for nodes that are about to go: a lost one is tried again."""
+    """One attempt, looked at often, and how each worker ended.
+
+    Nobody watches for nodes that are about to go: a lost one is tried again.
+    """
 
     worker_group_cls = _Group
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
+        self._ends: list[End] = []
         self._health_check_interval_s = _LOOK_S
         kept = [part for part in self._worker_group_callbacks_to_propagate if not _watches(part)]
         self._worker_group_callbacks_to_propagate = kept
+
+    async def leave(self, rank: int, result: JobResult) -> None:
+        """How a worker ended."""
+        self._ends.append((rank, result))
+
+    async def ends(self) -> list[End]:
+        """What the workers left, in the order in which it came."""
+        return self._ends
 
 
 class Trainer(DataParallelTrainer):
@@ -91,19 +116,36 @@ class Trainer(DataParallelTrainer):
             run_config=RunConfig(name=name, storage_path=folder, failure_config=_no_retries()),
         )
 
+    def ends(self) -> list[End]:
+        """How the workers ended, in that order.
+
+        Raises:
+            RayError: their controller has died.
+        """
+        ends: list[End] = ray.get(self.controller.ends.remote()) if self.controller is not None else []
+        return ends
+
     def _create_default_callbacks(self) -> list[Any]:
-        needed = (BackendSetupCallback, DatasetsCallback)
-        return [part for part in super()._create_default_callbacks() if isinstance(part, needed)]
+        return [BackendSetupCallback(self.backend_config)]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
-        remote = ray.remote(_Controller).options(num_cpus=0, scheduling_strategy=here())
-        self.controller = remote.remote(**arguments)
+        config: Any = self.scaling_config
+        remote = ray.remote(_Controller).options(num_cpus=0, scheduling_strategy=_here())
+        self.controller = remote.remote(**{**arguments, "scaling_policy": _Policy(config)})
         ray.get(self.controller.run.remote())
         return ray.get(self.controller.get_result.remote())
 
 
-def here() -> NodeAffinitySchedulingStrategy:
-    """On this node and no other."""
+def leave(rank: int, result: JobResult) -> None:
+    """In a worker: tell how it ended.
+
+    Raises:
+        RayError: there is nobody to be told any more.
+    """
+    ray.get(get_train_context().controller_actor.leave.remote(rank, result))
+
+
+def _here() -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 

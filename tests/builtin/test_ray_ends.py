@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fiat.builtin.ray_ends import Ends, joint_result
+from fiat.builtin.ray_ends import joint_result
 from fiat.ports.compute import Job, JobResult, Resources
 from fiat.run.model import Metric
 
@@ -82,7 +82,4 @@ def test_a_log_that_is_a_link_is_not_read(job: Job, tmp_path: Path) -> None:
 
 
 def test_without_a_word_of_each_worker_there_is_no_result(job: Job) -> None:
-    ends = Ends()
-    ends.leave(0, JobResult("done"))
-    assert ends.all() == [(0, JobResult("done"))]
-    assert joint_result(job, ends.all()) is None
+    assert joint_result(job, [(0, JobResult("done"))]) is None

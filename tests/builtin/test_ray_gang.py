@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from fiat.builtin import job_tree
 from fiat.builtin.compute_ray import RayCompute
+from fiat.builtin.ray_state import status
 from fiat.ports.compute import Job, JobResult, Resources
 from fiat.testing.compute_jobs import is_alive, wait_for
 
@@ -56,13 +58,15 @@ def train_worker_of(pid: int) -> int:
     return pid
 
 
-def running() -> set[str]:
-    """What the processes of this machine call themselves."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def leads(ray_head: Path) -> bool:
+    """Whether a run of Ray Train is going on in the tests' own Ray."""
+    host = status(ray_head)
+    assert host is not None
+    names = []
+    for pid in job_tree.descendants(host.keeper_pid):
         with contextlib.suppress(OSError):
-            found.add(path.read_text(errors="replace").strip("\0 "))
-    return found
+            names.append(Path(f"/proc/{pid}/cmdline").read_text(errors="replace"))
+    return any(name.startswith("ray::_Controller") for name in names)
 
 
 def test_two_workers_learn_what_one_learns_and_leave_nothing_elsewhere(
@@ -121,17 +125,17 @@ def test_cancelling_ends_all_workers(compute: RayCompute, stage: GangStage, tmp_
 
 
 def test_workers_that_can_not_all_be_placed_take_nothing_and_can_be_cancelled(
-    compute: RayCompute, stage: GangStage
+    compute: RayCompute, stage: GangStage, ray_head: Path
 ) -> None:
     gang = stage.shell("sleep 100", 3, Resources(cpus=2, workers=3))
     future = compute.submit(gang)
-    wait_for(lambda: "ray::_Controller.run" in running(), "Ray Train wants to place it", PATIENCE_S)
+    wait_for(lambda: leads(ray_head), "Ray Train wants to place it", PATIENCE_S)
     time.sleep(2)
     assert run(compute, stage.shell("true", 1, Resources(cpus=4))).state == "done"
     assert not future.done()
     compute.cancel(gang.id)
     assert future.result(60).state == "cancelled"
-    wait_for(lambda: "ray::_Controller.run" not in running(), "Ray Train has ended")
+    wait_for(lambda: not leads(ray_head), "Ray Train has ended", 60)
     assert run(compute, stage.shell("true", 1, Resources(cpus=4))).state == "done"
 
 
