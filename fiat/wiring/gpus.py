@@ -29,9 +29,7 @@ def look_at_gpus(env: Mapping[str, str], driver: Driver | None = None) -> GpuSig
     except EnvironmentFault as error:
         fault = f"{error.message}; {error.hint}"
     known = [device.key for device in devices]
-    others = sorted(
-        {key for claim in (*having, *waiting) for key in (claim.keys or claim.among)} - set(known)
-    )
+    others = sorted({key for claim in (*having, *waiting) for key in claim.among} - set(known))
     rows = [_known(device, having, now) for device in devices]
     rows += [GpuRow(key, key, held=_held(key, having, now)) for key in others]
     return GpuSight(tuple(rows), tuple(_wish(claim, now) for claim in waiting), fault)
