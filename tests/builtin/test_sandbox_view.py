@@ -46,7 +46,7 @@ def run(sandbox: Sandbox, folder: Path, *paths: Path, gpus: int = 0) -> tuple[Jo
     job = jobs.python(_LOOK, json.dumps([str(path) for path in paths]), resources=Resources(gpus=gpus))
     assert job.command is not None
     boxed = replace(sandbox, writable=(*sandbox.writable, folder))
-    compute = LocalCompute(cpus=1, gpus=2)
+    compute = LocalCompute(cpus=1, gpus=2, ledger=folder.parent / "ledger")
     compute.start([])
     try:
         result = compute.submit(replace(job, command=replace(job.command, sandbox=boxed))).result(WAIT_S)
