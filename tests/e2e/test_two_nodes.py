@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from checkout import make_checkout
+from checkout import ExampleCheckout, make_checkout
 from tiny_specs import add_models, judged
 from two_nodes import Cluster, two_nodes
 
@@ -293,6 +293,34 @@ def test_the_example_digits_passes_with_all_that_computes_there(cluster: Cluster
     assert {step["state"] for step in again.document["steps"]} <= {"reused", "skipped"}
 
 
+SEARCHED = """
+import json, os, shutil, sys
+from pathlib import Path
+params = json.loads(os.environ["FIAT_PARAMS"])
+print("FIAT_METRIC closeness=%g step=1" % -abs(params["x"] - 3))
+shutil.copy("specs/scale/1.onnx", sys.argv[1])
+"""
+TUNE = """
+params: {x: 0}
+tune: {search: {x: [1, 3, 9]}, objective: {maximize: closeness}, trials: 3, parallel: 2, sampler: grid}
+"""
+
+
+def test_the_trials_of_a_search_run_there_and_its_training_too(cluster: Cluster, hidden: Path) -> None:
+    checkout = make_scale(hidden / "tuned", SEARCHED, "", TUNE)
+    done = checkout.fiat("run", "specs/scale", "--json", "--compute", "ray", env=cluster.env)
+    assert done.code == 0, (done.err, texts(checkout.folder / ".fiat" / "runs"))
+    shown = checkout.fiat("tune", "show", "specs/scale", "--json").document
+    assert shown["record"]["best_params"] == {"x": 3}, shown
+    trials = texts(checkout.folder / ".fiat" / "studies", "*.log")
+    assert sorted(re.findall(r"FIAT_METRIC \S+", "".join(trials))) == [
+        "FIAT_METRIC closeness=-2",
+        "FIAT_METRIC closeness=-6",
+        "FIAT_METRIC closeness=0",
+    ]
+    assert list((cluster.node_folder / "j").iterdir()) == []
+
+
 TRAINING = """
 import os, shutil, sys, time
 from pathlib import Path
@@ -311,13 +339,7 @@ shutil.copy("specs/scale/1.onnx", sys.argv[1])
 def test_when_the_second_node_dies_its_step_is_done_again_from_its_checkpoint(
     cluster: Cluster, hidden: Path
 ) -> None:
-    checkout = make_checkout(hidden / "dying", "digits")
-    add_models(checkout.folder, 1)
-    folder = checkout.folder / "specs" / "scale"
-    (folder / "train.py").write_text(TRAINING)
-    command = "python -u specs/scale/train.py {out.model}"
-    train = f'train: {{run: "{command}", code: ["specs/scale/*"], checkpoint: {{}}}}'
-    (folder / "spec.yaml").write_text(re.sub(r"^train: .*$", train, judged(1, 0.5), flags=re.MULTILINE))
+    checkout = make_scale(hidden / "dying", TRAINING, ", checkpoint: {}")
     argv = [str(checkout.program), "run", "specs/scale", "--json", "--compute", "ray"]
     env = {**checkout.env, **cluster.env}
     process = subprocess.Popen(
@@ -343,8 +365,28 @@ def test_when_the_second_node_dies_its_step_is_done_again_from_its_checkpoint(
     said = "".join(texts(log))
     assert "there were []" in said
     assert f"there were ['00000001-{'a' * 64}.pt']" in said
-    assert list((cluster.node_folder / "j").iterdir()) == [], "what the dead node left is gone"
+    assert list((cluster.node_folder / "j").iterdir()) == []  # what the dead node left is gone too
 
 
-def texts(folder: Path) -> list[str]:
-    return [path.read_text() for path in folder.rglob("*") if path.is_file()]
+def make_scale(folder: Path, code: str, more: str = "", head: str = "") -> ExampleCheckout:
+    """A checkout with a spec whose model multiplies by 1, which this code copies.
+
+    Args:
+        folder: where.
+        code: of the training, which is given the path of its output.
+        more: further keys of `train`, starting with a comma.
+        head: further sections.
+    """
+    checkout = make_checkout(folder, "digits")
+    add_models(folder, 1)
+    place = folder / "specs" / "scale"
+    (place / "train.py").write_text(code)
+    command = "python -u specs/scale/train.py {out.model}"
+    train = f'train: {{run: "{command}", code: ["specs/scale/*"]{more}}}'
+    spec = re.sub(r"^train: .*$", train, judged(1, 0.5, head=head), flags=re.MULTILINE)
+    (place / "spec.yaml").write_text(spec)
+    return checkout
+
+
+def texts(folder: Path, pattern: str = "*") -> list[str]:
+    return [path.read_text() for path in folder.rglob(pattern) if path.is_file()]
