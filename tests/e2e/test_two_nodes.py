@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -191,6 +192,39 @@ def test_lines_come_home_while_it_runs_and_a_cancelled_job_is_gone(
     assert future.result(WAIT_S).state == "cancelled"
     wait_for(lambda: not is_alive(pid), "it is gone")
     wait_for(lambda: list((cluster.node_folder / "j").iterdir()) == [], "its folder is gone")
+
+
+OWNER = """
+import os, pickle, sys, time
+from pathlib import Path
+from fiat.builtin.compute_ray import RayCompute
+address, state, job = sys.argv[1:]
+compute = RayCompute(Path(state), address=address)
+compute.start([])
+compute.submit(pickle.loads(Path(job).read_bytes()))
+time.sleep(200)
+"""
+
+
+def test_when_its_owner_is_killed_a_job_there_is_gone_too(bench: Bench, cluster: Cluster) -> None:
+    job = bench.job("import os, time; print('pid', os.getpid()); time.sleep(200)")
+    (bench.folder / "job").write_bytes(pickle.dumps(job))
+    argv = [
+        sys.executable,
+        "-c",
+        OWNER,
+        cluster.address,
+        str(bench.folder / "state"),
+        str(bench.folder / "job"),
+    ]
+    owner = subprocess.Popen(argv, env={**os.environ, **cluster.env})
+    try:
+        wait_for(lambda: bench.log.exists() and "pid" in bench.texts(), "it says its id", WAIT_S)
+    finally:
+        owner.kill()
+        owner.wait()
+    pid = int(bench.texts().split()[-1])
+    wait_for(lambda: not is_alive(pid), "it is gone", WAIT_S)
 
 
 def test_a_job_over_its_time_is_ended_and_says_so(compute: RayCompute, bench: Bench) -> None:
