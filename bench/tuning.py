@@ -7,9 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 from fashion_rows import lay_images
 from stopwatch import Line, Room, medians
 
+from fiat.data.dataset import open_dataset
 from fiat.store.store import open_store
 from fiat.wiring.desk import utc_now
 
@@ -96,11 +98,11 @@ def measure(folder: Path, *, rows: int, epochs: int, repeats: int) -> list[Line]
     room.run(checkout, "fiat", "up")
     try:
         trials()
-        _share_rows(checkout, bare / "rows.npz")
+        count = _share_rows(checkout, bare / "rows.npz")
         ours, peer = medians(repeats, trials, processes)
     finally:
         room.run(checkout, "fiat", "down")
-    what = f"4 trials side by side, {epochs} epochs of {rows:,} {which} images"
+    what = f"4 trials side by side, {epochs} epochs of {count:,} {which} images"
     return [Line(what, ours, peer, "4 bare processes", LIMIT)]
 
 
@@ -134,16 +136,12 @@ def spec(rows: int, epochs: int, salt: int) -> dict[str, object]:
     }
 
 
-def _share_rows(checkout: Path, path: Path) -> None:
-    """Give the bare processes the rows that the trials are given."""
-    code = (
-        "import sys, numpy as np\n"
-        "from fiat.data.dataset import open_dataset\n"
-        "train = open_dataset(sys.argv[1]).train\n"
-        "np.savez(sys.argv[2], images=train.features, codes=train.codes)\n"
-    )
+def _share_rows(checkout: Path, path: Path) -> int:
+    """Give the bare processes the rows that the trials are given; tells how many."""
+    folder = path.parent / "dataset"
     with open_store(checkout / ".fiat", now=utc_now) as store:
         steps = {step.name: step for step in store.runs.find("last").steps}
-        folder = path.parent / "dataset"
         store.artifacts.materialize(steps["data.images"].outputs["dataset"].digest, folder)
-    subprocess.run([sys.executable, "-c", code, str(folder), str(path)], check=True)
+    train = open_dataset(folder).train
+    np.savez(path, images=train.features, codes=train.codes)
+    return len(train)
