@@ -43,8 +43,6 @@ def _run(job: Job, import_path: Sequence[str], gpus: Sequence[str], held: Sequen
     here = os.uname().nodename
     try:
         with settled(job, import_path) as place:
-            if place.job is job:
-                started_path(job).touch()
             result = _workbench().run_job(
                 place.job,
                 gpus=gpus,

@@ -65,13 +65,30 @@ def mark(job: Job) -> None:
     Raises:
         OSError: the disk refused.
     """
-    (job.work_dir / _sign()).touch()
+    (job.work_dir / _sign()).write_text(machine_name(), "utf-8")
 
 
 def sees(job: Job) -> bool:
     """Whether this node sees the job's scratch folder: as its own, or as that of the job that it is a part of."""
+    return _found_sign(job) is not None
+
+
+def _found_sign(job: Job) -> Path | None:
     folders = (job.work_dir, *job.work_dir.parents)[: _UPWARDS + 1]
-    return any((folder / _sign()).exists() for folder in folders)
+    return next((folder / _sign() for folder in folders if (folder / _sign()).exists()), None)
+
+
+def machine_name() -> str:
+    """What two processes have in common that know the same process ids. Source: random(4), namespaces(7)."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
+    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+
+
+def owned_here(job: Job, sign: Path | None) -> Job:
+    """The job on a node that sees its folder; its owner is a process here only where the machine is the same."""
+    if sign is None or sign.read_text("utf-8") == machine_name():
+        return job
+    return replace(job, owner_pid=0)
 
 
 @contextmanager
@@ -84,9 +101,11 @@ def settled(job: Job, import_path: Sequence[str] = ()) -> Iterator[Place]:
         Torn: something changed on its way.
         RayError: the way home is cut.
     """
-    desk = None if sees(job) else find_desk()
+    sign = _found_sign(job)
+    desk = None if sign else find_desk()
     if desk is None:
-        yield Place(job, tuple(import_path), lambda result: result)
+        started_path(job).touch()
+        yield Place(owned_here(job, sign), tuple(import_path), lambda result: result)
         return
     node = node_folder(os.environ)
     node.sweep()
