@@ -81,7 +81,7 @@ def _found_sign(job: Job) -> Path | None:
 def machine_name() -> str:
     """What two processes have in common that know the same process ids. Source: random(4), namespaces(7)."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
-    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
 
 
 def owned_here(job: Job, sign: Path | None) -> Job:
