@@ -5,17 +5,17 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 
 from fiat.engine.decide import Decided
+from fiat.engine.resume import Resume, resume_of, study_of, training_request, tuned
 from fiat.engine.sandbox import Places, SandboxPolicy, shut_off
 from fiat.errors import EnvironmentFault, FiatError, SpecError
-from fiat.plan.fingerprint import resume_key
 from fiat.plan.model import Limits, Step
-from fiat.plan.training import BEST, STUDY, TRIAL_OUTPUTS, TRIALS, TUNE, WARM_ROLE
-from fiat.ports.compute import Command, Job, Resources, Study
+from fiat.plan.training import TRIAL_OUTPUTS
+from fiat.ports.compute import Command, Job, Resources
 from fiat.ports.step import StepContext
 from fiat.spec.command import fill, whole_reference
 from fiat.store.faults import disk_faults
@@ -88,7 +88,7 @@ def prepare(bench: Bench, decided: Decided, attempt: int) -> Prepared:
 
 def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Prepared:
     step = decided.step
-    resume = _resume(bench, decided)
+    resume = resume_of(bench.store, decided)
     work.chmod(0o700)  # a program that is left here, with whatever rights, is nobody else's to run
     (work / "in").mkdir()
     inputs = {
@@ -122,7 +122,7 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
         owner_pid=os.getpid(),
         command=command,
         task=task,
-        study=_study(step, resume, outputs) if resume.trials else None,
+        study=study_of(step, resume, outputs) if resume.trials else None,
         checkpoints=resume.checkpoints,
         stop_on_nan=step.limits.stop_on_nan,
     )
@@ -138,45 +138,6 @@ def _written(step: Step) -> tuple[str, ...]:
 def resources_of(limits: Limits) -> Resources:
     """What a step's limits ask of the compute."""
     return Resources(limits.cpus, limits.gpus, limits.memory_bytes, limits.workers, limits.priority)
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Folders that outlive this attempt; None where the step has none.
-
-    Attributes:
-        checkpoints: of its training, or of its trials.
-        trials: of its study.
-    """
-
-    checkpoints: Path | None = None
-    trials: Path | None = None
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """What its code may write."""
-        return (self.checkpoints,) if self.checkpoints else ()
-
-
-def _resume(bench: Bench, decided: Decided) -> Resume:
-    key, folders = resume_key(decided.parts), bench.store.resume
-    checkpoints = folders.checkpoints(key) if decided.step.limits.checkpoint else None
-    return Resume(checkpoints, folders.trials(key) if STUDY in decided.step.params else None)
-
-
-def _study(step: Step, resume: Resume, outputs: Mapping[str, Path]) -> Study:
-    assert resume.trials is not None  # noqa: S101 - the caller looked
-    said = dict(_mapping(step.params[STUDY]))
-    said["metric_files"] = tuple(map(str, said["metric_files"]))  # type: ignore[call-overload]
-    return Study(**said, ledger=resume.trials, best=outputs[BEST], trials_file=outputs[TRIALS])  # type: ignore[arg-type]  # as `tune_steps` wrote it
-
-
-def _tuned(params: object, inputs: Mapping[str, Path]) -> dict[str, object]:
-    """Parameters with those of the best trial in their place, where there was a search."""
-    found: dict[str, object] = dict(_mapping(params))
-    if TUNE in inputs:
-        found |= json.loads(inputs[TUNE].read_text("utf-8"))["params"]
-    return found
 
 
 def _lay(store: Store, digest: str, folder: Path, role: str) -> Path:
@@ -198,7 +159,7 @@ def _shell(
     places |= {f"out.{name}": quote(str(path)) for name, path in outputs.items()}
     text = fill(str(step.params["run"]), places)
     env = _environment(bench, step, work)
-    env["FIAT_PARAMS"] = json.dumps(_tuned(step.params.get("with"), inputs))
+    env["FIAT_PARAMS"] = json.dumps(tuned(step.params.get("with"), inputs))
     env["FIAT_INPUTS"] = json.dumps({role: str(path) for role, path in inputs.items()})
     env["FIAT_OUTPUTS"] = json.dumps({name: str(path) for name, path in outputs.items()})
     if resume.checkpoints:
@@ -224,12 +185,8 @@ def _child(
         "outputs": {name: str(path) for name, path in outputs.items()},
         "result": str(work / "result.json"),
     }
-    request["params"] = _tuned(request["params"], inputs)
-    request["deterministic"] = bool(step.params.get("deterministic"))
-    if step.limits.checkpoint and resume.checkpoints:
-        request["checkpoint"] = {**asdict(step.limits.checkpoint), "folder": str(resume.checkpoints)}
-    if WARM_ROLE in step.inputs:
-        request["warm"] = places.get(WARM_ROLE)
+    request["params"] = tuned(request["params"], inputs)
+    request |= training_request(step, resume, places)
     roles = _mapping(request.get("datasets"))
     request["datasets"] = {name: places[str(role)] for name, role in roles.items()}
     if step.kind == "export":
