@@ -83,7 +83,9 @@ class Keeper:
             return False
         reason = "its worker died" if alive is False else f"its worker was silent for {silent_s:.0f} s"
         if alive:
-            # Frozen, or out of memory: it must not wake up in the middle of a deploy.
+            # Frozen, or out of memory: it must not wake up in the middle of a deploy. It is said before, since the
+            # database may be locked by what is killed here, and then the next look finds a dead worker.
+            self.log(f"run {lease.run}: {reason}; it is killed")
             self.kill(lease.worker)
         # A deploy that was ended for its time is not begun again by the next worker.
         attempts = 0 if seen.said and seen.deploys_s is not None else self.policy.attempts

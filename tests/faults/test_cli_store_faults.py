@@ -326,7 +326,7 @@ def test_damage_everywhere_at_once_is_made_good(project: ChainProject) -> None:
 
 @pytest.mark.slow
 def test_garbage_collection_beside_a_run_takes_nothing_from_it(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "checkout", spec=make_spec(sleep_s=0.4))
+    project = make_project(tmp_path / "checkout", spec=make_spec(sleep_s=1.0))
     project.finish(1)
     process = project.start_run(2)
     collected = []
