@@ -25,6 +25,7 @@ class _Seen:
     asked_s: float | None = None
     deploys_s: float | None = None
     said: str = ""
+    silent: str = ""
 
 
 @dataclass
@@ -81,11 +82,12 @@ class Keeper:
         alive = self.alive(lease.worker)
         if alive is not False and silent_s < self.policy.lease_s:
             return False
-        reason = "its worker died" if alive is False else f"its worker was silent for {silent_s:.0f} s"
+        if alive is not False:
+            seen.silent = f"its worker was silent for {silent_s:.0f} s"
+        # What is killed here may lock the database, so that only the next look gets further: it finds a dead worker.
+        reason = seen.silent or "its worker died"
         if alive:
-            # Frozen, or out of memory: it must not wake up in the middle of a deploy. It is said before, since the
-            # database may be locked by what is killed here, and then the next look finds a dead worker.
-            self.log(f"run {lease.run}: {reason}; it is killed")
+            # Frozen, or out of memory: it must not wake up in the middle of a deploy.
             self.kill(lease.worker)
         # A deploy that was ended for its time is not begun again by the next worker.
         attempts = 0 if seen.said and seen.deploys_s is not None else self.policy.attempts

@@ -164,11 +164,14 @@ class PredictionLog:
                 or run.version != version
                 or not run.take(moment_us, request_id, latency_us, inputs, outputs)
             ):
+                self._end(digest)
                 run = self._begin(version, digest, inputs, outputs)
                 if run.is_alone or not run.take(moment_us, request_id, latency_us, inputs, outputs):
                     run.take_any(moment_us, request_id, latency_us, inputs, outputs)
-                    self._end(digest)
+                    self._packer.append(run.entry(), len(run))
                     return True
+                # Not before: others must not be held against the form of one that is alone or could not be written.
+                self._runs[digest] = run
         except (ValueError, TypeError, OverflowError):
             # What can't be written, such as half a character in an id, is one request more that is missing.
             self._pipe.dropped += 1
@@ -199,14 +202,11 @@ class PredictionLog:
     def _begin(
         self, version: str, digest: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
     ) -> Run:
-        """A run for requests of this form, in the place of the one before."""
-        self._end(digest)
+        """A run for requests of this form."""
         known = self._known.get(digest)
         named = [name for name in ANSWERS if name in outputs] or list(outputs)
         answers = [name for name in named if name not in self._hidden]
-        run = Run(version, digest, inputs, outputs, {} if known is None else known.kept, answers)
-        self._runs[digest] = run
-        return run
+        return Run(version, digest, inputs, outputs, {} if known is None else known.kept, answers)
 
     def _end(self, digest: str) -> None:
         run = self._runs.pop(digest, None)

@@ -56,16 +56,19 @@ class Standin:
             return {}
         return found.get(digest, {})
 
+    def look(self) -> None:
+        try:
+            manifest = read_manifest(self.release)
+        except FiatError:
+            manifest = None
+        with self.lock:
+            if manifest is not None and manifest != self.manifest:
+                self.take(manifest)
+            self.tell()
+
     def follow(self) -> None:
         while True:
-            try:
-                manifest = read_manifest(self.release)
-            except FiatError:
-                manifest = None
-            with self.lock:
-                if manifest is not None and manifest != self.manifest:
-                    self.take(manifest)
-                self.tell()
+            self.look()
             time.sleep(POLL_S)
 
     def take(self, manifest: ReleaseManifest) -> None:
@@ -187,6 +190,7 @@ def main() -> None:
     asked, _ = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     standin = Standin(asked.release, Place(asked.release.parent).counts)
+    standin.look()  # before the port is open: no request must find it without a version
     web = Web((asked.host, asked.port), handler(standin))
     threading.Thread(target=standin.follow, daemon=True).start()
     web.serve_forever()

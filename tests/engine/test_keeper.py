@@ -100,6 +100,24 @@ def test_a_frozen_worker_is_killed_before_its_run_goes_to_another(store: Store) 
     assert on.state() == "waiting"
 
 
+def test_a_silent_worker_stays_silent_where_only_the_look_after_its_end_gets_further(store: Store) -> None:
+    add_run(store)
+    on = stage(store)
+    on.claim()
+
+    def kill(worker: str) -> None:
+        on.machine.kill(worker)
+        raise OSError("not now")
+
+    on.keeper.kill = kill
+    with pytest.raises(OSError, match="not now"):
+        on.pass_time(LEASE_S + 2)
+    on.pass_time(1)
+    assert on.state() == "waiting"
+    assert [text for text in on.said if "was silent for 30 s" in text] == on.said
+    assert on.said
+
+
 def test_a_silent_worker_of_another_host_is_fenced_out_and_not_killed(store: Store) -> None:
     add_run(store)
     on = stage(store)

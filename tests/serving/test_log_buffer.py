@@ -200,6 +200,15 @@ def test_a_matrix_without_the_columns_that_are_kept_is_written_without_it() -> N
     ]
 
 
+def test_one_that_is_alone_and_cannot_be_written_costs_the_next_ones_nothing() -> None:
+    log, pipe = log_of(LogPlan(redact=("b",)), inputs=["x"], features=["a", "b", "c"], layout="matrix")
+    for request_id, width in (("\ud800", 1), ("r1", 3), ("r2", 3)):
+        log.offer(request_id, "1", DIGEST, {"x": np.ones((1, width))}, {"y": np.zeros(1)}, 1)
+    (entry,) = entries(pipe, log)
+    assert (entry[2], [part[2] for part in entry[6]]) == (["r1", "r2"], [[2]])
+    assert pipe.dropped == 1
+
+
 def test_redacted_columns_with_inputs_of_their_own_do_not_leave_the_process() -> None:
     log, pipe = log_of(
         LogPlan(redact=("name",)), inputs=["age", "name"], features=["age", "name"], layout="raw"
