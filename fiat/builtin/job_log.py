@@ -4,12 +4,12 @@ import os
 import re
 
 from fiat.builtin.loss_watch import loss_fault
+from fiat.builtin.metric_series import Logged, MetricSeries
 from fiat.journal import read_metric
 from fiat.redaction import Redactor
 
 LINE_BYTES = 64 * 1024
 LOG_BYTES = 256 * 1024 * 1024
-METRICS = 200_000
 
 _ESCAPES = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, cursor
@@ -27,10 +27,10 @@ class JobLog:
     other control bytes become `?`: a log can't move the cursor of who reads it.
 
     Attributes:
-        metrics: what `FIAT_METRIC` lines said, in order: (name, value, step or None).
         taken_bytes: how much was printed, whatever became of it.
         last_line: the last whole line, as it was before masking.
         lost_loss: the first loss that was no number any more, one sentence; empty as long as all were.
+        lost_metric: that loss as it was logged.
         fault: why the log could not be written, empty when it could.
     """
 
@@ -42,16 +42,17 @@ class JobLog:
         log_bytes: int = LOG_BYTES,
         redactor: Redactor | None = None,
     ) -> None:
-        self.metrics: list[tuple[str, float, int | None]] = []
         self.taken_bytes = 0
         self.last_line = ""
         self.lost_loss = ""
+        self.lost_metric: Logged | None = None
         self.fault = ""
         self._redactor = redactor or Redactor(())
         self._mask = self._redactor.stream()
         self._line_bytes = line_bytes
         self._left_bytes = log_bytes
         self._log_bytes = log_bytes
+        self._series = MetricSeries()
         self._rest = b""
         self._cutting = False
         self._fd = -1
@@ -59,6 +60,11 @@ class JobLog:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             self.fault = error.strerror or str(error)
+
+    @property
+    def metrics(self) -> list[Logged]:
+        """What `FIAT_METRIC` lines said, in order: (name, value, step or None); of very long curves a part."""
+        return self._series.metrics()
 
     def take(self, chunk: bytes) -> None:
         """Add what was read; complete lines go to the log at once."""
@@ -108,9 +114,9 @@ class JobLog:
         if metric is None:
             return
         name, value, step = metric
-        if len(self.metrics) < METRICS:
-            self.metrics.append((self._redactor.text(name), value, step))
-        self.lost_loss = self.lost_loss or loss_fault(name, value, step)
+        self._series.add(self._redactor.text(name), value, step)
+        if not self.lost_loss and (fault := loss_fault(name, value, step)):
+            self.lost_loss, self.lost_metric = fault, metric
 
     def _cut(self, line: bytes) -> bytes:
         kept = self._redactor.head(self._clean(line), self._line_bytes)

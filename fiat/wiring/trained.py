@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fiat.builtin.metric_series import MetricSeries
 from fiat.errors import FiatError
 from fiat.journal import read_metric
 from fiat.plan.training import BEST, TRIALS, TUNE
@@ -12,7 +13,6 @@ from fiat.run.model import Artifact, Metric, Result, Run, StepResult
 from fiat.store.store import Store
 
 LOG_BYTES = 64 << 20
-MOST_LOGGED = 200_000
 DOCUMENT_BYTES = 256 << 20
 _AGAIN = "; trying again"
 
@@ -74,33 +74,29 @@ def logged_metrics(path: Path) -> list[Metric]:
     """The metrics in a step's log. Where a later attempt went on, its values stand for those of the one before.
 
     Args:
-        path: the log; of a longer one the last LOG_BYTES count, and of those at most MOST_LOGGED metrics.
+        path: the log; of a longer one the last LOG_BYTES count.
     """
-    found: dict[str, list[Metric]] = {}
+    series = MetricSeries()
+    known: set[str] = set()
     fresh: set[str] = set()
-    n_left = MOST_LOGGED
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - LOG_BYTES))
             for line in file:
                 if line.startswith(b"--- ") and line.rstrip().endswith(_AGAIN.encode()):
-                    fresh = set(found)
+                    fresh = set(known)
                 metric = read_metric(line.decode("utf-8", "replace")) if line.startswith(b"FIAT_") else None
-                if metric is None or not n_left:
+                if metric is None:
                     continue
-                n_left -= 1
-                _add(found.setdefault(metric[0], []), Metric(*metric), again=metric[0] in fresh)
-                fresh.discard(metric[0])
+                name, _, at = metric
+                if name in fresh:
+                    fresh.discard(name)
+                    series.cut(name, at)
+                known.add(name)
+                series.add(*metric)
     except OSError:
         return []
-    return [metric for metrics in found.values() for metric in metrics]
-
-
-def _add(known: list[Metric], metric: Metric, *, again: bool) -> None:
-    if again:
-        at = metric.step
-        known[:] = [item for item in known if at is not None and item.step is not None and item.step < at]
-    known.append(metric)
+    return [Metric(*metric) for metric in series.metrics()]
 
 
 def _metrics(state_dir: Path, run: Run, step: StepResult, result: Result | None) -> list[Metric]:

@@ -61,6 +61,22 @@ def test_metrics_are_read_only_from_whole_well_formed_lines(tmp_path: Path) -> N
     assert log.metrics == [("a", 1.0, 2), ("d", 1000.0, None)]
 
 
+def test_the_last_value_counts_behind_however_many_others(tmp_path: Path) -> None:
+    lines = (b"FIAT_METRIC m%d=%d step=%d\n" % (at % 50, at, at // 50) for at in range(300_000))
+    log = write(tmp_path / "log", b"".join(lines), b"FIAT_METRIC accuracy=0.9\n")
+    assert log.metrics[-1] == ("accuracy", 0.9, None)
+    assert ("m49", 299_999.0, 5_999) in log.metrics
+    assert len(log.metrics) < 200_100
+
+
+def test_the_first_loss_that_is_no_number_is_remembered_as_it_was_logged(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log", b"FIAT_METRIC loss=1 step=1\nFIAT_METRIC loss=inf step=7\nFIAT_METRIC loss=nan\n"
+    )
+    assert log.lost_metric == ("loss", float("inf"), 7)
+    assert "at step 7" in log.lost_loss
+
+
 def test_a_log_appends(tmp_path: Path) -> None:
     write(tmp_path / "log", b"one\n")
     write(tmp_path / "log", b"two\n")
