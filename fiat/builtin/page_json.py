@@ -16,7 +16,12 @@ def items(value: object) -> list[object]:
 
 def real(value: object) -> float:
     """The value as a number; NaN when it is none."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # JSON knows no end of whole numbers
+        return math.nan
 
 
 def reals(value: object) -> list[float]:

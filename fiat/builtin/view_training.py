@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from fiat.builtin.page_data_names import cut
 from fiat.builtin.study_record import Trial, params_text, read_study, state_text, value_text
 from fiat.builtin.view_run import Block
 from fiat.builtin.view_sheet import Cell, Table, Tone
@@ -13,6 +14,7 @@ from fiat.run.model import Metric
 
 MOST_CURVES = 12
 MOST_TRIALS = 10
+_LONGEST_PARAMS = 400
 _WORDS = {"workers": "{value} workers", "throughput": "{value}", "GPUs": "{value}", "resumed": "{value}"}
 _TONES: dict[str, Tone] = {"done": "good", "failed": "bad"}
 
@@ -117,5 +119,5 @@ def _trial_cells(trial: Trial, *, best: bool) -> tuple[Cell, ...]:
         Cell(number(trial.value) if math.isfinite(trial.value) else "-"),
         Cell(state_text(trial.state), _TONES.get(trial.state, "quiet")),
         Cell(seconds(trial.seconds) if math.isfinite(trial.seconds) else "", "quiet"),
-        Cell(params_text(trial.params)),
+        Cell(cut(params_text(trial.params), _LONGEST_PARAMS)),
     )

@@ -1,5 +1,6 @@
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from page_samples import sample_page, sample_run, step, study_documents
 
+from fiat.builtin.page_curves import curve_families, training_figure
 from fiat.builtin.page_model import RunPage
+from fiat.builtin.page_plots import Figure
 from fiat.builtin.page_run import render_run
-from fiat.builtin.page_training import MOST_FIGURES, training_figures, training_parts
+from fiat.builtin.page_training import MOST_FIGURES, training_parts
 from fiat.run.model import Metric
 
 TUNE = {"objective": {"maximize": "accuracy"}}
+
+
+def training_figures(metrics: Sequence[Metric]) -> list[Figure]:
+    return [training_figure(family) for family in curve_families(metrics)]
 
 
 def searched_page(**documents: object) -> RunPage:
@@ -141,7 +148,23 @@ def test_a_search_for_the_smallest_has_the_smallest_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "trials", [None, "no list", [None, 3], [{"number": "x", "params": [], "curve": [[1], "a", [None, 1.0]]}]]
+    "trials",
+    [
+        None,
+        "no list",
+        [None, 3],
+        [{"number": "x", "params": [], "curve": [[1], "a", [None, 1.0]]}],
+        [
+            {
+                "number": 10**400,
+                "value": 10**400,
+                "state": "done",
+                "seconds": -(10**400),
+                "curve": [[10**400, 1]],
+            }
+        ],
+        [{"number": 1, "value": 1e308, "seconds": 1e308, "curve": [[1e308, -1e308], [-1e308, 1e308]]}],
+    ],
 )
 def test_a_search_of_another_shape_is_no_error(trials: object) -> None:
     page = searched_page(trials=trials, best=trials)
@@ -157,3 +180,39 @@ def test_a_search_of_a_thousand_trials_stays_a_page() -> None:
     html = render_run(searched_page(trials=trials))
     assert "785 more are not shown" in html
     assert len(html) < 500_000
+
+
+def test_names_that_are_not_drawn_do_not_fill_the_page() -> None:
+    curves = tuple(("train", Metric(f"m{k}", float(at), at)) for at in range(2) for k in range(5000))
+    (part,) = training_parts(RunPage(sample_run(), curves=curves))
+    assert part.undrawn.startswith("m24, m25, ")
+    assert part.undrawn.endswith("m63 and 4,936 more")
+
+
+def test_very_many_trials_make_a_small_page_that_keeps_every_best_one() -> None:
+    trials = [
+        {"number": k, "params": {"text": "x" * 5000}, "state": "done", "value": 0.3, "seconds": 1.0}
+        for k in range(1, 20_001)
+    ]
+    trials[7777]["value"], trials[19_998]["value"] = 0.5, 1.0
+    best = {"params": {"text": "x"}, "value": 1.0, "trial": 19_999}
+    page = searched_page(trials=trials, best=best)
+    (part,) = training_parts(page)
+    chart = part.figures[0].chart
+    assert "trial 7778: done, 0.5000" in chart
+    assert "trial 19999: done, 1" in chart
+    assert part.figures[0].caption.endswith("Of 20,000 trials, 1,002 are drawn, the best among them.")
+    assert len(render_run(page)) < 500_000
+
+
+def test_each_trial_better_than_the_one_before_is_no_large_page_either() -> None:
+    trials = [{"number": k, "params": {}, "state": "done", "value": k / 9e4} for k in range(1, 20_001)]
+    (part,) = training_parts(searched_page(trials=trials, best=None))
+    assert part.figures[0].chart.count("<circle") < 2100
+    assert "trial 20000: done, 0.2222" in part.figures[0].chart
+
+
+def test_a_late_loss_of_numbers_is_told_with_its_very_step() -> None:
+    curves = [Metric("loss", math.nan if at > 2 else 1.0, 1_234_560 + at) for at in range(5)]
+    (figure,) = training_figures(curves)
+    assert figure.caption.endswith("the first at step 1,234,563.")
