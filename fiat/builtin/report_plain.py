@@ -13,10 +13,6 @@ from fiat.plan.model import Plan
 from fiat.ports.report import Line
 from fiat.run.model import Run, StepResult
 
-PULSE_S = 10.0
-LONGEST_PULSE_S = 60.0
-FIRST_TRIALS = 20
-_PULSES = 20
 _VERBS = {
     "running": "run",
     "ran": "done",
@@ -78,12 +74,9 @@ class PlainReporter:
         if kind == "note":
             self._event("...", line.step, step.note)
         now = self._clock()
-        took = now - step.began_s
-        due = now - step.said_at_s >= min(LONGEST_PULSE_S, max(PULSE_S, took / _PULSES))
-        first = kind == "trial" and step.study is not None and step.study.n_ended <= FIRST_TRIALS
-        if kind in ("metric", "trial") and (due or first):
+        if step.is_due(now, kind):
             step.said_at_s = now
-            self._event("...", line.step, f"{', '.join(step.standing())} ({seconds(took)})")
+            self._event("...", line.step, f"{', '.join(step.standing())} ({seconds(now - step.began_s)})")
 
     def ended(self, run: Run) -> None:
         """The verdict with gates, metrics, the model, and what to do next."""

@@ -12,7 +12,7 @@ from fiat.builtin.report_study import StudyProgress
 from fiat.builtin.study_line import read_trial
 from fiat.builtin.usage_line import read_usage
 from fiat.builtin.view_spark import Course
-from fiat.builtin.view_text import metric_text, output_line
+from fiat.builtin.view_text import count, metric_text, output_line
 from fiat.builtin.view_usage import SPECIAL, THROUGHPUT, gpu_text, pace_text
 from fiat.journal import read_metric
 from fiat.plan.model import Plan
@@ -22,7 +22,14 @@ from fiat.run.model import Metric, StepResult
 Said = Literal["metric", "trial", "usage", "note", "output"]
 TAIL_LINES = 20
 MOST_METRICS = 6
+MOST_NAMES = 1000
 MOST_COURSES = 200
+PULSE_S = 10.0
+LONGEST_PULSE_S = 60.0
+FIRST_TRIALS = 20
+_PULSES = 20
+_STILL = 50
+"""A metric stands still when the others moved so many times since."""
 _OURS, _GOES_ON = "[fiat] ", "[fiat] goes on "
 _BEHIND = re.compile(r"goes on behind (\d{1,9}) of (\d{1,9}) trials")
 
@@ -34,7 +41,7 @@ class StepProgress:
     Attributes:
         result: as last reported, None while it waits.
         tail: its last lines of output, without metrics.
-        metrics: newest value by name, in the order they were first seen.
+        metrics: newest value by name, in the order they were first seen; of the first MOST_NAMES.
         courses: how each metric with a place on the x axis went so far, in the order they were first seen.
         at: x axis of the newest metric that has one.
         study: how its search stands, None when it is none.
@@ -42,7 +49,9 @@ class StepProgress:
         note: from what it says that it goes on.
         began_s: when its attempt began, on the reporter's clock.
         said_at_s: when its metrics were last shown.
-        moved: names of metrics, the one that came last at the end.
+        finals: names of metrics that came without a place on the x axis.
+        n_moves: how often a metric moved.
+        moved: name to the move at which it did so last.
     """
 
     result: StepResult | None = None
@@ -55,7 +64,9 @@ class StepProgress:
     note: str = ""
     began_s: float = 0.0
     said_at_s: float = 0.0
-    moved: dict[str, None] = field(default_factory=dict)
+    finals: set[str] = field(default_factory=set)
+    n_moves: int = 0
+    moved: dict[str, int] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -68,9 +79,24 @@ class StepProgress:
         told = self.result.resources.get("resumed") if self.result else ""
         return str(told or self.note)
 
-    def numbers(self) -> str:
-        """The metrics that moved last on one line, at most MOST_METRICS; empty when there are none."""
-        return " ".join(metric_text(Metric(name, self.metrics[name])) for name in self._shown())
+    def numbers(self, *, ended: bool = False) -> str:
+        """The first metrics that still move on one line, and how many more there are; empty when there are none.
+
+        Args:
+            ended: final values come first.
+        """
+        shown = self._shown(ended=ended)
+        words = [metric_text(Metric(name, self.metrics[name])) for name in shown]
+        return " ".join([*words, f"and {self.n_hidden} more"] if self.n_hidden else words)
+
+    @property
+    def n_hidden(self) -> int:
+        """How many metrics there are that `numbers` does not show."""
+        return max(0, sum(name not in SPECIAL for name in list(self.metrics)) - MOST_METRICS)
+
+    def more(self) -> str:
+        """`44 more metrics`; empty when all are shown."""
+        return count(self.n_hidden, "more metric") if self.n_hidden else ""
 
     def drawn(self) -> list[tuple[str, Course]]:
         """What of these has a course to draw."""
@@ -92,26 +118,47 @@ class StepProgress:
         """
         at, numbers = f"step {self.at:,}" if self.at is not None else "", "" if drawn else self.numbers()
         words = [self.study.words()] if self.study else []
-        return [text for text in (*words, ": ".join(filter(None, (at, numbers))), *self.pace()) if text]
+        more = self.more() if drawn else ""
+        return [text for text in (*words, ": ".join(filter(None, (at, numbers))), more, *self.pace()) if text]
 
     def outcome(self) -> list[str]:
         """What a step that ran came to: its search, its numbers, its pace; empty when it said nothing."""
         words = [self.study.words()] if self.study else []
-        return [text for text in (*words, self.numbers(), *self.pace()) if text]
+        return [text for text in (*words, self.numbers(ended=True), *self.pace()) if text]
 
     def take(self, name: str, value: float, at: int | None) -> None:
         """Take over a metric."""
         self.at = self.at if at is None else at
+        if name not in self.metrics and len(self.metrics) >= MOST_NAMES:
+            return
+        self.n_moves += 1
+        self.moved[name] = self.n_moves
         self.metrics[name] = value
-        self.moved.pop(name, None)
-        self.moved[name] = None
-        if at is not None and (name in self.courses or len(self.courses) < MOST_COURSES):
+        if at is None:
+            self.finals.add(name)
+        elif name in self.courses or len(self.courses) < MOST_COURSES:
             self.courses.setdefault(name, Course()).add(value)
 
-    def _shown(self) -> list[str]:
-        """The MOST_METRICS that moved last and say how good the model is, in the order they were first seen."""
-        last = set([name for name in list(self.moved) if name not in SPECIAL][-MOST_METRICS:])
-        return [name for name in list(self.metrics) if name in last]
+    def is_due(self, now_s: float, said: Said) -> bool:
+        """Whether its numbers are told now where nothing is drawn: now and then, the rarer the longer it takes.
+
+        Args:
+            now_s: on the reporter's clock.
+            said: what the newest line was.
+        """
+        pulse_s = min(LONGEST_PULSE_S, max(PULSE_S, (now_s - self.began_s) / _PULSES))
+        first = said == "trial" and self.study is not None and self.study.n_ended <= FIRST_TRIALS
+        return said in ("metric", "trial") and (first or now_s - self.said_at_s >= pulse_s)
+
+    def _shown(self, *, ended: bool = False) -> list[str]:
+        """The first MOST_METRICS that say how good the model is, in the order they were first seen.
+
+        Those that stand still make room for others that move: a line that changes its place is not read.
+        """
+        names = [name for name in list(self.metrics) if name not in SPECIAL]
+        oldest = self.n_moves - _STILL * len(self.metrics)
+        first = sorted(names, key=lambda name: (ended and name not in self.finals, self.moved[name] < oldest))
+        return [name for name in names if name in first[:MOST_METRICS]]
 
 
 class Progress:

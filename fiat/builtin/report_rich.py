@@ -84,6 +84,8 @@ class RichReporter:
         if self._console.is_terminal:
             self._live = Live(self, console=self._console, refresh_per_second=_REFRESH_PER_S, transient=True)
             self._live.start()
+            # Nobody gives the cursor back to the terminal of a run that is killed: it is never taken away.
+            self._console.show_cursor(True)
 
     def stepped(self, run: Run, result: StepResult) -> None:
         """Take over the state; the next frame shows it."""

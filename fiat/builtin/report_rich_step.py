@@ -25,7 +25,7 @@ def doing(step: StepProgress, *, alone: bool) -> Text:
     if alone and (numbers := step.numbers()):
         parts += [(at, "dim"), (numbers, "")]
     elif not alone:
-        parts.append((at, "dim"))
+        parts += [(at, "dim"), (step.more(), "dim")]
     parts += [(words, "cyan") for words in step.pace()]
     if step.tail and step.tail[-1] and not (step.note and step.tail[-1].endswith(step.note)):
         parts.append((step.tail[-1].strip(), "dim"))
@@ -54,7 +54,7 @@ def below(step: StepProgress, width: int) -> list[Text]:
     courses = courses[: MOST_BELOW - len(note)]
     if not courses:
         return []
-    names = [visible(name)[:_LONGEST_NAME] for name, _ in courses]
+    names = [_clipped(visible(name)) for name, _ in courses]
     values = [number(course.last) for _, course in courses]
     name_width, value_width = max(map(len, names)), max(map(len, values))
     room = width - name_width - value_width - 4
@@ -69,3 +69,7 @@ def below(step: StepProgress, width: int) -> list[Text]:
 
 def _line(name: str, value: str, course: Course, width: int) -> Text:
     return Text.assemble((name, "dim"), "  ", value, "  ", (course_line(course.values(), width), "cyan"))
+
+
+def _clipped(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"

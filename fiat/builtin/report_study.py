@@ -8,6 +8,7 @@ from fiat.builtin.study_line import TrialLine
 from fiat.builtin.view_spark import Course
 from fiat.builtin.view_text import count, number
 
+MOST_TRIALS = 100_000
 _STATES = {"stopped": "stopped early"}
 
 
@@ -18,7 +19,7 @@ class StudyProgress:
     Attributes:
         of: how many trials there will be in all.
         n_earlier: how many of them had ended before this attempt.
-        states: number of each trial that ended to its state.
+        states: number of each trial that ended to its state, of the first MOST_TRIALS.
         values: of the trials that have one, in the order they ended.
         leader: number of the best trial, None while there is none.
     """
@@ -33,6 +34,8 @@ class StudyProgress:
     def take(self, line: TrialLine) -> None:
         """Take over a trial that ended."""
         self.of = line.of
+        if len(self.states) >= MOST_TRIALS and line.number not in self.states:
+            return
         self.states[line.number] = line.state
         if math.isfinite(line.value):
             self.values.add(line.value)

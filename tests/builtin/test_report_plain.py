@@ -7,7 +7,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from page_samples import INPUTS, sample_run, step
 
-from fiat.builtin.report_plain import FIRST_TRIALS, LONGEST_PULSE_S, PULSE_S, PlainReporter
+from fiat.builtin.report_plain import PlainReporter
+from fiat.builtin.report_progress import FIRST_TRIALS, LONGEST_PULSE_S, PULSE_S
 from fiat.plan.model import Plan, Step
 from fiat.ports.report import Line
 
@@ -94,6 +95,19 @@ def test_metrics_of_a_long_step_are_told_now_and_then() -> None:
     pulses = [line for line in stream.getvalue().splitlines() if line.startswith("...")]
     assert len(pulses) in (3, 4)
     assert pulses[0].startswith("...    train       step 2")
+
+
+def test_fifty_metrics_a_step_are_a_line_now_and_then_and_not_longer_for_that() -> None:
+    reporter, stream, clock = heard()
+    run = sample_run()
+    reporter.stepped(run, step("train", "running"))
+    for at in range(800):
+        clock.now_s += PULSE_S / 80
+        for k in range(50):
+            reporter.printed(run, Line("train", f"FIAT_METRIC layer{k}/weight_norm=0.5 step={at}"))
+    pulses = [line for line in stream.getvalue().splitlines() if line.startswith("...")]
+    assert len(pulses) == 10
+    assert pulses[-1].endswith(" layer5/weight_norm=0.5000 and 44 more (1 m 40 s)")
 
 
 def test_the_longer_a_step_takes_the_rarer_it_is_told() -> None:

@@ -6,7 +6,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from page_samples import step
 
-from fiat.builtin.report_progress import MOST_COURSES, MOST_METRICS, Progress, StepProgress
+from fiat.builtin.report_progress import MOST_COURSES, MOST_METRICS, MOST_NAMES, Progress, StepProgress
+from fiat.builtin.report_study import MOST_TRIALS, StudyProgress
+from fiat.builtin.study_line import TrialLine
 from fiat.plan.model import Plan, Step
 
 
@@ -25,16 +27,42 @@ def test_numbers_stay_in_their_place_however_often_they_move() -> None:
     assert [name for name, _ in known.drawn()] == ["loss"]
 
 
-def test_of_many_numbers_those_that_moved_last_are_said() -> None:
-    lines = [f"FIAT_METRIC m{k}={at} step={at}" for at in range(2) for k in range(20)]
-    known = told(*lines, "FIAT_METRIC m3=7 step=2")
-    assert known.numbers() == "m3=7 m15=1 m16=1 m17=1 m18=1 m19=1"
+def test_of_many_numbers_the_first_are_said_and_stay_in_their_place() -> None:
+    names = [f"m{k}" for k in range(50)]
+    known = told(*(f"FIAT_METRIC {name}=0 step=0" for name in names))
+    for at in range(1, 4):
+        for name in names:  # whatever of them has come so far when somebody looks
+            known.take(name, at, at)
+            assert [name for name, _ in known.drawn()] in ([], names[: len(known.drawn())])
+            assert [word.partition("=")[0] for word in known.numbers().split()][:6] == names[:6]
+    assert known.numbers() == "m0=3 m1=3 m2=3 m3=3 m4=3 m5=3 and 44 more"
     assert len(known.drawn()) == MOST_METRICS
+    assert known.standing(drawn=True) == ["step 3", "44 more metrics"]
+
+
+def test_metrics_of_an_earlier_phase_make_room_for_those_that_move() -> None:
+    lines = [f"FIAT_METRIC early{k}=1 step=1" for k in range(6)]
+    lines += [f"FIAT_METRIC late{k}={at} step={at}" for at in range(600) for k in range(2)]
+    assert told(*lines).numbers() == "early0=1 early1=1 early2=1 early3=1 late0=599 late1=599 and 2 more"
+
+
+def test_what_a_step_came_to_are_its_final_values_first() -> None:
+    lines = [f"FIAT_METRIC m{k}={at} step={at}" for at in range(2) for k in range(20)]
+    known = told(*lines, "FIAT_METRIC accuracy=0.9", "FIAT_METRIC samples_per_s=1234")
+    assert known.outcome() == ["m0=1 m1=1 m2=1 m3=1 m4=1 accuracy=0.9000 and 15 more", "1,234 samples/s"]
 
 
 def test_names_without_end_take_no_memory_without_end() -> None:
-    known = told(*(f"FIAT_METRIC m{k}=1 step=1" for k in range(3 * MOST_COURSES)))
+    known = told(*(f"FIAT_METRIC m{k}=1 step=1" for k in range(3 * MOST_NAMES)))
     assert len(known.courses) == MOST_COURSES
+    assert len(known.metrics) == len(known.moved) == MOST_NAMES
+
+
+def test_trials_without_end_take_no_memory_without_end() -> None:
+    study = StudyProgress(9)
+    for number in range(MOST_TRIALS + 9):
+        study.take(TrialLine(number, 9, "done"))
+    assert len(study.states) == MOST_TRIALS
 
 
 def test_what_the_machine_does_is_no_number_of_the_model() -> None:

@@ -204,6 +204,29 @@ def test_leaving_early_gives_the_cursor_back() -> None:
     assert stream.getvalue().rfind("\x1b[?25h") > stream.getvalue().rfind("\x1b[?25l") >= 0
 
 
+def test_the_cursor_is_never_taken_away_since_a_killed_run_could_not_give_it_back() -> None:
+    console, stream = terminal()
+    with RichReporter(console) as reporter:
+        trained(reporter)
+        assert stream.getvalue().rfind("\x1b[?25h") > stream.getvalue().rfind("\x1b[?25l")
+
+
+def test_of_fifty_metrics_six_are_drawn_and_the_others_counted() -> None:
+    console, _ = terminal()
+    run = sample_run()
+    with RichReporter(console, clock=lambda: 5.0) as reporter:
+        reporter.planned(run, PLAN)
+        reporter.stepped(run, step("train", "running"))
+        for at in range(20):
+            for k in range(50):
+                reporter.printed(
+                    run, Line("train", f"FIAT_METRIC layer{k}/attention/weight_norm={at} step={at}")
+                )
+        lines = frame(reporter)
+    assert lines[2].endswith("step 19  44 more metrics")
+    assert [line.split()[0] for line in lines[3:9]] == [f"layer{k}/attention/we…" for k in range(6)]
+
+
 def test_nothing_is_drawn_where_nothing_was_planned() -> None:
     console, stream = terminal()
     with RichReporter(console):
