@@ -1,12 +1,14 @@
 """Reporter for a CI job: a folded group a step, with what the step printed kept from being taken for commands."""
 
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import TextIO
 
+from fiat.builtin.report_progress import Progress
 from fiat.builtin.view_run import next_step, result_blocks, verdict_lines
 from fiat.builtin.view_sheet import Sheet, plain_text
 from fiat.builtin.view_text import count, output_line, seconds, visible
@@ -32,12 +34,14 @@ class _Group:
 class JobReporter:
     """Writes groups one after the other, since they can't be nested: the first running step is shown as it prints.
 
-    What steps print stands between `::stop-commands::` and a random word, so that no line of it is a command.
+    What steps print stands between `::stop-commands::` and a random word, so that no line of it is a command. Metrics
+    are told now and then in place of a line each, and at the end of their step.
 
     Args:
         stream: standard output of the job's step.
         redact: masks secrets in what is written.
         make_token: words that can't be guessed.
+        clock: seconds that only grow.
     """
 
     def __init__(
@@ -45,21 +49,26 @@ class JobReporter:
         stream: TextIO,
         redact: Callable[[str], str] = lambda text: text,
         make_token: Callable[[], str] = lambda: token_hex(16),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._redact = redact
         self._make_token = make_token
+        self._clock = clock
+        self._progress = Progress(clock)
         self._token = ""
         self._groups: dict[str, _Group] = {}
         self._shown = ""
 
     def planned(self, run: Run, plan: Plan) -> None:
         """Name the run."""
+        self._progress.plan(plan)
         commit = f", commit {run.commit[:12]}" if run.commit else ""
         self._say(f"{run.spec}: {count(len(plan.steps), 'step')}, run {run.id}{commit}")
 
     def stepped(self, run: Run, result: StepResult) -> None:
         """Open a group when a step starts, close it and say how it went when it ends."""
+        step = self._progress.step(result)
         if result.state == "waiting":
             return
         if result.state == "running":
@@ -70,7 +79,8 @@ class JobReporter:
                 self._open(result.name)
             return
         took = f" ({seconds(result.seconds)})" if result.state in ("ran", "failed") else ""
-        reason = f": {result.reason}" if result.reason else ""
+        words = [result.reason, *(step.outcome() if result.state == "ran" else ())]
+        reason = f": {', '.join(filter(None, words))}" if any(words) else ""
         told = f"{_SIGNS.get(result.state, '-')} {result.name} {result.state}{took}{reason}"
         if result.name not in self._groups:
             self._outside(told)
@@ -79,8 +89,15 @@ class JobReporter:
         self._advance()
 
     def printed(self, run: Run, line: Line) -> None:
-        """Show the line, or keep it until the group that is open ends."""
+        """Show the line, or keep it until the group that is open ends; of metrics the newest, now and then."""
+        step, said = self._progress.line(line.step, line.text)
         text = output_line(line.text)
+        if said in ("metric", "trial", "usage"):
+            now_s = self._clock()
+            if not step.is_due(now_s, said):
+                return
+            step.said_at_s = now_s
+            text = f"{', '.join(step.standing())} ({seconds(now_s - step.began_s)})"
         if line.step == self._shown:
             self._write(text)
         elif line.step in self._groups:

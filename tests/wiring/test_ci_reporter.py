@@ -39,7 +39,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
-        self.reporter = JobReporter(self.stream)
+        self.now_s = 0.0
+        self.reporter = JobReporter(self.stream, clock=lambda: self.now_s)
         self.reporter.planned(RUN, PLAN)
 
     def step(self, name: str, state: str, **more: object) -> None:
@@ -65,6 +66,27 @@ def test_each_step_is_one_group_with_what_it_printed() -> None:
     assert "✓ b reused: nothing changed" in log.lines
     assert any("accuracy >= 0.9" in line for line in log.lines)
     assert log.commands == []
+
+
+def test_metrics_are_told_now_and_then_and_at_the_end_instead_of_a_line_each() -> None:
+    stage = Stage()
+    stage.step("a", "running", attempt=1)
+    stage.line("a", "[fiat] goes on from checkpoint 3")
+    for at in range(100):
+        stage.now_s += 1.0
+        for k in range(50):
+            stage.line("a", f"FIAT_METRIC m{k}={at} step={at}")
+        stage.line("a", "FIAT_USAGE gpu_memory_bytes=1073741824 gpu_load_ratio=0.5")
+    stage.step("a", "ran", seconds=100.0)
+    log = stage.log()
+    (lines,) = log.groups.values()
+    assert lines[:2] == [
+        "[fiat] goes on from checkpoint 3",
+        "step 9: m0=9 m1=8 m2=8 m3=8 m4=8 m5=8 and 44 more, GPU 1.0 GiB 50 % (10 s)",
+    ]
+    assert len(lines) == 11
+    told = "✓ a ran (1 m 40 s): m0=99 m1=99 m2=99 m3=99 m4=99 m5=99 and 44 more, GPU 1.0 GiB 50 %"
+    assert told in log.lines
 
 
 def test_steps_side_by_side_are_shown_one_after_the_other_and_the_first_as_it_prints() -> None:
