@@ -283,9 +283,10 @@ def _metrics(walk: Walk) -> tuple[Metric, ...]:
     for name in order:
         if name == "evaluate.baseline":
             continue
-        for metric in walk.results[name].metrics:
-            if metric.step is None:
-                found.setdefault((metric.name, metric.slice), metric)
+        # Of what a step logs again and again the last value counts, as it does for gates.
+        finals = {(item.name, item.slice): item for item in walk.results[name].metrics if item.step is None}
+        for key, metric in finals.items():
+            found.setdefault(key, metric)
     return tuple(found.values())
 
 

@@ -161,6 +161,11 @@ def test_metrics_are_read_from_lines_and_from_declared_files(tmp_path: Path) -> 
     assert {metric.name: metric.value for metric in run.metrics} == {"loss": 0.5, "rows": 3.0}
 
 
+def test_of_what_is_logged_again_and_again_the_last_value_counts(tmp_path: Path) -> None:
+    run, _ = go(tmp_path, '  a: {run: "echo FIAT_METRIC loss=0.5; echo FIAT_METRIC loss=0.25", code: []}\n')
+    assert {metric.name: metric.value for metric in run.metrics} == {"loss": 0.25}
+
+
 def test_something_not_built_yet_is_named(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(
         "fiat: 1\nname: t\ndata: {d: {source: {path: d.csv}, label: k}}\ntrain: {call: 'a:b'}\n"
