@@ -8,6 +8,7 @@ from fiat.builtin.page_metrics import SliceTable, difference, slice_tables
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.report_markdown import code, prose, table
 from fiat.builtin.view_text import count, interval, metric_value, number
+from fiat.builtin.view_usage import SPECIAL
 from fiat.evaluate.catalog import direction_of
 from fiat.run.model import GateResult, Metric
 
@@ -27,7 +28,9 @@ def metrics_part(page: RunPage) -> str:
     The difference is judged by the intervals: where they overlap it may be chance, and where there are none only the
     direction is told.
     """
-    finals = [item for item in page.run.metrics if not item.slice and item.step is None]
+    finals = [
+        item for item in page.run.metrics if not item.slice and item.step is None and item.name not in SPECIAL
+    ]
     if not finals:
         return ""
     before = {item.name: item for item in page.baseline_metrics or () if not item.slice and item.step is None}

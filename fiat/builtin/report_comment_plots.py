@@ -9,6 +9,7 @@ from fiat.builtin.report_markdown import code, table
 from fiat.builtin.svg_confusion import largest_confusions
 from fiat.builtin.view_spark import WIDTH, course_line, sparkline
 from fiat.builtin.view_text import count, number, score
+from fiat.builtin.view_usage import SPECIAL
 from fiat.run.model import Metric
 
 MOST_CURVES = 8
@@ -23,7 +24,11 @@ def curves_part(curves: Sequence[tuple[str, Metric]]) -> str:
     for step, metric in curves:
         if metric.step is not None and not metric.slice:
             lines.setdefault((step, metric.name), []).append((metric.step, metric.value))
-    drawn = {key: [value for _, value in sorted(points)] for key, points in lines.items() if len(points) > 1}
+    drawn = {
+        key: [value for _, value in sorted(points, key=lambda point: point[0])]
+        for key, points in sorted(lines.items(), key=lambda item: item[0][1] in SPECIAL)
+        if len(points) > 1
+    }
     rows = [
         (code(name), code(step), number(values[0]), f"`{course_line(values)}`", number(values[-1]))
         for (step, name), values in list(drawn.items())[:MOST_CURVES]

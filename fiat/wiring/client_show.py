@@ -7,6 +7,7 @@ from typing import TextIO
 from fiat.builtin.report_plain import PlainReporter
 from fiat.builtin.view_run import Block, gates_table, metrics_table, verdict_lines
 from fiat.builtin.view_sheet import Sheet, plain_text
+from fiat.builtin.view_usage import SPECIAL
 from fiat.plan.model import Plan
 from fiat.ports.report import Line
 from fiat.run.model import Run, StepResult
@@ -47,7 +48,7 @@ class FarReporter:
         blocks: list[Block] = [*verdict_lines(run)]
         if run.gates:
             blocks.append(gates_table(run.gates))
-        whole = [metric for metric in run.metrics if not metric.slice]
+        whole = [metric for metric in run.metrics if not metric.slice and metric.name not in SPECIAL]
         if whole:
             blocks.append(metrics_table(whole))
         for line in plain_text(Sheet(tuple(blocks))).rstrip("\n").split("\n"):

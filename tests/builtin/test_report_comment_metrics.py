@@ -112,6 +112,11 @@ def test_without_a_baseline_only_values_stand_there_and_why() -> None:
     assert metrics_part(page()) == ""
 
 
+def test_how_fast_a_training_went_is_no_metric_of_the_model() -> None:
+    found = read(metrics_part(page(spread("accuracy", 0.9), Metric("samples_per_s", 1234.0))))
+    assert [row[0] for row in found.rows[1:]] == ["accuracy ↑"]
+
+
 def test_many_metrics_are_cut_with_a_sentence() -> None:
     found = read(metrics_part(page(*(Metric(f"m{number}", 1.0) for number in range(31)))))
     assert len(found.rows) == 31

@@ -106,3 +106,15 @@ def test_a_roc_curve_is_drawn_from_point_to_point_on_the_scale_of_rates(
 ) -> None:
     found = read(plots_part({"roc": {"curves": [{"label": "a", "auc": 0.5, "fpr": fpr, "tpr": tpr}]}}))
     assert found.rows[1] == ["a", "0.5000", drawn]
+
+
+def test_how_fast_a_training_went_comes_behind_its_curves() -> None:
+    names = ("samples_per_s", "loss", "accuracy")
+    found = read(curves_part([("train", Metric(name, 1.0 + at, at)) for at in range(2) for name in names]))
+    assert [row[0] for row in found.rows[1:]] == ["loss", "accuracy", "samples_per_s"]
+
+
+def test_values_of_one_step_stay_in_the_order_in_which_they_came() -> None:
+    values = (9.0, 1.0, 5.0, 3.0)
+    found = read(curves_part([("train", Metric("loss", value, 7)) for value in values]))
+    assert found.rows[1][2:] == ["9", "█▁▅▃", "3"]
