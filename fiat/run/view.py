@@ -115,13 +115,15 @@ class StepCourse:
 
     Attributes:
         words: where it is, how fast, how far a search is; one short text each.
-        resumed: from what it went on; empty when it began anew.
+        resumed: from what it went on; empty when it began anew, or said so too long ago.
         lines: its metrics.
+        is_whole: from its beginning; else it is the newest part.
     """
 
     words: tuple[str, ...]
     resumed: str
     lines: tuple[CourseLine, ...]
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)

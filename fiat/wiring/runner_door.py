@@ -153,7 +153,9 @@ class RunnerDoor:
         """How a step's metrics and its search go."""
         _, found = self._step(run_id, step)
         chunk = self.log(run_id, step, -COURSE_BYTES, COURSE_BYTES)
-        return step_course(found, chunk.data.decode("utf-8", "replace")) if found and chunk else None
+        if found is None or chunk is None:
+            return None
+        return step_course(found, chunk.data.decode("utf-8", "replace"), is_whole=chunk.offset == 0)
 
     def report_html(self, run_id: str) -> str | None:
         """The full report page of a run that is over."""

@@ -10,12 +10,13 @@ COURSE_BYTES = 512 << 10
 _AGAIN = "; trying again"
 
 
-def step_course(step: StepResult, text: str) -> StepCourse | None:
+def step_course(step: StepResult, text: str, *, is_whole: bool = True) -> StepCourse | None:
     """How its metrics and its search go; None when it said nothing of either.
 
     Args:
         step: as recorded.
         text: the end of its log; only the last attempt in it counts.
+        is_whole: it is the whole log.
     """
     lines = text.splitlines()
     again = [place for place, line in enumerate(lines) if line.startswith("--- ") and line.endswith(_AGAIN)]
@@ -36,4 +37,5 @@ def step_course(step: StepResult, text: str) -> StepCourse | None:
             CourseLine(name, number(course.last), course_line(course.values(), WIDTH))
             for name, course in drawn
         ),
+        is_whole or bool(again),
     )

@@ -53,3 +53,13 @@ def test_hostile_output_stays_harmless_text() -> None:
     found = step_course(RUNNING, "[fiat] goes on \x1b[2J\x07\u202e\n")
     assert found is not None
     assert found.resumed == "goes on ␇<U+202E>"
+
+
+def test_the_end_of_a_long_log_is_not_the_whole_course() -> None:
+    found = step_course(RUNNING, "0.5 step=7\n" + metrics(3, 2, 1), is_whole=False)
+    assert found is not None
+    assert not found.is_whole
+    assert found.lines == (CourseLine("loss", "1", "█▅▁"),)
+    again = step_course(RUNNING, "0.5 step=7\n--- lost; trying again\n" + metrics(3, 2, 1), is_whole=False)
+    assert again is not None
+    assert again.is_whole
