@@ -25,6 +25,7 @@ DOCUMENTS = [
 SPEC_TEXT = (ROOT / "docs" / "spec.md").read_text("utf-8")
 CLI_TEXT = (ROOT / "docs" / "cli.md").read_text("utf-8")
 README_TEXT = (ROOT / "README.md").read_text("utf-8")
+TRAINING_TEXT = (ROOT / "docs" / "training.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", SPEC_TEXT, re.DOTALL)
 BUILTINS = {"commit": "0" * 40, "ref": "main"}
 NOT_BUILT: set[str] = set()
@@ -114,6 +115,18 @@ def test_the_ten_lines_of_the_readme_are_a_valid_spec(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(example, "utf-8")
     loaded = load_spec(path, root=tmp_path, builtins=BUILTINS).spec
+    assert not unsupported(loaded)
+
+
+@pytest.mark.parametrize(
+    "text", [README_TEXT.split("\n## Train with")[1], TRAINING_TEXT], ids=["readme", "training"]
+)
+def test_the_training_that_is_shown_is_a_valid_spec(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(_whole(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0]), "utf-8")
+    loaded = load_spec(path, root=tmp_path, builtins=BUILTINS).spec
+    assert loaded.train is not None
+    assert loaded.train.warm_start == "baseline"
     assert not unsupported(loaded)
 
 
