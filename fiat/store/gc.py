@@ -157,7 +157,7 @@ def collect_garbage(
             swept = sweep(plan, heap.work.abandoned())
         if not dry_run:
             remove_scopes(scopes)
-            remove_resume(resume)
+            remove_resume(resume, heap.now)
     return GcReport(
         removed_objects=swept.removed_objects,
         removed_bytes=swept.removed_bytes,

@@ -85,20 +85,23 @@ def unused_resume(root: Path, now: datetime) -> list[Path]:
     Raises:
         EnvironmentFault: the disk refused.
     """
-    before_s = (now - timedelta(days=KEPT_DAYS)).timestamp()
     found = []
     for folder in _folders(root):
         with disk_faults(folder):
             descriptor = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if descriptor is not None:
                 os.close(descriptor)
-                if all(changed_s < before_s for changed_s in _changes(folder)):
+                if _is_old(folder, now):
                     found.append(folder)
     return found
 
 
-def remove_resume(folders: Sequence[Path]) -> None:
+def remove_resume(folders: Sequence[Path], unused_at: datetime | None = None) -> None:
     """Remove folders that nobody holds; what is gone already is fine.
+
+    Args:
+        folders: of checkpoints or trials.
+        unused_at: then they were unused; one that was gone on with since stays.
 
     Raises:
         EnvironmentFault: the disk refused.
@@ -109,9 +112,16 @@ def remove_resume(folders: Sequence[Path]) -> None:
             if descriptor is None:
                 continue
             try:
-                remove_tree(folder)
+                if unused_at is None or _is_old(folder, unused_at):
+                    remove_tree(folder)
             finally:
                 os.close(descriptor)
+
+
+def _is_old(folder: Path, now: datetime) -> bool:
+    """Whether nothing in it has changed for two weeks."""
+    before_s = (now - timedelta(days=KEPT_DAYS)).timestamp()
+    return all(changed_s < before_s for changed_s in _changes(folder))
 
 
 def _lock(folder: Path, how: int) -> int | None:

@@ -133,6 +133,20 @@ def test_gc_removes_folders_that_nobody_has_gone_on_with(local: Store) -> None:
     assert trials.exists()
 
 
+def test_one_that_was_gone_on_with_since_it_was_found_unused_stays(tmp_path: Path) -> None:
+    folders = ResumeFolders(tmp_path)
+    unused, gone_on = folders.checkpoints(KEY), folders.checkpoints(OTHER)
+    folders.close()
+    found = unused_resume(tmp_path, later())
+    assert found == [unused, gone_on]
+    (gone_on / "state").write_text("x")  # by a run that was killed again meanwhile
+    ahead_s = later().timestamp()
+    os.utime(gone_on / "state", (ahead_s, ahead_s))
+    remove_resume(found, later())
+    assert not unused.exists()
+    assert (gone_on / "state").exists()
+
+
 def test_a_stranger_goes_on_from_nobody_elses_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "repo").mkdir()
 
