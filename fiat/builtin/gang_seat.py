@@ -1,6 +1,7 @@
 """The place of one worker among those that share a job: its variables, its GPUs, its folder, where its outputs go."""
 
 import fcntl
+import json
 import math
 import socket
 import struct
@@ -111,7 +112,9 @@ def seated_env(env: Mapping[str, str], seat: Seat, work_dir: Path) -> dict[str, 
         home = home_of(work_dir, seat.rank)
         own |= {"HOME": str(home), "TMPDIR": str(home / "tmp")}
         if "FIAT_OUTPUTS" in env:
-            own["FIAT_OUTPUTS"] = _moved(env["FIAT_OUTPUTS"], work_dir, home)
+            # Not as a text: JSON writes letters beyond ASCII as escapes.
+            outputs = json.loads(env["FIAT_OUTPUTS"]).items()
+            own["FIAT_OUTPUTS"] = json.dumps({name: _moved(path, work_dir, home) for name, path in outputs})
     return {**usual, **env, **own}
 
 

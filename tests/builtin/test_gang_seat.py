@@ -1,5 +1,6 @@
 """What a worker finds around it."""
 
+import json
 import shlex
 import subprocess
 from pathlib import Path
@@ -66,11 +67,12 @@ def test_a_command_writes_its_outputs_where_its_worker_may(tmp_path: Path, name:
     assert list(work.rglob("model")) == []
 
 
-def test_the_outputs_that_a_command_is_told_of_are_its_workers() -> None:
-    outputs = f'{{"model": "{WORK}/out/model"}}'
-    env = {"HOME": str(WORK), "FIAT_OUTPUTS": outputs}
-    assert seated_env(env, seat(0), WORK)["FIAT_OUTPUTS"] == outputs
-    assert seated_env(env, seat(1), WORK)["FIAT_OUTPUTS"] == f'{{"model": "{WORK}/workers/1/out/model"}}'
+@pytest.mark.parametrize("work", [WORK, Path('/home/josé\'s/"x"/train.1')])
+def test_the_outputs_that_a_command_is_told_of_are_its_workers(work: Path) -> None:
+    env = {"HOME": str(work), "FIAT_OUTPUTS": json.dumps({"model": str(work / "out" / "model")})}
+    assert seated_env(env, seat(0), work)["FIAT_OUTPUTS"] == env["FIAT_OUTPUTS"]
+    told = json.loads(seated_env(env, seat(1), work)["FIAT_OUTPUTS"])
+    assert told == {"model": str(work / "workers" / "1" / "out" / "model")}
 
 
 def test_all_workers_together_need_what_each_of_them_needs() -> None:
