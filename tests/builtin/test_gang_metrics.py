@@ -20,6 +20,18 @@ def test_who_did_not_log_a_value_does_not_count() -> None:
     assert mean_metrics([[loss(1.0, 0)], [], [loss(2.0, 0), loss(9.0, 5)]]) == (loss(1.5, 0), loss(9.0, 5))
 
 
+def test_values_at_other_steps_than_the_first_workers_come_where_their_steps_are() -> None:
+    first = [loss(1.0, 0), Metric("accuracy", 0.5, 9), loss(4.0, 20), loss(7.0, None)]
+    assert mean_metrics([first, [loss(2.0, 10), loss(3.0, 30)]]) == (
+        loss(1.0, 0),
+        Metric("accuracy", 0.5, 9),
+        loss(2.0, 10),
+        loss(7.0, None),
+        loss(4.0, 20),
+        loss(3.0, 30),
+    )
+
+
 def test_a_value_that_is_logged_again_meets_the_others_of_its_turn() -> None:
     assert mean_metrics([[loss(1.0, None), loss(2.0, None)], [loss(3.0, None), loss(6.0, None)]]) == (
         loss(2.0, None),
