@@ -158,7 +158,8 @@ class StepProgress:
         names = [name for name in list(self.metrics) if name not in SPECIAL]
         oldest = self.n_moves - _STILL * len(self.metrics)
         first = sorted(names, key=lambda name: (ended and name not in self.finals, self.moved[name] < oldest))
-        return [name for name in names if name in first[:MOST_METRICS]]
+        first = first[:MOST_METRICS]
+        return first if ended else [name for name in names if name in first]
 
 
 class Progress:

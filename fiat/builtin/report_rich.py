@@ -82,7 +82,9 @@ class RichReporter:
             commit = f"  {visible(run.branch)}@{visible(run.commit[:8])}{'+' if run.dirty else ''}"
             self._head.append(commit, "dim")
         if self._console.is_terminal:
-            self._live = Live(self, console=self._console, refresh_per_second=_REFRESH_PER_S, transient=True)
+            # The cursor waits on a line of its own, where a ^C that the terminal shows moves nothing.
+            drawn = Group(self, Text())
+            self._live = Live(drawn, console=self._console, refresh_per_second=_REFRESH_PER_S, transient=True)
             self._live.start()
             # Nobody gives the cursor back to the terminal of a run that is killed: it is never taken away.
             self._console.show_cursor(True)

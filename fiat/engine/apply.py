@@ -210,6 +210,7 @@ class Apply:
         for running in self._running.values():
             self._compute.cancel(running.prepared.job.id)
         wait(self._running, timeout=CANCEL_GRACE_S)
+        now = self.now()
         for running in self._running.values():
             step = running.decided.step
             outcome = StepResult(
@@ -217,10 +218,11 @@ class Apply:
                 step.kind,
                 "cancelled",
                 "the run was stopped",
+                seconds=(now - running.started_at).total_seconds(),
                 attempt=running.attempt,
                 fingerprint=running.decided.fingerprint,
                 started_at=running.started_at,
-                ended_at=self.now(),
+                ended_at=now,
             )
             self.walk.settle(outcome, None)
             self.store.runs.save_step(run.id, outcome)

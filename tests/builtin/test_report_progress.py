@@ -49,7 +49,7 @@ def test_metrics_of_an_earlier_phase_make_room_for_those_that_move() -> None:
 def test_what_a_step_came_to_are_its_final_values_first() -> None:
     lines = [f"FIAT_METRIC m{k}={at} step={at}" for at in range(2) for k in range(20)]
     known = told(*lines, "FIAT_METRIC accuracy=0.9", "FIAT_METRIC samples_per_s=1234")
-    assert known.outcome() == ["m0=1 m1=1 m2=1 m3=1 m4=1 accuracy=0.9000 and 15 more", "1,234 samples/s"]
+    assert known.outcome() == ["accuracy=0.9000 m0=1 m1=1 m2=1 m3=1 m4=1 and 15 more", "1,234 samples/s"]
 
 
 def test_names_without_end_take_no_memory_without_end() -> None:

@@ -1,5 +1,7 @@
 import io
+import re
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,6 +211,16 @@ def test_the_cursor_is_never_taken_away_since_a_killed_run_could_not_give_it_bac
     with RichReporter(console) as reporter:
         trained(reporter)
         assert stream.getvalue().rfind("\x1b[?25h") > stream.getvalue().rfind("\x1b[?25l")
+
+
+def test_the_cursor_waits_below_the_table_where_a_key_that_is_pressed_moves_nothing() -> None:
+    console, stream = terminal()
+    with RichReporter(console) as reporter:
+        trained(reporter)
+        deadline = time.monotonic() + 20
+        while "waiting" not in stream.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue()).endswith("\n")
 
 
 def test_of_fifty_metrics_six_are_drawn_and_the_others_counted() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fiat.engine.silent import SilentReporter
-from fiat.errors import EnvironmentFault, SpecErrors
+from fiat.errors import EnvironmentFault, Interrupted, SpecErrors
 from fiat.plan.model import Plan
 from fiat.ports.report import Line
 from fiat.run.model import Run, StepResult
@@ -164,6 +164,20 @@ def test_metrics_are_read_from_lines_and_from_declared_files(tmp_path: Path) -> 
 def test_of_what_is_logged_again_and_again_the_last_value_counts(tmp_path: Path) -> None:
     run, _ = go(tmp_path, '  a: {run: "echo FIAT_METRIC loss=0.5; echo FIAT_METRIC loss=0.25", code: []}\n')
     assert {metric.name: metric.value for metric in run.metrics} == {"loss": 0.25}
+
+
+def test_a_step_that_was_stopped_says_how_long_it_ran(tmp_path: Path) -> None:
+    class Stopping(Listener):
+        def printed(self, run: Run, line: Line) -> None:
+            raise KeyboardInterrupt
+
+    at = desk(tmp_path, '  a: {run: "sleep 0.2; echo now; sleep 60", code: []}\n')
+    run = at.new_run()
+    with pytest.raises(Interrupted):
+        at.apply(run, Stopping(), compute="local")
+    (step,) = at.store.runs.find(run.id).steps
+    assert step.state == "cancelled"
+    assert step.seconds >= 0.2
 
 
 def test_something_not_built_yet_is_named(tmp_path: Path) -> None:
