@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import typer
 
-from fiat.cli.show_error import drop_output, fault_of_machine, show_error
+from fiat.cli.show_error import drop_output, fault_of_machine, show_error, take_any_text
 from fiat.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, FiatError
 
 
@@ -101,6 +101,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code (see `fiat.errors`)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    take_any_text()
     try:
         code = _run(words)
         sys.stdout.flush()  # what a full disk does not take is told here, not at the interpreter's end

@@ -1,6 +1,7 @@
-"""Errors on the terminal: place, what is wrong, the next step."""
+"""Errors on the terminal: place, what is wrong, the next step; and streams that can't take what is printed."""
 
 import errno
+import io
 import json
 import os
 import sys
@@ -50,6 +51,13 @@ def fault_of_machine(error: OSError) -> EnvironmentFault | None:
         f"the machine refused: {error.strerror}{place}",
         hint="mend that and try again; nothing half-written is reused",
     )
+
+
+def take_any_text() -> None:
+    """Let standard output and error show `?` for what their encoding does not have: no command ends for that."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="replace")
 
 
 def drop_output() -> None:

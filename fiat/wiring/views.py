@@ -37,7 +37,7 @@ def make_reporter(*, json: bool, verbose: bool) -> Iterator[Reporter]:
     """Who listens to a run: nobody for JSON, the live table on a terminal, plain lines elsewhere."""
     if json:
         yield SilentReporter()
-    elif is_terminal() and not verbose:
+    elif is_terminal() and not verbose and (sys.stdout.encoding or "").lower().startswith("utf"):
         rich = importlib.import_module("fiat.builtin.report_rich")
         with rich.RichReporter() as reporter:
             yield reporter

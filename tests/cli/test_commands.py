@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,27 @@ def test_help_lists_every_command_and_each_has_its_own(project: Path) -> None:
         assert own.startswith(f"Usage: fiat {name}")
         assert entry.line.split()[0] in own.split("\n\n")[1].split()[:1], name
         assert "--help" in own
+
+
+@pytest.mark.parametrize("words", [("run", "spec.yaml"), ("show", "last")])
+def test_a_terminal_of_another_encoding_gets_what_it_can_show(ran: Path, words: tuple[str, ...]) -> None:
+    env = {**os.environ, "FIAT_COMPUTE": "local", "PYTHONIOENCODING": "ascii", "TERM": "xterm"}
+    near, far = os.openpty()
+    done = subprocess.run(
+        [*FIAT, *words],
+        cwd=ran,
+        env=env,
+        stdin=far,
+        stdout=far,
+        stderr=subprocess.PIPE,
+        timeout=120,
+        check=False,
+    )
+    os.close(far)
+    text = os.read(near, 1 << 16).decode("ascii")
+    os.close(near)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert re.search(r"\? pass.*chain", text)
 
 
 def test_a_plan_runs_nothing_and_a_run_then_reuses(project: Path) -> None:
