@@ -318,11 +318,11 @@ def test_a_training_shows_how_its_numbers_go() -> None:
         for at in range(1, 9)
     )
     page = unescape(visit(stage, "/runs/r2").text)
-    assert "Course of train" in page
+    assert "Progress of train" in page
     assert "step 8 · 1,234 samples/s" in page
     assert "█▄▂▂▁▁▁▁" in page
     stage.logs["r2", "train"] = b"nothing to draw\n"
-    assert "Course of train" not in visit(stage, "/runs/r2").text
+    assert "Progress of train" not in visit(stage, "/runs/r2").text
 
 
 def test_any_steps_output_can_be_chosen() -> None:
