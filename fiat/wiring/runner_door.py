@@ -1,11 +1,9 @@
 """What a running runner shows and does for its doors: the front's verbs, pages, numbers, and whose token that is."""
 
 import hmac
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, cast
 
 from fiat.engine.front import Front
@@ -40,6 +38,7 @@ from fiat.wiring.pages import gather_page
 from fiat.wiring.place_views import view_place, view_places
 from fiat.wiring.runner_settings import RunnerSettings, WatchedRepo
 from fiat.wiring.step_course import COURSE_BYTES, step_course
+from fiat.wiring.step_log import read_log
 from fiat.wiring.web_address import commit_address, pull_address
 
 _STATES = ("held", "waiting", "running", "done")
@@ -136,18 +135,7 @@ class RunnerDoor:
         record, found = self._step(run_id, step)
         if record is None or found is None:
             return None
-        path = self._log_path(record, step, found.fingerprint, found.state)
-        over = found.state not in ("running", "waiting") or record.state != "running"
-        try:
-            with path.open("rb") as file:
-                size_bytes = file.seek(0, os.SEEK_END)
-                start = offset if offset >= 0 else max(0, size_bytes + offset)
-                file.seek(start)
-                data = file.read(limit)
-                ended = over and not file.read(1)
-        except OSError:
-            return LogChunk(b"", max(0, offset), over)
-        return LogChunk(data, start, ended)
+        return read_log(self.store, self.settings.store, record, found, offset, limit)
 
     def course(self, run_id: str, step: str) -> StepCourse | None:
         """How a step's metrics and its search go."""
@@ -276,17 +264,6 @@ class RunnerDoor:
         record = self._record(run_id)
         found = (item for item in record.steps if item.name == step) if record else iter(())
         return record, next(found, None)
-
-    def _log_path(self, record: Run, step: str, fingerprint: str, state: str) -> Path:
-        path = self.settings.store / "runs" / record.id / f"{step}.log"
-        if not path.exists() and state == "reused":
-            result = self.store.results.find(fingerprint)
-            other = self.store.queue.find(result.run) if result is not None else None
-            own = self.store.queue.find(record.id)
-            # Who may read one repository may not read what another one's step printed, were it the same step.
-            if result is not None and other and own and other.repo == own.repo:
-                return self.settings.store / "runs" / result.run / f"{result.step}.log"
-        return path
 
     def _scoped(self, queued: QueuedRun) -> Store:
         return open_store(
