@@ -11,7 +11,8 @@ from fiat.engine.policy import RepoPolicy, RunPolicy, folder_of, matches
 from fiat.errors import SpecError, SpecErrors
 from fiat.ports.forge import Credential, ForgeRepo
 from fiat.spec.operator_load import LoadedOperator, load_operator
-from fiat.spec.operator_section import ForgeCredential, Operator, Repository, SecretPlace
+from fiat.spec.operator_section import Operator
+from fiat.spec.repository_section import ForgeCredential, Repository, SecretPlace
 from fiat.spec.section import duration_s, size_bytes
 from fiat.wiring.carrying import make_carrier
 from fiat.wiring.runner_settings import RunnerSettings, Token, WatchedRepo
