@@ -7,7 +7,7 @@ from pathlib import Path
 from fiat.data.dvc_carry import Carrier
 from fiat.errors import EnvironmentFault
 from fiat.spec.operator_load import load_operator
-from fiat.wiring.carrying import make_carrier
+from fiat.wiring.carrying import desk_secrets, make_carrier
 
 DEFAULT_DOWNLOAD_BYTES = 50 << 30
 STATE_FOLDER = ".fiat"
@@ -97,7 +97,9 @@ def _place(environment: Mapping[str, str], runner: Path | None) -> _Place:
     if path is None:
         return _Place(environment.get("FIAT_COMPUTE", "ray"), environment.get("RAY_ADDRESS") or None)
     given = load_operator(path).settings
-    carrier = make_carrier(given.remote, path.absolute().parent, environment) if given.remote else None
+    folder = path.absolute().parent
+    secrets = desk_secrets(given, folder, environment)
+    carrier = make_carrier(given.remote, folder, secrets) if given.remote else None
     return _Place(given.compute, given.ray_address, carrier)
 
 

@@ -62,3 +62,26 @@ def test_a_file_that_is_wrong_is_refused_at_its_place(tmp_path: Path) -> None:
     (error,) = caught.value.errors
     assert error.where is not None
     assert (error.where.line, error.where.file) == (3, str(path))
+
+
+def test_secrets_of_a_remote_are_read_from_where_the_file_says_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "runner.yaml"
+    remote = "remote: {url: 's3://b/fiat', secrets: [KEY, TOKEN, MOUNTED, ABSENT]}"
+    places = "secrets: {KEY: {env: OUR_KEY}, TOKEN: {file: token}, ABSENT: {file: absent}}"
+    path.write_text(f"fiat_runner: 1\nstore: s\n{remote}\n{places}\nsecrets_folder: mounted\n{REPOSITORIES}")
+    (tmp_path / "token").write_text("t\n")
+    (tmp_path / "mounted").mkdir()
+    (tmp_path / "mounted" / "MOUNTED").write_text("m")
+    carrier = read_settings({"OUR_KEY": "k", "KEY": "not this one"}, path).carrier
+    assert carrier is not None
+    assert carrier.env == {"KEY": "k", "TOKEN": "t", "MOUNTED": "m"}
+
+
+def test_an_address_for_ray_clients_is_refused_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "runner.yaml"
+    path.write_text("fiat_runner: 1\nstore: s\nray_address: 'ray://head:10001'\n" + REPOSITORIES)
+    with pytest.raises(SpecErrors, match="ray_address: expected HOST:PORT of a Ray") as caught:
+        read_settings({}, path)
+    (error,) = caught.value.errors
+    assert error.where is not None
+    assert error.where.line == 3
