@@ -63,6 +63,12 @@ class GpuDesk:
             _leave(self._waiting)
         self._waiting = self._grant = None
 
+    def end(self) -> None:
+        """The study is over: give back what its trials had too, since of trials that end with it nobody tells."""
+        self.close()
+        for digest in list(self._held):
+            self.take_back(digest)
+
 
 def _leave(place: Place) -> None:
     with suppress(EnvironmentFault):  # the end of this process gives it back too

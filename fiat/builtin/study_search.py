@@ -106,7 +106,7 @@ class StudySearch(_Ours, Searcher):
 
     def close(self) -> None:
         """Give back what is still held for trials."""
-        self._desk.close()
+        self._desk.end()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger remembers."""
