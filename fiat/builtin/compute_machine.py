@@ -1,6 +1,7 @@
 """What this machine has, what a compute lets through of its environment, and whether needs can be met."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,10 @@ from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Resources
 
 _PASSED = ("HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
-_PASSED_DEVICES = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
+_LIMITS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+_PASSED_DEVICES = (*_LIMITS, "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")
+_DEVICE = re.compile(r"\d+|(GPU|MIG)-[\w/-]+")
+_LISTED = re.compile(r"GPU (\d+): |\s+MIG .*\(UUID: (MIG-[^)\s]+)\)")
 
 
 def scrubbed(env: Mapping[str, str], *, devices: bool = False) -> dict[str, str]:
@@ -52,25 +56,50 @@ def memory_total_bytes() -> int:
         return total
 
 
+def limit_of_gpus(env: Mapping[str, str]) -> tuple[str, ...] | None:
+    """GPUs that the operator lets us use, as CUDA_VISIBLE_DEVICES takes them; None when all are allowed.
+
+    The first name that is none of a GPU (such as -1) ends the list.
+
+    Source: CUDA C++ Programming Guide, CUDA_VISIBLE_DEVICES.
+    """
+    said = next((env[name] for name in _LIMITS if name in env), None)
+    if said is None:
+        return None
+    allowed = []
+    for part in map(str.strip, said.split(",")):
+        if not _DEVICE.fullmatch(part):
+            break
+        allowed.append(part)
+    return tuple(allowed)
+
+
 def list_gpus(env: Mapping[str, str]) -> tuple[str, ...]:
     """Ids of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them.
 
-    Source: CUDA C++ Programming Guide, CUDA_VISIBLE_DEVICES; `nvidia-smi -L` prints one line a GPU.
+    Where one is cut into MIG instances, each instance counts as a GPU.
+
+    Source: NVIDIA Multi-Instance GPU User Guide, `nvidia-smi -L`: a line a GPU, then one for each of its instances.
     """
-    visible = env.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return tuple(
-            part.strip() for part in visible.split(",") if part.strip() not in ("", "-1", "NoDevFiles")
-        )
+    allowed = limit_of_gpus(env)
+    if allowed is not None:
+        return allowed
     program = shutil.which("nvidia-smi", path=env.get("PATH"))
     if program is None:
         return ()
     try:
-        done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.SubprocessError):
         return ()
-    found = [line for line in done.stdout.splitlines() if line.startswith("GPU ")]
-    return tuple(str(index) for index in range(len(found)))
+    found: dict[str, list[str]] = {}
+    parts: list[str] = []
+    # One that fell off its bus has no line, and the others keep their numbers.
+    for match in filter(None, map(_LISTED.match, done.stdout.splitlines())):
+        if match[1]:
+            parts = found.setdefault(match[1], [])
+        else:
+            parts.append(match[2])
+    return tuple(name for number, parts in found.items() for name in (parts or [number]))
 
 
 def check_needs(needs: Sequence[Resources], there: Capacity) -> None:

@@ -13,6 +13,7 @@ from fiat.errors import EnvironmentFault
 
 LOOK_S = 1.0
 TELL_S = 10.0
+_LAST_LOOK_S = 1.0
 
 Tell = Callable[[int, float | None], None]
 
@@ -64,7 +65,7 @@ class GpuMeter:
     ) -> None:
         self._done.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_LAST_LOOK_S)  # a driver that hangs must not keep the job from its end
 
     def usage(self) -> dict[str, float]:
         """`gpu_memory_bytes`: most at one moment, of all together; `gpu_load_ratio`: mean. What was not seen is left out."""

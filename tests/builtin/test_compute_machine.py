@@ -33,10 +33,22 @@ def test_only_the_harmless_part_of_an_environment_is_let_through() -> None:
 
 @pytest.mark.parametrize(
     ("visible", "gpus"),
-    [("", ()), ("-1", ()), ("0", ("0",)), ("2, 3", ("2", "3")), ("GPU-8f,1", ("GPU-8f", "1"))],
+    [
+        ("", ()),
+        ("-1", ()),
+        ("none", ()),
+        ("0", ("0",)),
+        ("2, 3", ("2", "3")),
+        ("GPU-8f,1", ("GPU-8f", "1")),
+        ("MIG-c6d4-a,MIG-GPU-b8ea/1/0", ("MIG-c6d4-a", "MIG-GPU-b8ea/1/0")),
+        ("2,-1,3", ("2",)),
+        ("2,NoDevFiles", ("2",)),
+        ("2,,3", ("2",)),
+    ],
 )
 def test_gpus_are_those_that_the_environment_shows(visible: str, gpus: tuple[str, ...]) -> None:
     assert list_gpus({"CUDA_VISIBLE_DEVICES": visible}) == gpus
+    assert list_gpus({"HIP_VISIBLE_DEVICES": visible}) == gpus
 
 
 def test_without_a_setting_the_driver_is_asked(tmp_path: Path) -> None:
@@ -44,6 +56,17 @@ def test_without_a_setting_the_driver_is_asked(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: GPU-1)'\necho 'GPU 1: B (UUID: GPU-2)'\n")
     program.chmod(0o755)
     assert list_gpus({"PATH": str(tmp_path)}) == ("0", "1")
+    # Source: NVIDIA Multi-Instance GPU User Guide; what nvidia-smi says of a GPU that fell off the bus.
+    (tmp_path / "said").write_text(
+        "GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)\n"
+        "  MIG 1g.5gb      Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)\n"
+        "  MIG 1g.5gb      Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)\n"
+        "Unable to determine the device handle for gpu 0000:41:00.0: Unknown Error\n"
+        "GPU 2: NVIDIA A100-SXM4-40GB (UUID: GPU-8f932f93-d33d-2b2c-524d-9e3d8d2b8a77)\n"
+    )
+    program.write_text(f"#!/bin/sh\ncat {tmp_path}/said\nexit 15\n")
+    instances = ("MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb")
+    assert list_gpus({"PATH": str(tmp_path)}) == (*instances, "2")
     program.write_text("#!/bin/sh\nexit 9\n")
     assert list_gpus({"PATH": str(tmp_path)}) == ()
     assert list_gpus({"PATH": str(tmp_path / "none")}) == ()

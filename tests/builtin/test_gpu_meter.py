@@ -1,10 +1,12 @@
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from fiat.builtin.compute_local import LocalCompute
+from fiat.builtin.gpu_device import Device
 from fiat.builtin.gpu_meter import GpuMeter, log_teller
 from fiat.ports.compute import Resources
 from fiat.testing.compute_jobs import WAIT_S, Jobs, wait_for
@@ -63,6 +65,22 @@ def test_a_machine_without_a_driver_is_no_fault() -> None:
     with GpuMeter(NoDriver(), ("0",), look_s=0.001) as meter:
         time.sleep(0.02)
     assert meter.usage() == {}
+
+
+def test_a_driver_that_never_answers_does_not_keep_a_job_from_its_end() -> None:
+    released = threading.Event()
+
+    class Hanging(NoDriver):
+        def devices(self) -> tuple[Device, ...]:
+            released.wait()
+            return ()
+
+    began = time.monotonic()
+    with GpuMeter(Hanging(), ("0",), look_s=0.001) as meter:
+        pass
+    assert time.monotonic() - began < WAIT_S
+    assert meter.usage() == {}
+    released.set()
 
 
 def test_what_a_job_used_of_its_gpus_is_in_its_result(tmp_path: Path) -> None:
