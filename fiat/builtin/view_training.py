@@ -15,6 +15,10 @@ from fiat.run.model import Metric
 MOST_CURVES = 12
 MOST_TRIALS = 10
 _LONGEST_PARAMS = 400
+_LONGEST_NAME = 40
+_LEAST_NAME = 12
+_LEAST_DRAWN = 6
+_GAP = 2
 _WORDS = {"workers": "{value} workers", "throughput": "{value}", "GPUs": "{value}", "resumed": "{value}"}
 _TONES: dict[str, Tone] = {"done": "good", "failed": "bad"}
 
@@ -25,6 +29,8 @@ def training_blocks(
     usage: Mapping[str, Mapping[str, object]],
     studies: Mapping[str, Mapping[str, object]],
     tune: object,
+    *,
+    width: int = 0,
 ) -> tuple[Block, ...]:
     """A paragraph and tables for each step that trained or searched; empty for a run that did neither.
 
@@ -34,6 +40,7 @@ def training_blocks(
         usage: step to what its work used.
         studies: step that searched to its documents `best` and `trials`.
         tune: section `tune` of the composed spec.
+        width: columns of the terminal, for which curves are drawn shorter; 0 for pipes.
     """
     lines: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for step, metric in curves:
@@ -48,7 +55,7 @@ def training_blocks(
         elif drawn or any(name != "memory" for name, _ in facts):
             blocks += [(Cell(""),), _said(step, facts)]
         if drawn:
-            blocks.append(_curves_table(drawn))
+            blocks.append(_curves_table(drawn, width))
             if len(drawn) > MOST_CURVES:
                 blocks.append(
                     (Cell(f"{count(len(drawn) - MOST_CURVES, 'more curve')} in the report", "quiet"),)
@@ -66,23 +73,41 @@ def _said(step: str, facts: Sequence[tuple[str, str]], more: Sequence[str] = ())
     return (Cell(step, "strong"), Cell("  "), Cell(", ".join([*more, *said]), "quiet"))
 
 
-def _curves_table(lines: Mapping[str, list[tuple[int, float]]]) -> Table:
+def _curves_table(lines: Mapping[str, list[tuple[int, float]]], width: int) -> Table:
     ordered = sorted(lines, key=lambda name: name in (THROUGHPUT, GPU_MEMORY, GPU_LOAD))[:MOST_CURVES]
-    rows = []
-    for name in ordered:
-        points = sorted(lines[name], key=lambda point: point[0])
-        lost = sum(not math.isfinite(value) for _, value in points)
-        rows.append(
-            (
-                Cell(name),
-                Cell(_value(name, points[0][1]), "quiet"),
-                Cell(course_line([value for _, value in points], WIDTH)),
-                Cell(_value(name, points[-1][1]), "strong"),
-                Cell(f"{points[0][0]:,} to {points[-1][0]:,}", "quiet"),
-                Cell(f"{count(lost, 'value')} no finite number" if lost else "", "bad"),
-            )
+    longest = min(_LONGEST_NAME, max(_LEAST_NAME, width // 3)) if width else _LONGEST_NAME
+    curves = [_curve(name, longest, lines[name]) for name in ordered]
+    heads = ("curve", "first", "", "last", "steps")
+    columns = zip(
+        heads, *((name, first, "", last, steps) for name, first, _, last, steps, _ in curves), strict=True
+    )
+    room = width - sum(max(map(len, column)) + _GAP for column in columns)
+    n_drawn = (min(room, WIDTH) if room >= _LEAST_DRAWN else 0) if width else WIDTH
+    has_lost = any(lost for *_, lost in curves)
+    rows = tuple(
+        (
+            Cell(name),
+            Cell(first, "quiet"),
+            Cell(course_line(values, n_drawn) if n_drawn else ""),
+            Cell(last, "strong"),
+            Cell(steps, "quiet"),
+            *((Cell(lost, "bad"),) if lost else ()),
         )
-    return Table(("curve", "first", "", "last", "steps", ""), tuple(rows), frozenset({1, 3}))
+        for name, first, values, last, steps, lost in curves
+    )
+    return Table((*heads, "") if has_lost else heads, rows, frozenset({1, 3}))
+
+
+def _curve(
+    name: str, longest: int, points: Sequence[tuple[int, float]]
+) -> tuple[str, str, list[float], str, str, str]:
+    """Name, first value, all values, last value, where they are, and how many are no number."""
+    points = sorted(points, key=lambda point: point[0])
+    (first, begin), (last, end) = points[0], points[-1]
+    lost = sum(not math.isfinite(value) for _, value in points)
+    said = f"{count(lost, 'value')} no finite number" if lost else ""
+    values = [value for _, value in points]
+    return cut(name, longest), _value(name, begin), values, _value(name, end), f"{first:,} to {last:,}", said
 
 
 def _value(name: str, value: float) -> str:

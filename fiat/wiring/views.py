@@ -117,7 +117,12 @@ def show_runs(runs: Sequence[Run]) -> None:
 def show_run(run: Run, trained: Trained) -> None:
     """One run with steps, what its trainings came to, gates and metrics."""
     blocks = training_blocks(
-        trained.curves, trained.finals, trained.usage, trained.studies, run.config.get("tune")
+        trained.curves,
+        trained.finals,
+        trained.usage,
+        trained.studies,
+        run.config.get("tune"),
+        width=_terminal_width(),
     )
     print_sheet(run_sheet(run, blocks))
 
@@ -204,8 +209,12 @@ def print_sheet(sheet: Sheet) -> None:
     if is_terminal():
         importlib.import_module("fiat.builtin.view_rich").print_sheet(sheet)
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    sys.stdout.write(plain_text(sheet, width).rstrip("\n") + "\n")
+    sys.stdout.write(plain_text(sheet, _terminal_width()).rstrip("\n") + "\n")
+
+
+def _terminal_width() -> int:
+    """Columns; 0 where standard output is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def _shape(value: object) -> str:

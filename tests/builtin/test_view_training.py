@@ -4,6 +4,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import pytest
 from page_samples import study_documents
 
 from fiat.builtin.view_sheet import Sheet, plain_text
@@ -68,6 +69,17 @@ def test_of_very_many_curves_and_trials_some_are_shown_and_the_others_counted() 
     assert text.count("▁█") == MOST_CURVES
     assert "18 more curves in the report" in text
     assert "20 more trials in `fiat tune show`" in text
+
+
+@pytest.mark.parametrize(("width", "drawn"), [(45, False), (60, True), (80, True), (200, True)])
+def test_curves_fit_the_terminal(width: int, drawn: bool) -> None:
+    names = ("loss", "layer0/attention/weight_norm")
+    curves = [("train", Metric(name, 1000.5 + at, at)) for at in range(1000) for name in names]
+    lines = plain_text(Sheet(training_blocks(curves, {}, {}, {}, None, width=width)), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert [line.split()[0] for line in lines[-3:]][:2] == ["CURVE", "loss"]
+    assert all(("▁" in line) == drawn for line in lines[-2:])
+    assert all(line.endswith("1,999.5  0 to 999") for line in lines[-2:])
 
 
 def test_two_hundred_thousand_values_are_one_line() -> None:
