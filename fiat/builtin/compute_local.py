@@ -14,7 +14,7 @@ from fiat.builtin.compute_machine import check_needs, count_cpus, memory_total_b
 from fiat.builtin.compute_room import Room
 from fiat.builtin.gpu_device import Driver, NvmlDriver
 from fiat.builtin.gpu_ledger import ledger_folder
-from fiat.builtin.gpu_place import Grant, Place
+from fiat.builtin.gpu_place import Grant, Place, pause_s
 from fiat.builtin.gpu_pool import GpuPool, make_pool
 from fiat.builtin.job_cancel import Cancellation
 from fiat.errors import EnvironmentFault
@@ -24,7 +24,6 @@ _CLOSING_S = 8.0
 _NEEDS_RAY = (
     "set FIAT_COMPUTE=ray, or `compute: ray` in a runner's settings; one is started when there is none"
 )
-_LOOK_S = 0.2  # how soon it is noticed that another process gave GPUs back
 
 
 @dataclass
@@ -38,15 +37,22 @@ class _Entry:
     fault: EnvironmentFault | None = None
     cancellation: Cancellation = field(default_factory=Cancellation)
 
-    def has_gpus(self, *, could_begin: bool) -> bool:
-        """Take its GPUs, if it is its turn and all else is there; what goes wrong is told as its end."""
-        if self.place is None:
-            return False
+    def has_gpus(self, *, could_begin: bool) -> bool | None:
+        """Take its GPUs, if it is its turn and all else is there; what goes wrong is told as its end.
+
+        One that has waited for long takes them first, and then waits for the rest: else it might never find both at once.
+
+        Returns:
+            Whether it has them; None when it did not ask, since others shall have them meanwhile.
+        """
+        if self.place is None or self.grant is not None:
+            return self.grant is not None
         try:
-            if could_begin:
+            if could_begin or self.place.has_waited_long:
                 self.grant = self.place.take()
             else:
                 self.place.rest()
+                return None
         except EnvironmentFault as error:
             self.fault = error
         return self.grant is not None
@@ -192,13 +198,16 @@ class LocalCompute:
         threading.Thread(target=self._follow_queue, name="gpus", daemon=True).start()
 
     def _follow_queue(self) -> None:
+        look_s = 0.0
         while True:
-            time.sleep(_LOOK_S)
+            time.sleep(pause_s(look_s))
             with self._lock:
                 self._looking = any(entry.place is not None for entry in self._waiting)
                 if not self._looking:
                     return
+            began_s = time.monotonic()
             self._give_out()
+            look_s = time.monotonic() - began_s
 
     def _run(self, entry: _Entry) -> None:
         ids = () if entry.grant is None else entry.grant.ids

@@ -22,17 +22,17 @@ class Room:
         self._cpus = cpus
         self._memory_bytes = memory_bytes
 
-    def take(self, queue: Sequence[Resources], gpus: Callable[[int, bool], bool]) -> list[int]:
+    def take(self, queue: Sequence[Resources], gpus: Callable[[int, bool], bool | None]) -> list[int]:
         """Give to as many waiting jobs as possible; a job takes what all its workers need or nothing.
 
         A job that does not fit keeps its claim: those behind it may only take what it would leave, so a
-        large job is never passed for ever, and a small one need not wait for what it does not use. One that only
-        lacks GPUs keeps no claim to the rest.
+        large job is never passed for ever, and a small one need not wait for what it does not use. One that asked for
+        GPUs in vain keeps no claim to the rest: these would stand still for as long.
 
         Args:
             queue: needs in the order of their arrival.
             gpus: for jobs with GPUs: told a position and whether the job there has all else, it takes its GPUs, if so and
-                if it can have them now, and says whether it did.
+                if it can have them now, and says whether it has them; None when it did not ask.
 
         Returns:
             Positions in the queue that were served, in order.
@@ -44,13 +44,13 @@ class Room:
             cpus, memory = _whole(need)
             left_cpus, left_bytes = self._cpus - claimed_cpus, self._memory_bytes - claimed_bytes
             fits = cpus <= max(0.0, left_cpus) + _TINY and memory <= max(0, left_bytes)
-            has_gpus = need.gpus <= 0 or gpus(position, fits)
-            if not fits:
-                claimed_cpus += cpus
-                claimed_bytes += memory
-            elif has_gpus:
+            has_gpus = True if need.gpus <= 0 else gpus(position, fits)
+            if fits and has_gpus:
                 self._change(need, -1)
                 given.append(position)
+            elif not fits and has_gpus is not False:
+                claimed_cpus += cpus
+                claimed_bytes += memory
         return given
 
     def give_back(self, need: Resources) -> None:

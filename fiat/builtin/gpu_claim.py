@@ -1,6 +1,7 @@
 """One claim to GPUs: a file that says who wants or has what, and a lock on it that says that it still holds."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -12,6 +13,8 @@ from fiat.builtin import job_tree
 from fiat.builtin.gpu_queue import Wish
 
 _FILE_BYTES = 8192  # written at once when a claim is made: what is changed later needs no room on the disk
+SILENCE_S = 30.0
+"""Who waits and has not asked for so long is passed."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Claim:
         ready: whether it could begin if it had them; as long as it lacks something else, others may pass it.
         keys: the GPUs that it has; empty while it waits.
         taken: when it got them, seconds since boot.
+        seen: when it last asked for them, seconds since boot, to within some.
     """
 
     id: str
@@ -47,6 +51,7 @@ class Claim:
     ready: bool = True
     keys: tuple[str, ...] = ()
     taken: float = 0.0
+    seen: float = 0.0
 
     @property
     def wish(self) -> Wish:
@@ -101,21 +106,34 @@ def is_at(fd: int, path: Path) -> bool:
 
 
 def write_claim(fd: int, claim: Claim) -> None:
-    """One line at the beginning of the file, in one call, which a kill does not cut."""
-    line = json.dumps(asdict(claim)).encode() + b"\n"
-    os.pwrite(fd, line.ljust(_FILE_BYTES), 0)
+    """One line at the beginning of the file, in one call, which a kill does not cut.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    data = (json.dumps(asdict(claim)).encode() + b"\n").ljust(_FILE_BYTES)
+    if os.pwrite(fd, data, 0) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def read_claim(path: Path) -> Claim | None:
-    """What a claim says, also of a later version that says more; None when it was killed before it said anything."""
+def read_claim(path: Path) -> Claim:
+    """What a claim that lives says, also of a later version that says more.
+
+    Raises:
+        OSError: it can't be read, or says something else: then nobody knows which GPUs are free.
+    """
     try:
         said = json.loads(path.read_bytes().partition(b"\n")[0])
         known = {field.name: said[field.name] for field in fields(Claim) if field.name in said}
         return Claim(**{**known, "among": tuple(known["among"]), "keys": tuple(known["keys"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    except (ValueError, TypeError, KeyError):
+        raise OSError(errno.EINVAL, f"{path.name} is no claim that this version of Fiat knows") from None
 
 
-def can_begin(claim: Claim) -> bool:
-    """Whether a claim waits and would take its GPUs: a process that is suspended (Ctrl-Z) does not."""
-    return not claim.keys and claim.ready and not job_tree.is_stopped(claim.pid, claim.ticks)
+def can_begin(claim: Claim, now: float) -> bool:
+    """Whether a claim waits and would take its GPUs.
+
+    One that is suspended (Ctrl-Z) would not, nor one that has not asked for long: its container is paused, or it hangs.
+    """
+    asks = not claim.keys and claim.ready and now - claim.seen < SILENCE_S
+    return asks and not job_tree.is_stopped(claim.pid, claim.ticks)

@@ -7,6 +7,7 @@ no process number. Every change happens under one more lock, in which each proce
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -26,14 +27,24 @@ _SUFFIX = ".claim"
 _PATIENCE_S = 60.0
 _LOOK_S = 0.005
 _FREEING_S = 0.25
+_SHOWING_S = 5.0
 
 
 def ledger_folder(env: Mapping[str, str]) -> Path:
     """Where this user's ledger is.
 
     Not in XDG_RUNTIME_DIR, which a service of the same user does not have: it must be the same for all.
+
+    Raises:
+        EnvironmentFault: the setting names one that is another in each folder that a command is called in.
     """
-    return Path(env.get(SETTING) or f"/tmp/fiat-gpus-{os.getuid()}")  # noqa: S108 (`GpuLedger` looks whose it is)
+    folder = Path(env.get(SETTING) or f"/tmp/fiat-gpus-{os.getuid()}")  # noqa: S108 (`GpuLedger` looks whose it is)
+    if not folder.is_absolute():
+        raise EnvironmentFault(
+            f"{SETTING} is {folder}, which is another folder wherever a command is called",
+            hint="name it by its whole path, the same for all that share the GPUs",
+        )
+    return folder
 
 
 def boot_clock() -> float:
@@ -44,13 +55,15 @@ def boot_clock() -> float:
 class GpuLedger:
     """Reads and changes the ledger. May be used from many threads; it keeps nothing in memory."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, patience_s: float = _PATIENCE_S) -> None:
         """Nothing is touched before the first call.
 
         Args:
             folder: see `ledger_folder`.
+            patience_s: how long another process may keep it locked.
         """
         self.folder = folder
+        self._patience_s = patience_s
 
     def enter(self, claim: Claim) -> tuple[Claim, int]:
         """Put a claim into the queue.
@@ -84,11 +97,17 @@ class GpuLedger:
             EnvironmentFault: the folder can't be used.
         """
         with self._changing():
-            claims = self._living()
-            holds = [Hold(other.keys, other.share) for other in claims if other.keys]
-            wishes = [other.wish for other in claims if can_begin(other) or other.id == claim.id]
+            claims = {other.id: other for other in self._living()}
+            if claim.id not in claims:
+                raise OSError(errno.ENOENT, f"somebody removed {claim.id}, which waits")
+            holds = [Hold(other.keys, other.share) for other in claims.values() if other.keys]
+            wishes = [
+                other.wish for other in claims.values() if can_begin(other, now) or other.id == claim.id
+            ]
             keys = give(holds, wishes, now).get(claim.id)
             if keys is None:
+                if now - claims[claim.id].seen >= _SHOWING_S:
+                    write_claim(fd, replace(claim, seen=now))
                 return None
             taken = replace(claim, keys=keys, taken=now)
             write_claim(fd, taken)
@@ -127,8 +146,12 @@ class GpuLedger:
         Raises:
             EnvironmentFault: the folder can't be used.
         """
-        if not self.folder.exists():
+        try:
+            self.folder.lstat()
+        except FileNotFoundError:
             return (), ()
+        except OSError:
+            pass  # what is wrong is told below
         with self._changing():
             claims = self._living()
         by_id = {claim.id: claim for claim in claims}
@@ -139,7 +162,7 @@ class GpuLedger:
     def _living(self) -> list[Claim]:
         """All claims; the files of ended ones are removed."""
         paths = sorted(self.folder.glob(f"*{_SUFFIX}"))
-        return [claim for path in paths if is_living(path) and (claim := read_claim(path)) is not None]
+        return [read_claim(path) for path in paths if is_living(path)]
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -149,7 +172,7 @@ class GpuLedger:
         """
         try:
             _own_folder(self.folder)
-            fd = _locked(self.folder / _LOCK)
+            fd = _locked(self.folder / _LOCK, self._patience_s)
             try:
                 yield
             finally:
@@ -162,20 +185,23 @@ class GpuLedger:
             ) from error
 
 
-def _locked(path: Path) -> int:
+def _locked(path: Path, patience_s: float) -> int:
     """A descriptor with the lock of the file that is at this path."""
-    give_up_at = time.monotonic() + _PATIENCE_S
+    give_up_at = time.monotonic() + patience_s
     while time.monotonic() < give_up_at:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if is_at(fd, path):  # and not one that somebody removed meanwhile
+                with contextlib.suppress(OSError):  # whom to look for when it takes too long
+                    os.pwrite(fd, b"%-20d" % os.getpid(), 0)
                 return fd
         except BlockingIOError:
             pass
         os.close(fd)
         time.sleep(_LOOK_S)
-    raise TimeoutError(0, f"another process has held it for {_PATIENCE_S:g} s")
+    holder = path.read_text("ascii", "replace").strip()
+    raise TimeoutError(0, f"process {holder} has held it for {patience_s:g} s: continue or end that process")
 
 
 def _own_folder(folder: Path) -> None:

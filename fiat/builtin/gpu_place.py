@@ -1,6 +1,7 @@
 """A job's place in the queue for GPUs, and what it is given there."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from fiat.builtin.job_death import seconds_text
 from fiat.builtin.job_log import JobLog
 
 _LOOK_S = 0.2
+_CALM, _LONGEST_S = 10.0, 5.0
 _SILENCE_S = 1.0
 
 
@@ -117,13 +119,18 @@ class Place:
             EnvironmentFault: the ledger can't be used.
         """
         while not cancelled.is_set():
-            patient = boot_clock() - self._claim.since < PATIENCE_S
-            if patient and could_begin is not None and not could_begin():
+            began_s = time.monotonic()
+            if could_begin is not None and not self.has_waited_long and not could_begin():
                 self.rest()
             elif (grant := self.take()) is not None:
                 return grant
-            cancelled.wait(_LOOK_S)
+            cancelled.wait(pause_s(time.monotonic() - began_s))
         return None
+
+    @property
+    def has_waited_long(self) -> bool:
+        """Whether it is time to ask for GPUs first, and for the rest with these in hand."""
+        return boot_clock() - self._claim.since >= PATIENCE_S
 
     def leave(self) -> None:
         """Give it back.
@@ -148,6 +155,11 @@ class Place:
         else:
             log.note(f"has its GPUs after {seconds_text(round(waited_s))}")
         log.close()
+
+
+def pause_s(look_s: float) -> float:
+    """How long to wait behind a look that took so long: the more there are who wait, the less often each looks."""
+    return min(max(_LOOK_S, _CALM * look_s), _LONGEST_S)
 
 
 def _asked(claim: Claim) -> str:

@@ -1,19 +1,21 @@
 """The GPUs that one compute may use, and how a job gets some of them: by the ledger that the whole machine shares."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fiat.builtin.compute_machine import list_gpus
+from fiat.builtin.compute_machine import limit_of_gpus, list_gpus
 from fiat.builtin.gpu_claim import Claim
 from fiat.builtin.gpu_device import Driver, keys_of
 from fiat.builtin.gpu_ledger import GpuLedger, boot_clock
 from fiat.builtin.gpu_place import Grant, Place
 from fiat.builtin.gpu_queue import shape
 from fiat.builtin.job_tree import start_ticks
+from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, Resources
 
 
@@ -52,9 +54,9 @@ class GpuPool:
             EnvironmentFault: the ledger can't be used.
         """
         share, count = shape(need)
-        pid = os.getpid()
+        pid, now = os.getpid(), boot_clock()
         claim = Claim(
-            id=f"{run}.{step}".replace("/", "_"),
+            id=re.sub(r"[^\w.-]", "_", f"{run}.{step}", flags=re.ASCII),
             run=run,
             step=step,
             pid=pid,
@@ -63,7 +65,8 @@ class GpuPool:
             count=count,
             among=self.keys,
             priority=need.priority,
-            since=boot_clock(),
+            since=now,
+            seen=now,
         )
         ledger = GpuLedger(self.folder)
         entered, fd = ledger.enter(claim)
@@ -86,7 +89,10 @@ class GpuPool:
         try:
             yield place.wait(cancelled, could_begin)
         finally:
-            place.leave()
+            with suppress(
+                EnvironmentFault
+            ):  # its lock is gone, which is what counts, and so is the job's result kept
+                place.leave()
 
 
 def make_pool(
@@ -99,6 +105,9 @@ def make_pool(
         env: the whole environment, to find GPUs.
         folder: of the ledger.
         driver: names them for good.
+
+    Raises:
+        EnvironmentFault: more are asked for than the environment allows.
     """
     ids = _chosen(asked, env)
     by_key: dict[str, str] = {}
@@ -113,6 +122,11 @@ def _chosen(asked: int | Sequence[str] | None, env: Mapping[str, str]) -> tuple[
     there = list_gpus(env)
     if asked is None or asked <= len(there):
         return there[:asked]
+    if limit_of_gpus(env):
+        raise EnvironmentFault(
+            f"{asked} GPUs are asked for, and the environment allows {len(there)}: {','.join(there)}",
+            hint="ask for fewer, or let CUDA_VISIBLE_DEVICES name more",
+        )
     return tuple(str(index) for index in range(asked))
 
 

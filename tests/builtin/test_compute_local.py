@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fiat.builtin.compute_local import LocalCompute
+from fiat.builtin.gpu_ledger import GpuLedger
 from fiat.ports.compute import Compute, JobResult, Resources, Study
 from fiat.testing.compute_jobs import NO_GPU, WAIT_S, Jobs, wait_for
 from fiat.testing.compute_suite import ComputeSuite
@@ -107,6 +108,27 @@ def test_a_job_that_waits_for_cores_keeps_no_gpu_from_another_process(jobs: Jobs
     finally:
         one.close()
         two.close()
+
+
+def test_who_has_waited_long_takes_gpus_first_and_then_waits_for_cores(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fiat.builtin.gpu_place.PATIENCE_S", 0.0)
+    one, two = local(tmp_path, cpus=1), local(tmp_path, cpus=1)
+    ledger = GpuLedger(tmp_path / "gpus")
+    try:
+        hold(one, jobs, "first", Resources(cpus=1))
+        early = one.submit(jobs.python("open('early', 'w')", resources=Resources(cpus=1, gpus=2)))
+        late = two.submit(jobs.python("assert open('early')", resources=Resources(cpus=1, gpus=2)))
+        behind = one.submit(jobs.python("assert open('early')", resources=Resources(cpus=1)))
+        ((held,), (waiting,)) = ledger.look()
+        assert (held.keys, waiting.pid) == (("0", "1"), os.getpid())
+        (tmp_path / "end").touch()
+        assert {future.result(WAIT_S).state for future in (early, late, behind)} == {"done"}
+    finally:
+        one.close()
+        two.close()
+    assert ledger.look() == ((), ())
 
 
 def test_each_worker_sees_its_own_gpu_and_all_start_together(jobs: Jobs, tmp_path: Path) -> None:

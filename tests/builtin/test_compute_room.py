@@ -36,14 +36,25 @@ def test_a_job_that_lacks_only_gpus_keeps_no_cores_from_others() -> None:
     assert given(room, Resources(cpus=2, gpus=1), Resources(cpus=2), gpus=False) == [1]
 
 
+def test_cores_are_kept_for_who_has_gpus_or_lets_others_have_them_and_not_for_who_asks_in_vain() -> None:
+    queue = [Resources(cpus=2, gpus=1), Resources(cpus=1)]
+    for has_gpus, expected in ((True, []), (None, []), (False, [1])):
+        room = Room(2, 100)
+        assert given(room, Resources(cpus=1)) == [0]
+        assert room.take(queue, lambda position, could_begin, has=has_gpus: has) == expected
+        room.give_back(Resources(cpus=1))
+        if has_gpus:
+            assert room.take(queue, lambda position, could_begin: True) == [0]
+
+
 def test_gpus_are_taken_only_when_the_rest_is_there() -> None:
     room = Room(1, 100)
     asked: list[tuple[int, bool]] = []
     need = Resources(cpus=1, gpus=1)
 
-    def gpus(position: int, could_begin: bool) -> bool:
+    def gpus(position: int, could_begin: bool) -> bool | None:
         asked.append((position, could_begin))
-        return could_begin
+        return could_begin or None
 
     assert room.take([need, need, Resources(cpus=0)], gpus) == [0, 2]
     assert asked == [(0, True), (1, False)]

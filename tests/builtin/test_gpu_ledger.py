@@ -1,5 +1,7 @@
+import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fiat.builtin import job_tree
-from fiat.builtin.gpu_claim import Claim, joined
+from fiat.builtin.gpu_claim import SILENCE_S, Claim, joined
 from fiat.builtin.gpu_ledger import SETTING, GpuLedger, boot_clock, ledger_folder
 from fiat.errors import EnvironmentFault
 from fiat.testing.compute_jobs import wait_for
@@ -174,6 +176,57 @@ def test_a_claim_of_a_later_version_that_says_more_is_understood(ledger: GpuLedg
     os.pwrite(later_fd, json.dumps(line).encode() + b"\n", 0)
     assert held(ledger) == [("later", ("a", "b"))]
     assert ledger.take(mine, fd, 1) is None
+
+
+def test_one_that_has_not_asked_for_long_is_passed_until_it_asks_again(ledger: GpuLedger) -> None:
+    early, early_fd = ledger.enter(claim("early", 2))
+    late, late_fd = ledger.enter(claim("late", 1, since=1))
+    assert ledger.take(late, late_fd, SILENCE_S - 1) is None
+    assert ledger.take(late, late_fd, SILENCE_S) is not None
+    assert ledger.take(early, early_fd, SILENCE_S) is None
+    assert [one.seen for one in ledger.look()[1]] == [SILENCE_S]
+    last, last_fd = ledger.enter(claim("last", 1, since=2))
+    assert ledger.take(last, last_fd, SILENCE_S + 1) is None
+
+
+def test_a_claim_that_somebody_removes_ends_the_wait(ledger: GpuLedger) -> None:
+    mine, fd = ledger.enter(claim("mine"))
+    (ledger.folder / mine.id).unlink()
+    with pytest.raises(EnvironmentFault, match=f"somebody removed {mine.id}"):
+        ledger.take(mine, fd, 1)
+
+
+def test_a_living_claim_that_nobody_understands_gives_no_gpu_away(ledger: GpuLedger) -> None:
+    mine, fd = ledger.enter(claim("mine"))
+    _, other_fd = ledger.enter(claim("other"))
+    os.pwrite(other_fd, b'{"id": 3}\n', 0)
+    with pytest.raises(
+        EnvironmentFault, match=r"other\.\w+\.claim is no claim that this version of Fiat knows"
+    ):
+        ledger.take(mine, fd, 1)
+    os.close(other_fd)
+    assert ledger.take(mine, fd, 1) is not None
+
+
+def test_who_keeps_the_ledger_locked_is_named(ledger: GpuLedger) -> None:
+    ledger.enter(claim("mine"))
+    with (ledger.folder / "lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(EnvironmentFault, match=rf"process {os.getpid()} has held it for 0\.05 s"):
+            GpuLedger(ledger.folder, patience_s=0.05).look()
+
+
+def test_a_ledger_that_can_not_be_reached_is_told_also_by_a_look(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentFault, match="Not a directory"):
+        GpuLedger(tmp_path / "file" / "gpus").look()
+
+
+@pytest.mark.parametrize("folder", ["gpus", "../gpus", "~/gpus"])
+def test_a_folder_that_is_another_wherever_a_command_is_called_is_refused(folder: str) -> None:
+    with pytest.raises(EnvironmentFault, match=f"{SETTING} is {re.escape(folder)}") as caught:
+        ledger_folder({SETTING: folder})
+    assert "whole path" in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", ["link", "open", "file"])

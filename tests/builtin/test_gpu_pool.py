@@ -9,6 +9,7 @@ import pytest
 
 from fiat.builtin.gpu_ledger import GpuLedger
 from fiat.builtin.gpu_pool import GpuPool, make_pool, run_of
+from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Resources
 from fiat.testing.compute_jobs import Jobs, wait_for
 
@@ -31,6 +32,11 @@ def test_a_pool_has_what_was_asked_for_or_what_there_is(tmp_path: Path) -> None:
 
 def test_numbers_stand_for_gpus_that_are_not_there(tmp_path: Path) -> None:
     assert make_pool(2, {"CUDA_VISIBLE_DEVICES": ""}, tmp_path, NoDriver()).ids == ("0", "1")
+
+
+def test_no_number_is_made_up_beyond_what_the_operator_allows(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="3 GPUs are asked for, and the environment allows 2: 4,6"):
+        make_pool(3, {"CUDA_VISIBLE_DEVICES": "4,6"}, tmp_path, NoDriver())
 
 
 def test_two_names_of_one_gpu_are_one_gpu(tmp_path: Path) -> None:
@@ -84,6 +90,16 @@ def test_within_a_claim_its_gpus_are_had_and_afterwards_they_are_free(pool: GpuP
         assert waiting.take() is None
     assert waiting.take() is not None
     waiting.leave()
+
+
+def test_a_ledger_that_breaks_while_a_job_runs_does_not_cost_its_result(
+    pool: GpuPool, tmp_path: Path
+) -> None:
+    with pool.claimed(Jobs(tmp_path).python("", resources=Resources(gpus=1)), threading.Event()) as grant:
+        assert grant is not None
+        pool.folder.chmod(0o777)
+    pool.folder.chmod(0o700)
+    assert GpuLedger(pool.folder).look() == ((), ())
 
 
 def test_a_wait_for_gpus_can_be_cancelled(pool: GpuPool, tmp_path: Path) -> None:
