@@ -3,19 +3,22 @@
 import os
 import sys
 import time
+from json import dumps
 from typing import Annotated
 
 import typer
 
 from fiat.cli.options import Json
-from fiat.cli.output import print_json
+from fiat.cli.output import plain, print_json
 from fiat.wiring.gpus import look_at_gpus, show_gpus
 
 _CLEAR = "\033[H\033[J"
 
 
 def command(
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every two seconds.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again every two seconds; with --json a line each.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Show this machine's GPUs: memory and load, which steps of your runs have them, and which wait, in order.
@@ -25,7 +28,9 @@ def command(
     """
     while True:
         sight = look_at_gpus(os.environ)
-        if json:
+        if json and watch:
+            sys.stdout.write(f"{dumps(plain(sight))}\n")
+        elif json:
             print_json(sight)
         else:
             if watch and sys.stdout.isatty():

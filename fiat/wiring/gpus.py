@@ -29,7 +29,9 @@ def look_at_gpus(env: Mapping[str, str], driver: Driver | None = None) -> GpuSig
     except EnvironmentFault as error:
         fault = f"{error.message}; {error.hint}"
     known = [device.key for device in devices]
-    others = sorted({key for claim in (*having, *waiting) for key in claim.among} - set(known))
+    others = sorted(
+        {key for claim in (*having, *waiting) for key in claim.among} - set(known), key=_by_number
+    )
     rows = [_known(device, having, now) for device in devices]
     rows += [GpuRow(key, key, held=_held(key, having, now)) for key in others]
     return GpuSight(tuple(rows), tuple(_wish(claim, now) for claim in waiting), fault)
@@ -42,7 +44,7 @@ def show_gpus(sight: GpuSight) -> None:
 
 def _known(device: Device, having: Sequence[Claim], now: float) -> GpuRow:
     return GpuRow(
-        str(device.index),
+        device.label,
         device.key,
         device.name,
         device.memory_used_bytes,
@@ -58,6 +60,10 @@ def _held(key: str, having: Sequence[Claim], now: float) -> tuple[GpuShare, ...]
         for claim in having
         if key in claim.keys
     )
+
+
+def _by_number(key: str) -> tuple[bool, int, str]:
+    return (not key.isdecimal(), int(key) if key.isdecimal() else 0, key)
 
 
 def _wish(claim: Claim, now: float) -> GpuWish:

@@ -130,3 +130,24 @@ def test_watching_looks_again_and_again(tmp_path: Path) -> None:
         process.kill()
         process.communicate()
     assert seen == 2
+
+
+def test_watching_as_json_is_a_line_each_time(tmp_path: Path) -> None:
+    env = {**os.environ, SETTING: str(tmp_path / "gpus")}
+    process = subprocess.Popen(
+        [FIAT, "gpus", "--watch", "--json"], env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        said = [json.loads(process.stdout.readline()) for _ in range(2)]
+    finally:
+        process.kill()
+        process.communicate()
+    assert [sight["waiting"] for sight in said] == [[], []]
+
+
+def test_a_ledger_that_is_another_in_each_folder_is_refused() -> None:
+    done = fiat_gpus(Path("gpus"))
+    assert done.returncode == 3
+    assert f"{SETTING} is gpus" in done.stderr
+    assert "whole path" in done.stderr

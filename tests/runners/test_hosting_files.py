@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fiat.builtin.gpu_ledger import SETTING, ledger_folder
 from fiat.builtin.ray_node import BYTES_VARIABLE, FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,15 @@ def test_the_unit_is_hardened_as_far_as_the_sandbox_allows(tmp_path: Path) -> No
     match = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     assert match is not None, done.stdout + done.stderr
     assert float(match[1]) < 5.0
+
+
+def test_the_unit_keeps_the_ledger_of_gpus_where_commands_of_its_user_find_it() -> None:
+    settings = unit_settings()
+    name, _, folder = settings["Environment"].partition("=")
+    assert (settings["PrivateTmp"], name) == ("yes", SETTING)
+    assert Path(folder).parent == Path(settings["WorkingDirectory"])
+    assert ledger_folder({name: folder}) == Path(folder)
+    assert f"{name}={folder}" in (ROOT / "docs" / "runner.md").read_text("utf-8")
 
 
 def compose() -> dict[str, Any]:
