@@ -20,7 +20,6 @@ from fiat.builtin.ray_launch import launch, make_temp_dir
 from fiat.builtin.ray_state import build_id, status, sweep
 from fiat.builtin.ray_up import dial
 from fiat.data.dvc_carry import Carrier
-from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity, Job, JobResult, Resources
 
 _CLOSING_S = 12.0
@@ -196,16 +195,8 @@ class RayCompute:
         return _Host(link, capacity, None)
 
     def _own_host(self) -> _Host:
-        """Start a host of our own, twice when it is killed while it starts."""
+        """Start a host of our own."""
         sweep()
-        try:
-            return self._launch()
-        except EnvironmentFault:
-            if self._address is not None:
-                raise
-            return self._launch()
-
-    def _launch(self) -> _Host:
         temp_dir = make_temp_dir()
         self._temp_dirs.append(temp_dir)
         launched = launch(

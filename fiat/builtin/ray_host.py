@@ -26,6 +26,7 @@ from fiat.builtin.job_wire import send_message
 from fiat.builtin.ray_desk_door import open_desk
 from fiat.builtin.ray_head import connect, knock, start_head
 from fiat.builtin.ray_session import Session
+from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Capacity
 
 _LOOK_S = 0.1
@@ -73,7 +74,7 @@ def _watch(link: socket.socket, stop: threading.Event) -> None:
                 continue
             if name in _VITAL and not job_tree.start_ticks(pid):
                 with contextlib.suppress(OSError):
-                    send_message(link, ("fault", f"Ray's {name} died"))
+                    send_message(link, ("fault", f"Ray's {name} died", ""))
                 os._exit(1)
     os._exit(0)  # the runner ends Ray at once; its orderly way takes seconds
 
@@ -103,8 +104,11 @@ def main() -> None:
         capacity = _capacity(address)
         if pool is not None and not pool.ids:
             pool = make_pool(int(capacity.gpus), os.environ, pool.folder, NvmlDriver())
+    except EnvironmentFault as error:
+        send_message(link, ("fault", error.message, error.hint))
+        os._exit(1)
     except Exception as error:
-        send_message(link, ("fault", f"{type(error).__name__}: {error}"))
+        send_message(link, ("fault", f"{type(error).__name__}: {error}", ""))
         os._exit(1)
     if options["socket"] is None:
         _serve_one(Session(link, home=home, pool=pool), capacity, stop)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import fiat
 from fiat.builtin.compute_machine import count_cpus, scrubbed
@@ -24,6 +25,7 @@ STARTING_S = 90.0
 # Older ones ask no client for a token. Source: Ray documentation, Token authentication: from Ray 2.52.0 on.
 FLOOR = (2, 52)
 _SHORT = 20
+_JOIN = "ray start --address {} --num-cpus 0 --num-gpus 0"
 _PROGRAM = "import sys; sys.path[:] = {path}; from fiat.builtin import ray_host; ray_host.main()"
 
 
@@ -83,7 +85,7 @@ def launch(
     ledger: Path | None = None,
     socket_path: str | None = None,
 ) -> Launched:
-    """Start a host and wait until it is ready.
+    """Start a host and wait until it is ready; a Ray of our own that dies on the way is started a second time.
 
     Args:
         supervisor: starts its runner.
@@ -101,11 +103,11 @@ def launch(
     """
     check_version()
     if address is not None and address.startswith("ray://"):
+        host = address.removeprefix("ray://").rpartition(":")[0] or "HOST"
         raise EnvironmentFault(
-            f"{address} is for clients from outside; jobs are sent from a node of the Ray",
-            hint="run `ray start --address HOST:6379 --num-cpus 0 --num-gpus 0` here and take HOST:6379 for the address",
+            f"{address} is for Ray Client, by which nodes of the Ray don't reach this machine's store",
+            hint=f"run `{_JOIN.format(f'{host}:6379')}` here, then set the address to {host}:6379 (the port of its GCS)",
         )
-    ours, theirs = socket.socketpair()
     options = {
         "temp_dir": str(temp_dir),
         "address": address,
@@ -115,38 +117,67 @@ def launch(
         "socket": socket_path,
     }
     path = json.dumps([str(Path(part).absolute()) for part in sys.path])
+    request = {
+        "argv": [sys.executable, "-I", "-c", _PROGRAM.format(path=path), json.dumps(options)],
+        "cwd": str(Path(fiat.__file__).parent.parent),
+        "env": host_env(env, temp_dir, address),
+        "log": str(temp_dir / "host.log"),
+        "detached": socket_path is not None,
+        "measured": False,
+    }
+    started = _start(supervisor, request)
+    # A raylet dies when its agent takes longer than 15 s to start, on a machine that has no time for it. No setting helps.
+    # Source: ray-project/ray, issue 65983; Ray 2.60, NodeManager::WaitForDashboardAgentPorts.
+    if isinstance(started, _Failure) and started.again and address is None:
+        started = _start(supervisor, request)
+    if isinstance(started, _Failure):
+        log = _last_lines(temp_dir / "host.log")
+        where = f"connect to Ray at {address}" if address else "start Ray"
+        usual = "`compute: local` runs without Ray"
+        if address:
+            usual = f"check the address and RAY_AUTH_TOKEN_PATH; this machine must be a node: `{_JOIN.format(address)}`"
+        raise EnvironmentFault(f"could not {where}: {started.reason}{log}", hint=started.hint or usual)
+    write_owner(temp_dir, started.pid)
+    return started
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A host that did not become ready.
+
+    Attributes:
+        reason: why, a sentence.
+        hint: what to do; empty for what is usual.
+        again: it died, and may not do so a second time.
+    """
+
+    reason: str
+    hint: str = ""
+    again: bool = False
+
+
+def _start(supervisor: Supervisor, request: Mapping[str, Any]) -> Launched | _Failure:
+    ours, theirs = socket.socketpair()
     with theirs:
-        child = supervisor.start(
-            {
-                "argv": [sys.executable, "-I", "-c", _PROGRAM.format(path=path), json.dumps(options)],
-                "cwd": str(Path(fiat.__file__).parent.parent),
-                "env": host_env(env, temp_dir, address),
-                "log": str(temp_dir / "host.log"),
-                "detached": socket_path is not None,
-                "measured": False,
-            },
-            theirs,
-        )
+        child = supervisor.start(request, theirs)
     ours.settimeout(STARTING_S)
     try:
         word, *said = receive_message(ours)
-    except (EOFError, TimeoutError):
-        word, said = "fault", ["it ended or did not answer"]
-    ours.settimeout(None)
-    if word != "ready":
-        child.cancel()
-        child.wait(5)
-        log = _last_lines(temp_dir / "host.log")
-        where = f"connect to Ray at {address}" if address else "start Ray"
-        raise EnvironmentFault(
-            f"could not {where}: {said[0]}{log}",
-            hint="check the address and RAY_AUTH_TOKEN_PATH"
-            if address
-            else "`compute: local` runs without Ray",
-        )
-    capacity, pid, keeper_pid, *rest = said
-    write_owner(temp_dir, pid)
-    return Launched(ours, child, capacity, pid, keeper_pid, rest[0] if rest else "")
+        ours.settimeout(None)
+        if word == "ready":
+            capacity, pid, keeper_pid, *rest = said
+            return Launched(ours, child, capacity, pid, keeper_pid, rest[0] if rest else "")
+        reason, hint = said
+        failure = _Failure(reason, hint, again=not hint)
+    except EOFError:
+        failure = _Failure("it ended while it started", again=True)
+    except TimeoutError:
+        failure = _Failure(f"it has not answered for {STARTING_S:g} s")
+    child.cancel()
+    child.wait(5)
+    child.close()
+    ours.close()
+    return failure
 
 
 def check_version() -> None:
