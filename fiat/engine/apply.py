@@ -202,6 +202,8 @@ class Apply:
         path = self.bench.log_path(step.name)
         with disk_faults(path), path.open("a", encoding="utf-8") as log:
             log.write(f"--- {result.reason}; trying again\n")
+        for line in tails.finish(step.name):  # what this attempt said is not taken for words of the next one
+            self.reporter.printed(run, line)
         self._submit(run, running.decided, attempt=running.attempt, losses=running.losses, tails=tails)
 
     def _cancel(self, run: Run) -> None:

@@ -1,5 +1,6 @@
 """Follow the logs of running steps, line by line."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,17 +31,15 @@ class Tails:
         """Whole lines that are new in any of the files, at most 1 MiB a file."""
         return [Line(step, text) for step, tail in self._tails.items() for text in _new_lines(tail)]
 
-    def finish(self, step: str) -> list[Line]:
-        """The last lines of a step, the unfinished one too; it is no longer followed."""
+    def finish(self, step: str) -> Iterator[Line]:
+        """The last lines of a step, the unfinished one too, however many; it is no longer followed."""
         tail = self._tails.pop(step, None)
         if tail is None:
-            return []
-        texts: list[str] = []
-        while more := _new_lines(tail):
-            texts.extend(more)
+            return
+        while texts := _new_lines(tail):
+            yield from (Line(step, text) for text in texts)
         if tail.rest:
-            texts.append(tail.rest.decode("utf-8", "replace"))
-        return [Line(step, text) for text in texts]
+            yield Line(step, tail.rest.decode("utf-8", "replace"))
 
 
 def _new_lines(tail: _Tail) -> list[str]:

@@ -92,6 +92,26 @@ def test_retries_are_taken_and_told_in_the_log(tmp_path: Path) -> None:
     assert any("trying again" in line for line in listener.lines)
 
 
+def test_what_an_attempt_printed_is_told_before_the_next_one_begins(tmp_path: Path) -> None:
+    class InOrder(Listener):
+        def printed(self, run: Run, line: Line) -> None:
+            self.heard.append(line.text)
+
+    tried = tmp_path / "tried"
+    command = f"if test -e {tried}; then echo second; else touch {tried}; seq 400000; exit 3; fi"
+    at, listener = desk(tmp_path, f'  a: {{run: "{command}", code: [], retries: 1}}\n'), InOrder()
+    at.apply(at.new_run(), listener, compute="local")
+    begun = [place for place, text in enumerate(listener.heard) if text == "a running"]
+    assert len(begun) == 2
+    assert listener.heard[begun[1] - 3 : begun[1] + 2] == [
+        "400000",
+        "[fiat] exited with code 3",
+        "--- exited with code 3; trying again",
+        "a running",
+        "second",
+    ]
+
+
 def test_a_timeout_says_so(tmp_path: Path) -> None:
     started = time.monotonic()
     run, _ = go(tmp_path, '  a: {run: "sleep 60; echo 1 > {out.o}", out: {o: file}, code: [], timeout: 1s}\n')
