@@ -34,7 +34,8 @@ class SuiteStep:
         if what == "sleep":
             time.sleep(60)
         context.outputs["out"].write_text(os.environ.get("FIAT_SUITE_CANARY", "clean"))
-        return StepOutcome((Metric("rows", 3.0),), {"pid": os.getpid()})
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return StepOutcome((Metric("rows", 3.0),), {"pid": os.getpid(), "gpus": gpus})
 """
 
 

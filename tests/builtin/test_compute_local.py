@@ -10,7 +10,7 @@ import pytest
 from fiat.builtin.compute_local import LocalCompute
 from fiat.builtin.gpu_ledger import GpuLedger
 from fiat.ports.compute import Compute, JobResult, Resources, Study
-from fiat.testing.compute_jobs import NO_GPU, WAIT_S, Jobs, wait_for
+from fiat.testing.compute_jobs import NO_GPU, WAIT_S, Jobs, plant_step, wait_for
 from fiat.testing.compute_suite import ComputeSuite
 
 
@@ -162,6 +162,21 @@ def test_a_job_without_gpus_sees_none_by_any_name(jobs: Jobs, tmp_path: Path) ->
         compute.close()
     assert {name: seen[name] for name in NO_GPU} == NO_GPU
     assert not (tmp_path / "gpus").exists()
+
+
+def test_a_trusted_step_sees_no_gpu(jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant_step(tmp_path / "plugins")
+    monkeypatch.syspath_prepend(str(tmp_path / "plugins"))
+    compute = LocalCompute(
+        cpus=1, env={**os.environ, "CUDA_VISIBLE_DEVICES": "0,1"}, ledger=tmp_path / "gpus"
+    )
+    compute.start([])
+    try:
+        result = compute.submit(jobs.trusted("work")).result(WAIT_S)
+    finally:
+        compute.close()
+    assert result.outcome is not None
+    assert result.outcome.facts["gpus"] == ""
 
 
 def test_a_ledger_that_can_not_be_used_is_told_as_the_end_of_the_job(jobs: Jobs, tmp_path: Path) -> None:
