@@ -19,6 +19,7 @@ from typing import Literal
 from fiat.errors import EnvironmentFault
 
 LEAST_BYTES = 64 << 20
+_ERROR, _WISHES = "ERROR:", "Having any troubles?"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Carrier:
                 "DVC_GLOBAL_CONFIG_DIR": str(folder / "none"),
                 "DVC_SYSTEM_CONFIG_DIR": str(folder / "none"),
             }
-            command = [self.python, "-m", "dvc", verb, "--quiet", "--remote", "fiat", "artifacts.dvc"]
+            command = [self.python, "-m", "dvc", verb, "--remote", "fiat", "artifacts.dvc"]
             try:
                 done = subprocess.run(
                     command,
@@ -101,7 +102,7 @@ class Carrier:
             except OSError as error:
                 raise self._fault(verb, str(error)) from error
             if done.returncode:
-                raise self._fault(verb, _last_line(done.stderr) or f"exit code {done.returncode}")
+                raise self._fault(verb, _reason(done.stderr) or f"exit code {done.returncode}")
 
     def _fault(self, verb: str, reason: str) -> EnvironmentFault:
         return EnvironmentFault(
@@ -148,6 +149,9 @@ def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def _last_line(output: bytes) -> str:
-    lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+def _reason(output: bytes) -> str:
+    """What DVC gives as the error; what it says last when it gives none, but for its good wishes."""
+    lines = [line.strip() for line in output.decode("utf-8", "replace").splitlines()]
+    said = [line for line in lines if line and not line.startswith(_WISHES)]
+    faults = [line.removeprefix(_ERROR).strip() for line in said if line.startswith(_ERROR)]
+    return (faults or said or [""])[-1]
