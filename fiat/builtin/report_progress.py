@@ -15,8 +15,7 @@ from fiat.builtin.view_spark import Course
 from fiat.builtin.view_text import count, metric_text, output_line
 from fiat.builtin.view_usage import SPECIAL, THROUGHPUT, gpu_text, pace_text
 from fiat.journal import read_metric
-from fiat.plan.model import Plan
-from fiat.plan.training import STUDY
+from fiat.plan.model import STUDY, Plan
 from fiat.run.model import Metric, StepResult
 
 Said = Literal["metric", "trial", "usage", "note", "output"]

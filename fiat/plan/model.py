@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+STUDY = "study"
+"""Parameter of a step that searches for parameters: how it does. Here, for those who need no spec."""
+
 
 @dataclass(frozen=True)
 class Ref:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+from fiat.plan.model import STUDY as STUDY
 from fiat.plan.model import Checkpointing, Ref, Step
 from fiat.spec.model import Spec
 from fiat.spec.search_space import Space, n_combinations
 from fiat.spec.section import duration_s
 from fiat.spec.work_section import Checkpoint, Tune
 
-TUNE, BEST, TRIALS, STUDY = "tune", "best", "trials", "study"
+TUNE, BEST, TRIALS = "tune", "best", "trials"
 TRIAL_OUTPUTS = "trial_outputs"
 """Key of the parameters of a search that holds what its command writes, each time it is run: names of outputs."""
 MOST_TRIALS = 1_000_000
