@@ -1,3 +1,5 @@
+import pytest
+
 from fiat.builtin.compute_room import Room
 from fiat.ports.compute import Resources
 
@@ -36,15 +38,17 @@ def test_a_job_that_lacks_only_gpus_keeps_no_cores_from_others() -> None:
     assert given(room, Resources(cpus=2, gpus=1), Resources(cpus=2), gpus=False) == [1]
 
 
-def test_cores_are_kept_for_who_has_gpus_or_lets_others_have_them_and_not_for_who_asks_in_vain() -> None:
+@pytest.mark.parametrize(("has_gpus", "expected"), [(True, []), (None, []), (False, [1])])
+def test_cores_are_kept_for_who_has_gpus_or_lets_others_have_them_and_not_for_who_asks_in_vain(
+    has_gpus: bool | None, expected: list[int]
+) -> None:
+    room = Room(2, 100)
     queue = [Resources(cpus=2, gpus=1), Resources(cpus=1)]
-    for has_gpus, expected in ((True, []), (None, []), (False, [1])):
-        room = Room(2, 100)
-        assert given(room, Resources(cpus=1)) == [0]
-        assert room.take(queue, lambda position, could_begin, has=has_gpus: has) == expected
-        room.give_back(Resources(cpus=1))
-        if has_gpus:
-            assert room.take(queue, lambda position, could_begin: True) == [0]
+    assert given(room, Resources(cpus=1)) == [0]
+    assert room.take(queue, lambda position, could_begin: has_gpus) == expected
+    room.give_back(Resources(cpus=1))
+    if has_gpus:
+        assert room.take(queue, lambda position, could_begin: True) == [0]
 
 
 def test_gpus_are_taken_only_when_the_rest_is_there() -> None:
