@@ -79,8 +79,8 @@ class Split:
         """Go through all rows once, `size` at a time (the last batch may be smaller), in bounded memory.
 
         Where several workers share the step each is given its part of every batch, so that together they go through
-        the same batches as one worker alone. Their parts differ by one row at most; when a last batch has fewer rows
-        than there are workers, some of them are given the same row, so that all stay in step.
+        the same batches as one worker alone. Their parts differ by one row at most. A last batch that is no more than
+        a part goes to each of them whole; see `Part.of`.
 
         Args:
             size: rows a batch over all workers, 1 or more.
@@ -95,7 +95,7 @@ class Split:
         part = self._part if shared else WHOLE
         order = None if shuffle is None else np.random.default_rng(shuffle).permutation(self.n_rows)
         for start in range(0, self.n_rows, size):
-            own = part.of(min(size, self.n_rows - start))
+            own = part.of(min(size, self.n_rows - start), size)
             rows = slice(start + own.start, start + own.stop)
             if self._on_rows is not None:
                 self._on_rows(rows.stop - rows.start)

@@ -40,11 +40,17 @@ def test_the_parts_of_all_workers_are_the_batches_of_one_alone(
     assert all(max(column) - min(column) <= 1 for column in zip(*counts, strict=True))
 
 
-def test_each_worker_has_a_row_where_the_last_batch_has_fewer_than_workers(tmp_path: Path) -> None:
+def test_a_last_batch_that_is_no_more_than_a_part_goes_to_each_worker_whole(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, 10)
-    last = [rows(open_dataset(folder, (rank, 4)), 8)[-1] for rank in range(4)]
-    assert last == [[8], [8], [9], [9]]
+    assert [rows(open_dataset(folder, (rank, 4)), 8)[-1] for rank in range(4)] == [[8, 9]] * 4
     assert [rows(open_dataset(folder, (rank, 4)), 9)[-1] for rank in range(4)] == [[9]] * 4
+    assert [rows(open_dataset(folder, (rank, 2)), 6)[-1] for rank in range(2)] == [[6, 7], [8, 9]]
+
+
+def test_each_worker_has_a_row_where_the_last_batch_has_fewer_than_workers(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, 8)
+    assert [rows(open_dataset(folder, (rank, 4)), 5)[-1] for rank in range(4)] == [[5], [5], [6], [7]]
+    assert [rows(open_dataset(folder, (rank, 9)), 8) for rank in range(9)][:2] == [[[0]], [[0]]]
 
 
 def test_a_split_as_a_whole_is_the_same_for_every_worker(tmp_path: Path) -> None:
@@ -62,15 +68,15 @@ def test_the_rows_that_are_handed_out_are_counted_batch_by_batch(tmp_path: Path)
     next(batches)
     assert counted == [2]
     assert len(list(batches)) == 2
-    assert counted == [2, 2, 1]
+    assert counted == [2, 2, 2]
 
 
 def test_a_copy_in_another_process_has_the_part_and_counts_nothing(tmp_path: Path) -> None:
     counted: list[int] = []
     data = open_dataset(folder_of(tmp_path, 10), (1, 2), lambda n_rows: counted.append(n_rows))
-    assert rows(pickle.loads(pickle.dumps(data)), 4) == rows(data, 4) == [[2, 3], [6, 7], [9]]
+    assert rows(pickle.loads(pickle.dumps(data)), 4) == rows(data, 4) == [[2, 3], [6, 7], [8, 9]]
     assert len(counted) == 3
 
 
 def test_a_part_of_nothing_is_nothing() -> None:
-    assert [Part(rank, 3).of(0) for rank in range(3)] == [slice(0, 0)] * 3
+    assert [Part(rank, 3).of(0, 4) for rank in range(3)] == [slice(0, 0)] * 3
