@@ -2,8 +2,8 @@
 
 import importlib
 import os
-import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from fiat.builtin.gang_door import listen_at
 from fiat.errors import SpecError
 
-_PATIENCE = timedelta(minutes=30)  # a worker that does not come at all ends the others long before
+_PATIENCE_S = 1800.0
+_SAY_AFTER_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,25 +60,48 @@ def own_request(request: dict[str, Any], gang: Gang, env: Mapping[str, str] = os
 
 
 @contextmanager
-def joined(gang: Gang, env: Mapping[str, str] = os.environ) -> Iterator[None]:
+def joined(
+    gang: Gang,
+    env: Mapping[str, str] = os.environ,
+    *,
+    patience_s: float = _PATIENCE_S,
+    say_after_s: float = _SAY_AFTER_S,
+) -> Iterator[Any]:
     """Within, torch's collectives reach the other workers: NCCL between GPUs, gloo between CPUs.
 
-    A failure leaves them without a farewell: it is written down first, and the others see our sockets close.
+    Gives the store that all of them share, None where one is alone. A failure leaves them without a farewell: it is
+    written down first, and the others see our sockets close.
+
+    Args:
+        gang: which worker this is.
+        env: its environment.
+        patience_s: how long it waits for the others at most; one that does not come at all ends them long before.
+        say_after_s: when it says on its log that it waits.
 
     Raises:
         SpecError: torch is not there.
     """
     if gang.size == 1:
-        yield
+        yield None
         return
     torch = _torch("workers")
     dist = torch.distributed
     address, port = env["MASTER_ADDR"], int(env["MASTER_PORT"])
-    fd = _door(gang, address, port) if gang.rank == 0 else None
-    store = dist.TCPStore(address, port, gang.size, gang.rank == 0, _PATIENCE, master_listen_fd=fd)
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=gang.rank, world_size=gang.size)
-    yield
+    said = f"[fiat] worker {gang.rank} of {gang.size} still waits for the others at {address}:{port}\n"
+    timer = threading.Timer(say_after_s, sys.stdout.write, [said])
+    timer.daemon = True
+    timer.start()
+    try:
+        fd = None
+        if gang.rank == 0:  # torch by itself would listen at every address of the machine
+            fd = listen_at(address, port) if gang.store_fd is None else gang.store_fd
+        patience = timedelta(seconds=patience_s)
+        store = dist.TCPStore(address, port, gang.size, gang.rank == 0, patience, master_listen_fd=fd)
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, store=store, rank=gang.rank, world_size=gang.size)
+    finally:
+        timer.cancel()
+    yield store
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -130,20 +155,6 @@ def unwrapped(model: Any) -> Any:
         "DistributedDataParallel",
     )
     return model.module if around else model
-
-
-def _door(gang: Gang, address: str, port: int) -> int | None:
-    """A socket for the store that listens at our address alone: torch's own would listen at every one of the machine."""
-    if gang.store_fd is not None:
-        return gang.store_fd
-    door = socket.socket()
-    try:
-        door.bind((address, port))
-    except OSError:  # the address is one that leads here from outside: torch listens at all of them
-        door.close()
-        return None
-    door.listen()
-    return door.detach()
 
 
 def _torch(what: str) -> Any:

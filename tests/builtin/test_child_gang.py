@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fiat.builtin.child_gang import Gang, gang_of, own_request, spread, unwrapped
+from fiat.builtin.child_gang import Gang, gang_of, joined, own_request, spread, unwrapped
+from fiat.builtin.gang_door import find_port
 from fiat.errors import SpecError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -56,3 +57,15 @@ def test_several_workers_without_torch_are_told_what_they_miss(tmp_path: Path) -
     assert "pip install torch" in ended.err
     assert "trained" not in ended.out
     assert stage.run("work:train").out == "trained\n"
+
+
+def test_a_worker_that_waits_for_the_others_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    port = find_port("127.0.0.1")
+    env = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with (
+        pytest.raises(torch.distributed.DistStoreError, match="1/2 clients joined"),
+        joined(Gang(0, 2), env, patience_s=1.0, say_after_s=0.2),
+    ):
+        pass
+    assert capsys.readouterr().out == f"[fiat] worker 0 of 2 still waits for the others at 127.0.0.1:{port}\n"
