@@ -4,12 +4,16 @@ import json
 import os
 import stat
 import sys
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fiat.builtin.gang_cause import ended_early
 from fiat.builtin.gang_launch import SUMMARY
 from fiat.builtin.gang_metrics import mean_metrics
 from fiat.builtin.gang_seat import FOLDER, threads_of, whole_need
+from fiat.builtin.gang_seen import joint_seen
+from fiat.builtin.job_log import JobLog
 from fiat.ports.compute import Command, Job, JobResult
 from fiat.redaction import Redactor
 from fiat.run.model import Metric
@@ -45,8 +49,25 @@ def is_call(command: Command) -> bool:
     return command.argv[1:3] == ("-m", CHILD)
 
 
+@dataclass(frozen=True)
+class _Summary:
+    """What the program that started the workers says of them.
+
+    Attributes:
+        failed: number of the one that failed, None when none did.
+        ended: numbers of those that had ended well by then.
+        metrics: of those behind the first one.
+        seen: what the results of these say of files.
+    """
+
+    failed: int | None
+    ended: tuple[int, ...]
+    metrics: tuple[tuple[Metric, ...], ...]
+    seen: tuple[Mapping[str, object], ...]
+
+
 def gang_result(result: JobResult, job: Job) -> JobResult:
-    """The result of the command with the metrics of all workers in it.
+    """The result of the command with what all workers logged and read in it.
 
     Args:
         result: of the command; its metrics are the first worker's.
@@ -54,16 +75,28 @@ def gang_result(result: JobResult, job: Job) -> JobResult:
     """
     redactor = Redactor(job.command.secrets if job.command else ())
     try:
-        failed, others = _read_summary(job.work_dir / FOLDER / SUMMARY, redactor)
-    except (OSError, ValueError, KeyError, TypeError):
-        return result  # the workers were killed with the program that starts them
-    reason = result.reason
-    if result.state == "failed" and failed in range(job.resources.workers):
-        reason = f"worker {failed} of {job.resources.workers} {reason}"
-    return replace(result, reason=reason, metrics=mean_metrics((result.metrics, *others)))
+        summary = _read_summary(job.work_dir / FOLDER / SUMMARY, redactor)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if result.state == "done":  # else the workers were killed with the program that starts them
+            log = JobLog(str(job.log_path))
+            log.note(f"metrics are those of worker 0 alone: what the others logged can't be read ({error})")
+            log.close()
+        return result
+    reason, size = result.reason, job.resources.workers
+    if result.state == "failed" and summary.failed in range(size):
+        ended = set(summary.ended) & set(range(size))
+        reason = (
+            f"worker {summary.failed} of {size} {reason}{ended_early(job, summary.failed, result, ended)}"
+        )
+    return replace(
+        result,
+        reason=reason,
+        metrics=mean_metrics((result.metrics, *summary.metrics)),
+        result=joint_seen((result.result, *summary.seen)),
+    )
 
 
-def _read_summary(path: Path, redactor: Redactor) -> tuple[int | None, list[tuple[Metric, ...]]]:
+def _read_summary(path: Path, redactor: Redactor) -> _Summary:
     """What the program that started the workers wrote; it lies where user code can write too.
 
     Raises:
@@ -77,11 +110,14 @@ def _read_summary(path: Path, redactor: Redactor) -> tuple[int | None, list[tupl
             raise ValueError("no plain file of at most 64 MiB")
         summary = json.loads(file.read())
     failed = summary["failed"]
-    series = [
+    series = tuple(
         tuple(
             Metric(redactor.text(str(name)), float(value), None if step is None else int(step))
             for name, value, step in metrics
         )
         for metrics in summary["metrics"]
-    ]
-    return None if failed is None else int(failed), series
+    )
+    masked = [redactor.values(result) for result in summary["seen"]]
+    seen = tuple(result for result in masked if isinstance(result, Mapping))
+    ended = tuple(int(rank) for rank in summary["ended"])
+    return _Summary(None if failed is None else int(failed), ended, series, seen)

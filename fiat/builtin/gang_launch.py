@@ -18,13 +18,14 @@ from typing import Any
 
 from fiat import journal
 from fiat.builtin.compute_machine import visible_gpus
+from fiat.builtin.gang_door import hold_port
 from fiat.builtin.gang_log import last_lines, log_path
 from fiat.builtin.gang_seat import FOLDER, Seat, gpus_of, make_home, seated_argv, seated_env
 from fiat.builtin.gang_worker import Worker
-from fiat.builtin.loss_watch import loss_fault
 
 SUMMARY = "summary.json"
-"""File in the folder of the workers: `failed` (rank or null) and `metrics` of those behind the first one."""
+"""File in the folder of the workers: `failed` (rank or null), `ended` (ranks that had ended well by then), `metrics` of
+those behind the first one, and `seen`: what their results say of files."""
 _ADDRESS = "127.0.0.1"
 _GRACE_S = 2.0
 _NOT_STARTED = 127  # as shells say
@@ -50,6 +51,8 @@ class Launcher:
         self._workers: list[Worker] = []
         self._poll = select.poll()
         self._stopped = False
+        self._held: socket.socket | None = None
+        self._ended: list[int] = []
 
     def run(self) -> int:
         """Follow all to their end.
@@ -62,7 +65,7 @@ class Launcher:
             worker.close()
         if failed is not None and self._stopped:
             return failed.code or 1  # it did not fail by itself
-        if failed is not None and failed.rank:
+        if failed is not None:
             self._tell(failed)
         self._summarize(failed)
         return failed.code or 1 if failed is not None else 0
@@ -81,6 +84,7 @@ class Launcher:
             door.listen()
         else:
             door.close()
+            self._held = hold_port(_ADDRESS, port)
         gpus = tuple(part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part)
         for rank in range(self._size):
             make_home(self._work_dir, rank)
@@ -105,6 +109,7 @@ class Launcher:
             self._look_at_losses()
             wrong = [worker for worker in ended if worker.code]
             if wrong and failed is None:
+                self._ended = [worker.rank for worker in self._workers if worker.code == 0]
                 failed = min(wrong, key=lambda worker: worker.written_at(self._result))
                 self._send_all(signal.SIGTERM)
                 kill_at = time.monotonic() + _GRACE_S
@@ -116,9 +121,10 @@ class Launcher:
     def _look_at_losses(self) -> None:
         """Say again what makes the runner end the job: it reads the first worker's lines only."""
         lost = [worker for worker in self._workers if worker.log is not None and worker.log.lost_loss]
-        if self._stop_on_nan and lost and lost[0].log is not None:
+        metric = lost[0].log.lost_metric if lost and lost[0].log is not None else None
+        if self._stop_on_nan and metric is not None:
             self._stop_on_nan = False
-            name, number, step = next(metric for metric in lost[0].log.metrics if loss_fault(*metric))
+            name, number, step = metric
             sys.stdout.write(f"[fiat] worker {lost[0].rank} of {self._size}:\n")
             journal.log(step, **{name: number})
 
@@ -131,20 +137,32 @@ class Launcher:
             worker.send(number)
 
     def _summarize(self, failed: Worker | None) -> None:
-        metrics = [worker.log.metrics for worker in self._workers if worker.log is not None]
-        summary = {"failed": None if failed is None else failed.rank, "metrics": metrics}
+        behind = [worker for worker in self._workers if worker.log is not None]
+        summary = {
+            "failed": None if failed is None else failed.rank,
+            "ended": self._ended,
+            "metrics": [worker.log.metrics for worker in behind if worker.log is not None],
+            "seen": [worker.seen(self._result) for worker in behind],
+        }
         try:
             (self._work_dir / FOLDER / SUMMARY).write_text(json.dumps(summary), "utf-8")
         except OSError as error:
             sys.stdout.write(f"[fiat] what the other workers logged could not be kept: {error.strerror}\n")
 
     def _tell(self, failed: Worker) -> None:
-        """Print the last lines of a worker, and take what it left for the engine for that of all."""
-        sys.stdout.write(f"[fiat] worker {failed.rank} of {self._size} failed; its last lines:\n")
-        for line in last_lines(log_path(self._work_dir, failed.rank)):
-            sys.stdout.write(f"[worker {failed.rank}] {line}\n")
+        """Print the last lines of a worker, and take what it left for the engine for that of all.
+
+        Of programs nobody knows whether the first one only lost another one that failed: that one's lines are told too.
+        """
+        told = [failed] if failed.rank else []
+        if not failed.rank and self._result is None:
+            told = [worker for worker in self._workers if worker.rank and (worker.code or 0) > 0][:1]
+        for worker in told:
+            sys.stdout.write(f"[fiat] worker {worker.rank} of {self._size} failed; its last lines:\n")
+            for line in last_lines(log_path(self._work_dir, worker.rank)):
+                sys.stdout.write(f"[worker {worker.rank}] {line}\n")
         sys.stdout.flush()
-        if self._result is not None and failed.own(self._result).is_file():
+        if failed.rank and self._result is not None and failed.own(self._result).is_file():
             failed.own(self._result).replace(self._result)
 
 

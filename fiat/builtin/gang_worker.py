@@ -1,6 +1,7 @@
 """One of the processes that a gang's launcher starts: what it prints, how it ends, what it leaves."""
 
 import contextlib
+import json
 import os
 import select
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from fiat.builtin.gang_log import log_path
 from fiat.builtin.gang_seat import home_of
+from fiat.builtin.gang_seen import MADE, OBSERVED
 from fiat.builtin.job_log import JobLog
 
 _CHUNK_BYTES = 1 << 18
@@ -113,6 +115,18 @@ class Worker:
             return (0, self.rank) if result is None else (self.own(result).stat().st_mtime_ns, self.rank)
         except OSError:
             return 0, self.rank
+
+    def seen(self, result: Path | None) -> dict[str, object]:
+        """What its result says that it read and made, see `gang_seen`.
+
+        Args:
+            result: where the first worker writes that; None when nobody does.
+        """
+        try:
+            document = json.loads(self.own(result).read_text("utf-8")) if result is not None else {}
+            return {name: document[name] for name in (OBSERVED, MADE) if name in document}
+        except (OSError, ValueError, TypeError):
+            return {}  # it wrote none, or user code spoilt it
 
     def own(self, result: Path) -> Path:
         """Where this worker writes what the first one writes to `result`."""

@@ -64,14 +64,50 @@ def test_the_first_to_fail_is_the_cause_and_has_the_last_word(job: Job) -> None:
     assert log[1:] == [f"[worker 1] line {number}" for number in range(31, 50)] + ["[worker 1] the end"]
 
 
-def test_who_only_lost_another_worker_is_not_the_cause(job: Job) -> None:
-    echo = failed("exited with code 1", "[gloo/pair.cc:553] Connection closed by peer [127.0.0.1]:1234.")
-    result = joint_result(job, [(0, echo), (1, failed("exited with code 1", "division by zero"))])
+LOST = "[gloo/pair.cc:553] Connection closed by peer [127.0.0.1]:1234."
+
+
+def reason(job: Job, *ends: tuple[int, JobResult]) -> tuple[str, str]:
+    result = joint_result(job, ends)
     assert result is not None
-    assert result.reason == "worker 1 of 2 exited with code 1"
-    alone = joint_result(job, [(0, echo)])
-    assert alone is not None
-    assert alone.reason == "worker 0 of 2 exited with code 1"
+    return result.state, result.reason
+
+
+def test_who_only_lost_another_worker_is_not_the_cause(job: Job) -> None:
+    echo, cause = failed("exited with code 1", LOST), failed("exited with code 1", "division by zero")
+    assert reason(job, (0, echo), (1, cause)) == ("failed", "worker 1 of 2 exited with code 1")
+    assert reason(job, (0, echo), (1, echo)) == ("failed", "worker 0 of 2 exited with code 1")
+
+
+def test_the_last_lines_of_a_program_say_that_it_only_lost_another_worker(job: Job) -> None:
+    job.log_path.write_text(f"Traceback:\nRuntimeError: {LOST}\n")
+    (job.work_dir / "workers/1.log").write_text("ZeroDivisionError\n")
+    ends = [(0, failed("exited with code 1")), (1, failed("exited with code 3"))]
+    assert reason(job, *ends) == ("failed", "worker 1 of 2 exited with code 3")
+
+
+def test_who_lost_a_worker_of_which_nothing_is_known_makes_the_job_worth_another_try(job: Job) -> None:
+    assert reason(job, (0, failed("exited with code 1", LOST))) == ("lost", "worker 0 of 2 lost worker 1")
+
+
+def test_who_waits_for_one_that_has_ended_well_is_told_so(job: Job) -> None:
+    early = (
+        "worker 0 of 2 exited with code 1: worker 1 had ended before it; "
+        "all workers have to take as many steps as each other"
+    )
+    done = JobResult("done")
+    assert reason(job, (1, done), (0, failed("exited with code 1", LOST))) == ("failed", early)
+    waited = failed("exited with code 1", "Timed out waiting 1800000ms for recv operation to complete")
+    assert reason(job, (1, done), (0, waited)) == ("failed", early)
+    other = failed("exited with code 1", "division by zero")
+    assert reason(job, (1, done), (0, other)) == ("failed", "worker 0 of 2 exited with code 1")
+
+
+def test_what_any_worker_was_seen_to_read_counts(job: Job) -> None:
+    ends = [(rank, JobResult("done", result={"observed": {"read": [f"{rank}.csv"]}})) for rank in (1, 0)]
+    result = joint_result(job, ends)
+    assert result is not None
+    assert result.result == {"observed": {"read": ["0.csv", "1.csv"]}}
 
 
 def test_a_log_that_is_a_link_is_not_read(job: Job, tmp_path: Path) -> None:
