@@ -1,5 +1,6 @@
 """What a Ray worker does: one job at a time, by the same `run_job` as everywhere. Loaded in Ray workers only."""
 
+import errno
 import functools
 import os
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from fiat.builtin.ray_travel import cancel_path, settled, started_path
 from fiat.builtin.ray_travel_parcel import Torn
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, JobResult
+
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_MAKE_ROOM = "make room on the machine of the store and run again: what has a checkpoint goes on from there"
 
 
 @functools.cache
@@ -54,14 +58,25 @@ def _run(job: Job, import_path: Sequence[str], gpus: Sequence[str], held: Sequen
     except EnvironmentFault as fault:
         return JobResult("failed", fault.message, mend=fault.hint)
     except (RayError, Torn) as error:
+        if refusal := disk_refusal(error):
+            return JobResult(
+                "failed", f"the store's disk could not take what it made: {refusal}", mend=_MAKE_ROOM
+            )
         return JobResult("lost", f"node {here} lost its way to the store: {_last_line(error)}")
     except OSError as error:
         mend = f"make room there, or start that node with {FOLDER_VARIABLE} on a larger disk"
         return JobResult("failed", f"node {here} could not carry the job's files: {error}", mend=mend)
 
 
+def disk_refusal(error: Exception) -> str:
+    """What the disk beside the store said when that is why a call to the desk failed: trying again would not help."""
+    cause = getattr(error, "cause", None)
+    return str(cause.strerror) if isinstance(cause, OSError) and cause.errno in _REFUSALS else ""
+
+
 def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1].strip()
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
 
 
 __all__ = ["cancel_path", "run_in_worker", "started_path"]

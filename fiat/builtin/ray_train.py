@@ -11,13 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayError
+from ray.exceptions import RayError
 from ray.train import get_context
 from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 
+from fiat.builtin.gang_cause import lost_others
+from fiat.builtin.gang_door import hold_port
 from fiat.builtin.gang_log import log_path
 from fiat.builtin.gang_seat import Seat, home_of, interface_of, make_home, seated_argv, seated_env, threads_of
 from fiat.builtin.gpu_place import Grant
+from fiat.builtin.ray_deaths import WorkerEnded, death_among
 from fiat.builtin.ray_ends import joint_result
 from fiat.builtin.ray_task import cancel_path, run_in_worker, started_path
 from fiat.builtin.ray_trainer import Trainer, leave, own_address
@@ -25,11 +28,8 @@ from fiat.ports.compute import Job, JobResult
 
 _FORCE_AFTER_S = 4.0
 _LAST_WORDS_S = 1.0
+_LOST_WORDS_S = 5.0
 _LOOK_S = 0.05
-
-
-class WorkerEnded(Exception):
-    """A worker ended and was not done; its result lies with the others'."""
 
 
 def run_train(
@@ -53,7 +53,7 @@ def run_train(
             fault = error
     if cancelled.is_set():
         return JobResult("cancelled", "cancelled")
-    died = _who_died(fault)
+    died = death_among(fault.worker_failures) if isinstance(fault, WorkerGroupError) else None
     if died is not None:
         return died
     try:
@@ -81,10 +81,12 @@ def _work(job: Job, import_path: tuple[str, ...], gpus: Grant | None) -> None:
         threads_of(job.resources),
         interface_of(own_address()),
     )
-    result = run_in_worker(_seated(job, seat), import_path, gpus=gpus.of(rank) if gpus else None)
+    with contextlib.nullcontext() if rank else hold_port(seat.address, seat.port):
+        result = run_in_worker(_seated(job, seat), import_path, gpus=gpus.of(rank) if gpus else None)
     leave(rank, result)
     if result.state != "done":
-        time.sleep(_LAST_WORDS_S)  # it may be another's death that ended it: Ray is to see that one first
+        # It may be another's end that ended it: that one's word, or Ray's of its death, is to come first.
+        time.sleep(_LOST_WORDS_S if lost_others(job, rank, result) else _LAST_WORDS_S)
         raise WorkerEnded(f"worker {rank}: {result.reason}")
 
 
@@ -132,22 +134,6 @@ def _ending(job: Job, trainer: Trainer, cancelled: threading.Event) -> Iterator[
     finally:
         over.set()
         thread.join()
-
-
-def _who_died(fault: Exception | None) -> JobResult | None:
-    """What a death among the Train workers means for the job; None when none died."""
-    if not isinstance(fault, WorkerGroupError):
-        return None
-    for rank, failure in sorted(fault.worker_failures.items()):
-        if isinstance(failure, WorkerEnded):
-            continue
-        cause = getattr(failure, "health_check_failure", failure)
-        if isinstance(cause, OutOfMemoryError):
-            return JobResult(
-                "failed", f"Ray ended worker {rank} because its machine was running out of memory"
-            )
-        return JobResult("lost", f"the Ray worker that ran worker {rank} died ({type(cause).__name__})")
-    return None
 
 
 def _line(fault: Exception | None) -> str:

@@ -6,7 +6,6 @@ its own is a process that has to be started first.
 """
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -22,6 +21,7 @@ from ray.train.v2._internal.execution.worker_group import WorkerGroup
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fiat.builtin.gang_door import find_port
 from fiat.builtin.ray_ends import End
 from fiat.ports.compute import JobResult, Resources
 
@@ -65,6 +65,9 @@ class _Policy(FixedScalingPolicy):
 
     def _maybe_send_resource_request(self) -> None:
         """Ask for nothing."""
+
+    def _cancel_resource_request(self) -> None:
+        """Nothing was asked for. Some versions would start the actor to tell it so."""
 
 
 class _Controller(TrainController):
@@ -136,6 +139,26 @@ class Trainer(DataParallelTrainer):
         return ray.get(self.controller.get_result.remote())
 
 
+def unknown_names() -> list[str]:
+    """What a version of Ray Train lacks of what is put in its place here, such as `WorkerGroup._get_worker_runtime_env`."""
+    made = {
+        WorkerGroup: ("_get_worker_runtime_env",),
+        TrainController: ("run", "get_result", "worker_group_cls"),
+        DataParallelTrainer: ("_create_default_callbacks", "_initialize_and_run_controller"),
+    }
+    set_at_start = {
+        WorkerGroup: ("_worker_group_start_timeout_s",),
+        TrainController: ("_worker_group_callbacks_to_propagate", "_health_check_interval_s"),
+    }
+    lacking = [
+        f"{kind.__name__}.{name}" for kind, names in made.items() for name in names if name not in vars(kind)
+    ]
+    for kind, names in set_at_start.items():
+        known = kind.__init__.__code__.co_names
+        lacking += [f"{kind.__name__}.{name}" for name in names if name not in known]
+    return lacking
+
+
 def leave(rank: int, result: JobResult) -> None:
     """In a worker: tell how it ended.
 
@@ -178,9 +201,7 @@ def _watches(part: object) -> bool:
 def _find_place() -> tuple[str, int]:
     """In the first worker: its address, and a port that is free there."""
     address = own_address()
-    with socket.socket() as door:
-        door.bind((address, 0))
-        return address, int(door.getsockname()[1])
+    return address, find_port(address)
 
 
 def _set_place(address: str, port: int) -> None:
