@@ -19,7 +19,7 @@ from fiat.ports.compute import Job, JobResult, Resources
 from fiat.testing.compute_jobs import is_alive, wait_for
 
 sys.path.insert(0, str(Path(__file__).parent))
-from gang_stage import GangStage, losses, value
+from gang_stage import Alone, GangStage, losses, value
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 180.0
@@ -70,24 +70,26 @@ def leads(ray_head: Path) -> bool:
 
 
 def test_two_workers_learn_what_one_learns_and_leave_nothing_elsewhere(
-    compute: RayCompute, stage: GangStage
+    compute: RayCompute, stage: GangStage, alone: Alone
 ) -> None:
-    pytest.importorskip("fiat_torch")
     results_folder = Path.home() / "ray_results"
     there_before = results_folder.exists()
-    jobs = {workers: stage.train(workers) for workers in (1, 2)}
-    results = {workers: run(compute, job) for workers, job in jobs.items()}
-    assert [(result.state, result.reason) for result in results.values()] == [("done", "")] * 2
-    assert len(losses(results[1])) == 24
-    assert losses(results[2]) == pytest.approx(losses(results[1]), abs=1e-4)
-    assert value(results[2], "weights") == pytest.approx(value(results[1], "weights"), abs=1e-3)
-    assert value(results[2], "rank") == 0.5
-    models = [json.loads((job.work_dir / "out/model/model.json").read_text()) for job in jobs.values()]
-    assert models[0] == models[1]
-    log = jobs[2].log_path.read_text()
+    job = stage.train(2)
+    result = run(compute, job)
+    assert (result.state, result.reason) == ("done", "")
+    assert losses(result) == pytest.approx(alone.losses, rel=1e-4)
+    assert value(result, "weights") == pytest.approx(alone.weights, abs=1e-3)
+    assert value(result, "rank") == 0.5
+    assert json.loads((job.work_dir / "out/model/model.json").read_text()) == alone.model
+    log = job.log_path.read_text()
     assert "rank 0 of 2 DistributedDataParallel True" in log
     assert "rank 1" not in log
-    assert results[2].peak_memory_bytes > 1.5 * results[1].peak_memory_bytes
+    assert "listens at 0100007F" in log
+    observed = result.result["observed"]
+    assert isinstance(observed, dict)
+    assert {"code/net.py", "rows.0", "rows.1"} <= set(observed["read"])
+    assert "made" not in observed["read"]
+    assert result.peak_memory_bytes > 1.5 * alone.peak_memory_bytes
     assert results_folder.exists() == there_before
 
 
