@@ -41,6 +41,7 @@ class BatchTask:
         actors: most actors; 0 for as many as there is room for.
         ray: Ray's address, empty to start one; None scores in the program itself.
         temp_dir: private folder of a Ray that is started, with its token.
+        given: GPUs that it gives out; None lets it look for some.
         about: for the account.
     """
 
@@ -57,6 +58,7 @@ class BatchTask:
     actors: int = 0
     ray: str | None = None
     temp_dir: str = ""
+    given: int | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def plan(self) -> ScorePlan:

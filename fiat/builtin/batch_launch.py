@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fiat
+from fiat.builtin.batch_gpus import BatchGrant, granted
 from fiat.builtin.batch_job import OUTCOME, BatchTask
 from fiat.builtin.compute_machine import scrubbed, visible_gpus
 from fiat.builtin.job_child import Supervisor
@@ -47,41 +48,66 @@ def score(task: BatchTask, seat: Seat) -> None:
         SpecError: the input is not what the model reads, or is damaged.
         EnvironmentFault: the machine or Ray is at fault.
     """
-    work = Path(task.work)
     supervisor = Supervisor()
     try:
-        first = replace(task, ray=seat.address if seat.ray else None)
-        local = {
-            **scrubbed(seat.env, devices=task.gpus > 0),
-            **({} if task.gpus else visible_gpus(())),
-        }
-        if _run(supervisor, "batch_job", first, work, local):
+        if seat.ray and seat.address:  # it places GPUs itself
+            _score(task, seat, supervisor, None)
             return
-        check_version()
-        address, token = _ray_of(seat)
-        temp_dir = make_temp_dir()
-        write_owner(temp_dir, os.getpid())
-        try:
-            env = host_env({**seat.env, **token}, temp_dir, address or None)
-            _run(supervisor, "batch_ray", replace(task, ray=address, temp_dir=str(temp_dir)), work, env)
-        finally:
-            shutil.rmtree(temp_dir, ignore_errors=True)
+        with granted(task, seat.env) as grant:
+            most = task.actors if grant is None else min(task.actors or grant.actors, grant.actors)
+            _score(replace(task, actors=most), seat, supervisor, grant)
     finally:
         supervisor.close()
 
 
-def _ray_of(seat: Seat) -> tuple[str, dict[str, str]]:
-    """Address of the Ray to use and the variables that let us in; an empty address for one of our own."""
+def _score(task: BatchTask, seat: Seat, supervisor: Supervisor, grant: BatchGrant | None) -> None:
+    work = Path(task.work)
+    shown = {} if grant is None else grant.shown(seat.env)
+    held = () if grant is None else (grant.fd,)
+    first = replace(task, ray=seat.address if seat.ray else None)
+    local = {
+        **scrubbed(seat.env, devices=task.gpus > 0),
+        **(shown if task.gpus else visible_gpus(())),
+    }
+    if _run(supervisor, "batch_job", first, work, local, held):
+        return
+    check_version()
+    address, token = _ray_of(seat, own=grant is not None)
+    temp_dir = make_temp_dir()
+    write_owner(temp_dir, os.getpid())
+    try:
+        env = {**host_env({**seat.env, **token}, temp_dir, address or None), **shown}
+        given = None if grant is None else len(grant.ids)
+        again = replace(task, ray=address, temp_dir=str(temp_dir), given=given)
+        _run(supervisor, "batch_ray", again, work, env, held)
+    finally:
+        shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+def _ray_of(seat: Seat, *, own: bool) -> tuple[str, dict[str, str]]:
+    """Address of the Ray to use and the variables that let us in; an empty address for one of our own.
+
+    Args:
+        seat: where scoring runs.
+        own: whether it was given GPUs, of which the warm Ray knows nothing.
+    """
     if seat.address:
         return seat.address, {}
-    warm = status(seat.state_dir)
+    warm = None if own else status(seat.state_dir)
     if warm is not None and warm.build == build_id():
         return warm.address, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": warm.token_path}
     sweep()
     return "", {}
 
 
-def _run(supervisor: Supervisor, module: str, task: BatchTask, work: Path, env: Mapping[str, str]) -> bool:
+def _run(
+    supervisor: Supervisor,
+    module: str,
+    task: BatchTask,
+    work: Path,
+    env: Mapping[str, str],
+    held: Sequence[int],
+) -> bool:
     request, outcome, log = work / "request.json", work / OUTCOME, work / "batch.log"
     outcome.unlink(missing_ok=True)
     task.write(request)
@@ -94,7 +120,8 @@ def _run(supervisor: Supervisor, module: str, task: BatchTask, work: Path, env: 
             "env": dict(env),
             "log": str(log),
             "measured": False,
-        }
+        },
+        held=held,
     )
     try:
         ended = child.wait()

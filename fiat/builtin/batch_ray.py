@@ -97,7 +97,7 @@ def _score(task: BatchTask, blocks: Sequence[Block]) -> None:
     address = task.ray
     try:
         if not address:
-            address = start_head(Path(task.temp_dir), count_cpus(), None).gcs_address
+            address = start_head(Path(task.temp_dir), count_cpus(), task.given).gcs_address
         else:
             knock(address)
         connect(address)

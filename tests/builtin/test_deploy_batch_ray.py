@@ -3,7 +3,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from fiat.builtin.deploy_batch import BatchTarget
+from fiat.builtin.gpu_ledger import SETTING, GpuLedger
+from fiat.builtin.gpu_pool import GpuPool
 from fiat.errors import EnvironmentFault
+from fiat.ports.compute import Resources
 from fiat.ports.deploy import DeployRequest
 from fiat.testing.sample_columns import make_column_package
 
@@ -31,7 +36,8 @@ def request_on(tmp_path: Path) -> DeployRequest:
 
 
 def on_ray(state_dir: Path) -> dict[str, str]:
-    return {**os.environ, "FIAT_COMPUTE": "ray", "FIAT_STORE": str(state_dir)}
+    """Also on a machine with GPUs there are those alone that this Ray thinks it has."""
+    return {**os.environ, "CUDA_VISIBLE_DEVICES": "", "FIAT_COMPUTE": "ray", "FIAT_STORE": str(state_dir)}
 
 
 def test_actors_of_ray_data_score_the_blocks_and_the_order_is_that_of_the_input(
@@ -54,6 +60,24 @@ def test_actors_that_fit_nowhere_are_told_and_nothing_changes(
     with pytest.raises(EnvironmentFault, match="3 GPUs fits on Ray, which has 4 and 2"):
         target.apply(request)
     assert target.observe(request) is None
+
+
+def test_actors_with_gpus_take_what_the_ledger_has_free(request_on: DeployRequest, tmp_path: Path) -> None:
+    pool = GpuPool(tmp_path / "gpus", ("0", "1"), ("0", "1"))
+    other = pool.enter_as("run", "train", Resources(gpus=1))
+    assert other.take() is not None
+    env = {**on_ray(tmp_path / "store"), "CUDA_VISIBLE_DEVICES": "0,1", SETTING: str(pool.folder)}
+    request = replace(request_on, settings={**request_on.settings, "gpus": 1})
+    thread = threading.Thread(target=BatchTarget(env, block_rows=2_000).apply, args=[request])
+    thread.start()
+    seen = set()
+    while thread.is_alive():
+        seen |= {(claim.run, claim.step, claim.keys) for claim in GpuLedger(pool.folder).look()[0]}
+        time.sleep(0.02)
+    other.leave()
+    assert seen == {("run", "train", ("0",)), ("deploy", "guests", ("1",))}
+    assert pq.read_table(request_on.root / "scores.parquet").num_rows == 24_000
+    assert GpuLedger(pool.folder).look() == ((), ())
 
 
 def test_killed_in_the_middle_ray_ends_too_and_the_next_deploy_goes_on(
