@@ -102,6 +102,9 @@ class _Moves:
 def _write_request(source: Path, target: Path, params: Mapping[str, object], moves: _Moves) -> None:
     request = json.loads(source.read_text("utf-8"))
     request["params"] = {**request["params"], **params}
+    request["searched"] = sorted(params)
+    if isinstance(seed := params.get("seed"), int):
+        request["seed"] = seed
     request["outputs"] = {name: moves.text(path) for name, path in request["outputs"].items()}
     request["result"] = str(target.parent / Path(request["result"]).name)
     if "checkpoint" in request:

@@ -28,6 +28,7 @@ def job(tmp_path: Path) -> Job:
     request = {
         "role": "trial",
         "params": {"lr": 1, "width": 8, "data": str(work / "in/data.d")},
+        "seed": 7,
         "inputs": {"data.d": str(work / "in/data.d")},
         "outputs": {"model": str(work / "out/model")},
         "result": str(work / "result.json"),
@@ -64,6 +65,8 @@ def test_a_trial_of_a_function_has_a_folder_of_its_own_and_its_parameters(job: J
     assert document(trial) == {
         "role": "trial",
         "params": {"lr": 0.1, "width": 8, "data": str(work / "in/data.d")},
+        "searched": ["lr"],
+        "seed": 7,
         "inputs": {"data.d": str(work / "in/data.d")},
         "outputs": {"model": str(own / "out/model")},
         "result": str(own / "result.json"),
@@ -118,6 +121,10 @@ def test_a_trial_of_a_command_is_told_its_places_and_parameters_by_variables(
     assert json.loads(told["FIAT_INPUTS"]) == {"data.d": str(work / "in/data.d")}
     assert json.loads(told["FIAT_OUTPUTS"]) == {"model": str(own / "out/model")}
     assert told["FIAT_CHECKPOINTS"] == str(kept / DIGEST)
+
+
+def test_a_search_for_the_seed_seeds_the_trials(job: Job) -> None:
+    assert document(trial_job(job, {"seed": 11}))["seed"] == 11
 
 
 def test_trials_side_by_side_share_nothing_that_they_write(job: Job) -> None:
