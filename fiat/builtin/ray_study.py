@@ -7,15 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from ray.train.constants import _get_ray_train_session_dir
-from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
-from ray.tune.registry import TRAINABLE_CLASS, _global_registry
+import ray
+from ray.train import constants
+from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner, registry
 
 from fiat.builtin.gpu_pool import GpuPool
-from fiat.builtin.job_death import seconds_text
+from fiat.builtin.gpu_queue import shape
+from fiat.builtin.job_death import seconds_text, size_text
 from fiat.builtin.study_course import Course
-from fiat.builtin.study_search import StudyEnd, StudySearch, make_scheduler
-from fiat.builtin.study_trainable import Assignment, trainable_of
+from fiat.builtin.study_ledger import Ledger
+from fiat.builtin.study_scheduler import make_scheduler
+from fiat.builtin.study_search import MEND_DISK, StudyEnd, StudySearch, unwritten
+from fiat.builtin.study_telling import Teller
+from fiat.builtin.study_trainable import Assignment, StudyTrial, bundle_of, trainable_of
 from fiat.builtin.study_verdict import (
     all_observed,
     best_of,
@@ -26,6 +30,10 @@ from fiat.builtin.study_verdict import (
 from fiat.ports.compute import Job, JobResult
 
 _WORKER_DEATHS = 2
+_ROUNDING = 1e-6
+_EDITED = (
+    "its code was edited while it ran ({} changed): trials of the code before are kept for it; run again"
+)
 
 
 def run_study(
@@ -40,13 +48,33 @@ def run_study(
         cancelled: set when it shall end.
     """
     assert job.study is not None  # noqa: S101 - the caller looked
+    try:
+        with Ledger(job.study.ledger).held(cancelled, lambda: _say_that_it_waits(job)) as ours:
+            if not ours:
+                return JobResult("cancelled", "cancelled before it started")
+            return _run_alone(job, import_path, pool, cancelled)
+    except OSError as error:
+        return JobResult("failed", unwritten(error), mend=MEND_DISK)
+
+
+def _say_that_it_waits(job: Job) -> None:
+    Teller(job).say("[fiat] another run does the same search: this one goes on when that has ended")
+
+
+def _run_alone(job: Job, import_path: Sequence[str], pool: GpuPool | None, cancelled: Event) -> JobResult:
     began_s = time.monotonic()
     course = Course(job)
     if course.n_earlier:
         course.say(f"goes on behind {course.n_earlier} of {course.n_all} trials")
     end = StudyEnd(job, course, cancelled)
-    if not cancelled.is_set():
-        search = StudySearch(job, course, end, pool if job.resources.gpus > 0 else None)
+    if course.has_more() and not cancelled.is_set():
+        grants = pool if job.resources.gpus > 0 else None
+        if not (n_places := _n_places(job, grants)):
+            return _too_much(job)
+        if n_places < min(course.study.parallel, course.n_all):
+            n_asked = course.study.parallel
+            course.say(f"{n_places} of {n_asked} trials at a time: this Ray has no room for more")
+        search = StudySearch(job, course, end, grants)
         try:
             _tune(job, import_path, search, end)
         finally:
@@ -57,16 +85,46 @@ def run_study(
     return _result(course, end, seconds)
 
 
+def _n_places(job: Job, pool: GpuPool | None) -> int:
+    """How many trials this Ray could hold at a time, were there nothing else on it."""
+    need = {name: amount for name, amount in bundle_of(job, granted=pool is not None).items() if amount}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]  # Ray's own gap
+    n_places = sum(
+        min(int(has.get(name, 0.0) / amount + _ROUNDING) for name, amount in need.items()) for has in nodes
+    )
+    if pool is None:
+        return n_places
+    share, count = shape(job.resources)
+    return min(n_places, len(pool.ids) * int(1 / share + _ROUNDING) // count)
+
+
+def _too_much(job: Job) -> JobResult:
+    """No node could ever take a trial: Tune would wait for one without end."""
+    need = job.resources
+    words = [f"{need.cpus * need.workers:g} CPU cores"]
+    if need.gpus:
+        words.append(f"{need.gpus * need.workers:g} GPUs")
+    if need.memory_bytes is not None:
+        words.append(f"{size_text(need.memory_bytes * need.workers)} of memory")
+    return JobResult(
+        "failed",
+        f"no node of this Ray has what one trial asks for: {', '.join(words)}",
+        mend="ask for less in `train.resources`; all `workers` of a trial run on one node",
+    )
+
+
 def _tune(job: Job, import_path: Sequence[str], search: StudySearch, end: StudyEnd) -> None:
     course, study = search.course, search.course.study
-    trainable = trainable_of(Assignment(job, tuple(import_path), search.grants))
+    # The trials need not be told of the code.
+    own = replace(job, study=replace(study, code={}))
+    trainable = trainable_of(Assignment(own, tuple(import_path), search.grants))
     earlier = [trial for trial in course.trials if trial.state in ("done", "stopped")]
     name = f"study-{job.id}"
     tuner = Tuner(
         trainable,
         tune_config=TuneConfig(
             search_alg=search,
-            scheduler=make_scheduler(study.stop, study.mode, earlier),
+            scheduler=make_scheduler(study.stop, study.mode, earlier, search.place_of),
             num_samples=course.n_all + 1,  # the searcher says when there are no more
             max_concurrent_trials=study.parallel,
             reuse_actors=True,
@@ -83,9 +141,20 @@ def _tune(job: Job, import_path: Sequence[str], search: StudySearch, end: StudyE
     try:
         tuner.fit()
     finally:
-        _global_registry.unregister(TRAINABLE_CLASS, trainable.__name__)  # type: ignore[no-untyped-call]  # Ray's own gap
-        for folder in Path(_get_ray_train_session_dir()).glob(f"*/{name}"):
-            shutil.rmtree(folder, ignore_errors=True)
+        _forget(trainable, name)
+
+
+def _forget(trainable: type[StudyTrial], name: str) -> None:
+    """Remove what Tune keeps of a study until Ray ends: the class, with all that its trials are told, and folders.
+
+    Ray has no public way to do it: where a later Ray has no such names, both stay until it ends.
+    """
+    known = getattr(registry, "_global_registry", None)
+    if known is not None:
+        known.unregister(registry.TRAINABLE_CLASS, trainable.__name__)
+    session = getattr(constants, "_get_ray_train_session_dir", None)
+    for folder in Path(session()).glob(f"*/{name}") if session is not None else ():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _result(course: Course, end: StudyEnd, seconds: float) -> JobResult:
@@ -100,9 +169,11 @@ def _result(course: Course, end: StudyEnd, seconds: float) -> JobResult:
     )
     if machine.mend:
         return replace(result, reason=machine.reason, mend=machine.mend)
+    if course.edited:
+        return replace(result, reason=_EDITED.format(course.edited))
     best = best_of(trials, study.mode)
-    if end.timed_out:
-        n_ended = sum(trial.state != "running" for trial in trials)
+    n_ended = sum(trial.state != "running" for trial in trials)
+    if end.timed_out and n_ended < course.n_all:
         limit = seconds_text(study.timeout_s or 0.0)
         course.say(f"the search ended at its limit of {limit}, after {n_ended} of {course.n_all} trials")
     if best is None:
@@ -115,9 +186,13 @@ def _result(course: Course, end: StudyEnd, seconds: float) -> JobResult:
 
 def _why_none(course: Course, end: StudyEnd) -> str:
     failed = [trial for trial in course.trials if trial.state == "failed"]
-    if not failed:
+    if not failed and end.timed_out:
         limit = seconds_text(course.study.timeout_s or 0.0)
-        return f"no trial ended within the search's limit of {limit}" if end.timed_out else "no trial was run"
+        return f"no trial ended within the search's limit of {limit}"
+    if not failed:
+        return (
+            f"no trial has a value of {course.study.metric} to go by" if course.trials else "no trial was run"
+        )
     if len(failed) == 1:
         return f"the only trial failed: {failed[0].reason}"
     reasons = {trial.reason for trial in failed}

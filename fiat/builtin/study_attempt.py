@@ -9,8 +9,10 @@ from pathlib import Path
 
 from fiat.builtin.gpu_place import Grant
 from fiat.builtin.ray_task import cancel_path, run_in_worker
+from fiat.builtin.study_curve import Value
 from fiat.builtin.study_job import trial_job, trial_place
 from fiat.builtin.study_ledger import digest_of
+from fiat.builtin.study_log import mark_beginning
 from fiat.journal import read_metric
 from fiat.ports.compute import Job, JobResult
 
@@ -18,8 +20,7 @@ _LOOK_S = 0.05
 _ENDING_S = 8.0
 _BACKLOG = 200
 METRICS_BYTES = 4 << 20
-
-Value = tuple[int | None, float]
+_OURS = {"SpecError", "EnvironmentFault", "FiatError"}
 
 
 class Attempt:
@@ -44,6 +45,7 @@ class Attempt:
         # What a worker left that died with this trial is no part of its outputs.
         shutil.rmtree(trial_place(job, digest_of(params)).work_dir, ignore_errors=True)
         self._job = trial_job(job, params)
+        mark_beginning(self._job.log_path, job.id)
         self._log = _Follower(self._job.log_path, job.study.metric)
         self._result: JobResult | None = None
         self._waiting: deque[Value] = deque()
@@ -96,6 +98,16 @@ class Attempt:
         except Exception as error:
             result = JobResult("lost", f"a bug in Fiat: {type(error).__name__}: {error}")
         self._result = result
+
+
+def reason_of(result: JobResult) -> str:
+    """Why a trial failed: the error of its code where that is known, with the line that it came from."""
+    error = result.result.get("error")
+    if not isinstance(error, Mapping) or not error.get("message") or "class" in error:
+        return result.reason
+    kind = "" if error.get("type") in _OURS else f"{error.get('type', 'Error')}: "
+    place = f" ({Path(str(error['file'])).name}:{error.get('line')})" if error.get("file") else ""
+    return f"{kind}{error['message']}{place}"
 
 
 class _Follower:

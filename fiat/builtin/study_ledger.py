@@ -1,16 +1,24 @@
 """What a study remembers of its trials: a JSON file each, replaced as a whole, so that a kill loses none."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
 State = Literal["running", "done", "stopped", "failed"]
 _SUFFIX = ".json"
 _ABOUT = "study.about"
+_LOCK = "study.lock"
+_LOOK_S = 0.2
+# Network disks whose files can't be locked: two runs of one search at a time are not kept apart there.
+_WITHOUT_LOCKS = {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP}
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,8 @@ class Trial:
         reason: why it failed; else empty.
         resumed: from what it went on; empty when it began anew.
         observed: what its code was seen to read, see `child_watch.Watch.seen`.
+        reads: digests of that, see `study_reads.Reads.seen`.
+        n_reports: how many values came, where not all of them are kept; else 0.
     """
 
     number: int
@@ -36,6 +46,8 @@ class Trial:
     reason: str = ""
     resumed: str = ""
     observed: Mapping[str, object] = field(default_factory=dict)
+    reads: Mapping[str, str] = field(default_factory=dict)
+    n_reports: int = 0
 
     @property
     def digest(self) -> str:
@@ -59,6 +71,27 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @contextmanager
+    def held(self, cancelled: Event, waits: Callable[[], None]) -> Iterator[bool]:
+        """Have it alone within: two runs of one search take turns, and the second finds what the first tried.
+
+        Args:
+            cancelled: ends the wait.
+            waits: called once when somebody else has it.
+
+        Yields:
+            Whether it is ours; False when it was cancelled before.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        with open(self._folder / _LOCK, "wb") as file:
+            if not (ours := _lock(file.fileno())):
+                waits()
+            while not ours and not cancelled.wait(_LOOK_S):
+                ours = _lock(file.fileno())
+            yield ours
 
     def trials(self) -> list[Trial]:
         """All trials that are remembered, by number. What can't be read is no trial: it runs again."""
@@ -110,6 +143,12 @@ class Ledger:
         temporary.replace(path)
 
 
-def ended(trial: Trial, state: State, **said: object) -> Trial:
-    """The trial as it ended."""
-    return replace(trial, state=state, **said)  # type: ignore[arg-type]  # fields of Trial, as its callers know
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+    return True

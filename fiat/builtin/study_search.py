@@ -3,47 +3,27 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from threading import Event
-from typing import Any, Literal, Self
+from typing import Any
 
 from ray.tune import Stopper
-from ray.tune.schedulers import (
-    AsyncHyperBandScheduler,
-    FIFOScheduler,
-    MedianStoppingRule,
-    TrialScheduler,
-)
 from ray.tune.search import Searcher
 
 from fiat.builtin.gpu_pool import GpuPool
+from fiat.builtin.job_tree import start_ticks
 from fiat.builtin.ray_task import cancel_path
 from fiat.builtin.study_course import Course
 from fiat.builtin.study_gpus import GpuDesk
 from fiat.builtin.study_job import trial_place
-from fiat.builtin.study_ledger import Trial
-from fiat.builtin.study_trainable import GRANT, OBJECTIVE, PARAMS, REPORTS, SAID, grant_text
+from fiat.builtin.study_scheduler import Uncopied
+from fiat.builtin.study_trainable import GRANT, PARAMS, SAID, grant_text
 from fiat.ports.compute import Job
 
-_KEPT_RATIO = 3  # of the trials at each rung one in three goes on
-_LONGEST_REPORTS = _KEPT_RATIO**12
+MEND_DISK = "make room on that disk and run again: trials that have ended are kept"
 
 
-class _Ours:
-    """What Tune may neither copy nor write down: it would lose its ties to the study, and the ledger remembers."""
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-
-class StudySearch(_Ours, Searcher):
+class StudySearch(Uncopied, Searcher):
     """Gives Tune the trials of a course, and the course what Tune hears of them.
 
     Attributes:
@@ -68,7 +48,9 @@ class StudySearch(_Ours, Searcher):
             return Searcher.FINISHED
         if not self._desk.ready():
             return None
-        trial = self._course.next()
+        trial = None
+        with self._writing():
+            trial = self._course.next()
         if trial is None:
             self._desk.close()
             return Searcher.FINISHED
@@ -80,29 +62,46 @@ class StudySearch(_Ours, Searcher):
         """A value came; see the base."""
         said = json.loads(result[SAID])
         if "state" not in said:
-            self._course.take(self._digests[trial_id], said)
+            with self._writing():
+                self._course.take(self._digests[trial_id], said)
+
+    def place_of(self, trial_id: str, result: Mapping[str, Any]) -> int:
+        """How many values a trial has said up to a result; see `study_scheduler.PlaceOf`."""
+        return self._course.place_of(self._digests[trial_id], json.loads(result[SAID]))
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """A trial ended, or was ended; see the base."""
-        digest = self._digests.get(trial_id)
+        digest = self._digests.pop(trial_id, None)
         if digest is None:
             return
         said = json.loads(result[SAID]) if result else {}
         self._desk.take_back(digest)
+        if "state" not in said:
+            # Its process may be kept for another trial, which would let the child of this one run on until then.
+            end_child(self._job, digest)
+        with self._writing():
+            self._close_trial(digest, said, error=error)
+
+    def _close_trial(self, digest: str, said: Mapping[str, Any], *, error: bool) -> None:
         if "state" in said:
             self._course.end(digest, said)
-            return
-        # Its process may be kept for another trial, which would let the child of this one run on until then.
-        end_child(self._job, digest)
-        if self._course.over:
-            return
-        if error:
+        elif self._course.over or (error and owner_gone(self._job)):
+            return  # it has not ended: all of the study does
+        elif error:
             self._course.lose(digest)
         elif said:
             self._course.take(digest, said)
             self._course.stop(digest)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A disk that refuses ends the study: Tune would only try the trial again."""
+        try:
+            yield
+        except OSError as error:
+            self._course.machine.break_down(unwritten(error), MEND_DISK)
 
     def close(self) -> None:
         """Give back what is still held for trials."""
@@ -115,14 +114,24 @@ class StudySearch(_Ours, Searcher):
         """Nothing: see `save`."""
 
 
+def unwritten(error: OSError) -> str:
+    """What is said when the disk refused."""
+    return f"the search can't be written down: {error}"
+
+
+def owner_gone(job: Job) -> bool:
+    """Whether the process that wants the study has ended, of which we may hear later than the children do."""
+    return bool(job.owner_pid) and not start_ticks(job.owner_pid)
+
+
 def end_child(job: Job, digest: str) -> None:
     """Ask the child of a trial to end, wherever it runs; nothing when there is none any more."""
     with contextlib.suppress(OSError):
         cancel_path(trial_place(job, digest)).touch()
 
 
-class StudyEnd(_Ours, Stopper):
-    """Ends a study that was cancelled, took too long, or is on a machine that can run none of its trials."""
+class StudyEnd(Uncopied, Stopper):
+    """Ends a study that was cancelled, took too long, lost its code, or is on a machine that can't go on with it."""
 
     def __init__(
         self, job: Job, course: Course, cancelled: Event, clock: Callable[[], float] = time.monotonic
@@ -143,69 +152,10 @@ class StudyEnd(_Ours, Stopper):
         """Whether all trials shall end; see the base."""
         if self._end_at_s is not None and self._clock() >= self._end_at_s:
             self.timed_out = True
-        wanted = self.timed_out or self._cancelled.is_set() or bool(self._course.machine.mend)
+        course = self._course
+        wanted = self.timed_out or self._cancelled.is_set() or course.machine.mend or course.edited
         if wanted and not self._course.over:
             self._course.over = True
             for digest in self._course.live:
                 end_child(self._job, digest)
         return self._course.over
-
-
-@dataclass(frozen=True)
-class _Earlier:
-    """A trial of an earlier attempt, as schedulers know trials."""
-
-    trial_id: str
-
-
-class _NoTrials:
-    """A Tune without live trials, as schedulers ask it."""
-
-    def get_live_trials(self) -> list[object]:
-        """None."""
-        return []
-
-
-def make_scheduler(
-    stop: Literal["asha", "median", "none"], mode: Literal["max", "min"], earlier: Sequence[Trial]
-) -> TrialScheduler:
-    """What ends poor trials, having seen the trials of earlier attempts.
-
-    Args:
-        stop: which rule.
-        mode: whether a large or a small value is good.
-        earlier: trials that have ended.
-    """
-    scheduler: TrialScheduler
-    if stop == "asha":
-        scheduler = AsyncHyperBandScheduler(
-            time_attr=REPORTS,
-            metric=OBJECTIVE,
-            mode=mode,
-            max_t=_LONGEST_REPORTS,
-            grace_period=1,
-            reduction_factor=_KEPT_RATIO,
-            stop_last_trials=False,
-        )
-    elif stop == "median":
-        # A trial that can't be judged yet goes on: Tune would pause it, and our children can't be.
-        scheduler = MedianStoppingRule(
-            time_attr=REPORTS,
-            metric=OBJECTIVE,
-            mode=mode,
-            grace_period=1,
-            min_time_slice=float("inf"),  # type: ignore[arg-type]  # nothing below it holds a trial off for ever
-        )
-    else:
-        return FIFOScheduler()  # type: ignore[no-untyped-call]  # Ray's own gap
-    for trial in earlier:
-        _replay(scheduler, trial)
-    return scheduler
-
-
-def _replay(scheduler: TrialScheduler, trial: Trial) -> None:
-    known: Any = _Earlier(trial.digest)
-    tune: Any = _NoTrials()
-    scheduler.on_trial_add(tune, known)
-    for reports, (_, value) in enumerate(trial.values, 1):
-        scheduler.on_trial_result(tune, known, {REPORTS: reports, OBJECTIVE: value})

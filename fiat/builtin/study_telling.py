@@ -55,6 +55,11 @@ def silent_text(metric: str, logged: object) -> str:
     return f"it did not log {metric}, which the search is after; it logged {names}"
 
 
+def endless_text(metric: str, value: float) -> str:
+    """Why a trial whose last value is no number failed."""
+    return f"its last {metric} is {value}, and no trial can be chosen by that"
+
+
 def _number(trial: Trial | None) -> float:
     return math.nan if trial is None or trial.value is None else trial.value
 

@@ -5,7 +5,8 @@ Loaded in Ray workers and in the Ray host.
 
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,17 @@ from ray.tune import PlacementGroupFactory, Trainable
 
 from fiat.builtin.gpu_place import Grant
 from fiat.builtin.ray_travel import Place, settled
-from fiat.builtin.study_attempt import Attempt
+from fiat.builtin.study_attempt import Attempt, reason_of
+from fiat.builtin.study_curve import Value, thinned
+from fiat.builtin.study_ledger import digest_of
+from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, JobResult
 
 OBJECTIVE, REPORTS, SAID = "objective", "training_iteration", "said"
 PARAMS, GRANT = "params", "grant"
+_LEAST_CPUS = 0.001
+"""Tune takes no trial that asks for nothing."""
+_MEND_DISK = "make room there and run again: trials that have ended are kept"
 
 
 @dataclass(frozen=True)
@@ -43,18 +50,13 @@ class StudyTrial(Trainable):
     assignment: Assignment
     _attempt: Attempt | None = None
     _place: Place | None = None
-    _last: float
+    _last: float = math.nan
+    _begins: bool = True
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
         """What each trial holds: all of its workers' resources, in one place."""
-        need = cls.assignment.job.resources
-        bundle = {"CPU": need.cpus * need.workers}
-        if not cls.assignment.granted:
-            bundle["GPU"] = need.gpus * need.workers
-        if need.memory_bytes is not None:
-            bundle["memory"] = need.memory_bytes * need.workers
-        return PlacementGroupFactory([bundle])
+        return PlacementGroupFactory([bundle_of(cls.assignment.job, granted=cls.assignment.granted)])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Nothing yet: Tune may give the trial to another process before it asks this one for a step."""
@@ -71,18 +73,25 @@ class StudyTrial(Trainable):
         Raises:
             RuntimeError: the child was lost, or ended by somebody else; Tune starts the trial again.
         """
-        attempt = self._attempt or self._begin(self.config)
+        try:
+            attempt = self._attempt or self._begin(self.config)
+        except EnvironmentFault as fault:
+            return self._told(_report(JobResult("failed", fault.message, mend=fault.hint), []))
+        except OSError as error:
+            reason = f"node {os.uname().nodename} could not lay out a trial: {error}"
+            return self._told(_report(JobResult("failed", reason, mend=_MEND_DISK), []))
         value = attempt.next()
         if value is not None:
-            self._last = value[1]
-            return {OBJECTIVE: value[1], SAID: json.dumps({"values": [value]})}
+            said = {"values": [value], "begins": self._begins}
+            self._last, self._begins = value[1], False
+            return {OBJECTIVE: value[1], SAID: json.dumps(said)}
         result = attempt.result()
         if result.state in ("lost", "cancelled"):
             self._end()
             raise RuntimeError(result.reason)
-        said = self._report(attempt, result)
+        said = _report(result, attempt.values(result))
         self._end()
-        return {OBJECTIVE: self._last, SAID: json.dumps(said), "done": True}
+        return self._told({**said, "begins": self._begins})
 
     def cleanup(self) -> None:
         """End the child, and this process's work for the study."""
@@ -96,12 +105,23 @@ class StudyTrial(Trainable):
         """Nothing: see `save_checkpoint`."""
 
     def _begin(self, config: Mapping[str, Any]) -> Attempt:
-        """Start the trial's child; the first time also get what all trials read onto this node."""
-        if self._place is None:
-            found = settled(self.assignment.job, self.assignment.import_path)
-            self._place = self._stack.enter_context(found)
-        self._last = math.nan
+        """Start the trial's child; the first time also get what all trials read onto this node.
+
+        Where the store is not seen, checkpoints come with that: they are fetched for each trial, which may have made them on
+        another node.
+
+        Raises:
+            EnvironmentFault: this node can't take it.
+        """
+        job = self.assignment.job
+        if self._place is not None and job.checkpoints and self._place.job.work_dir != job.work_dir:
+            self._place = None
+            self._stack.close()
         params, grant = json.loads(config[PARAMS]), read_grant(config[GRANT])
+        if self._place is None:
+            found = settled(job, self.assignment.import_path, trial=digest_of(params))
+            self._place = self._stack.enter_context(found)
+        self._last, self._begins = math.nan, True
         self._attempt = Attempt(self._place.job, params, self._place.import_path, grant)
         return self._attempt
 
@@ -110,21 +130,43 @@ class StudyTrial(Trainable):
             self._attempt.cancel()
             self._attempt = None
 
-    def _report(self, attempt: Attempt, result: JobResult) -> dict[str, object]:
-        """How the trial ended, as JSON."""
-        return {
-            "state": result.state,
-            "reason": result.reason,
-            "seconds": result.seconds,
-            "values": attempt.values(result),
-            "observed": result.result.get("observed", {}),
-            "resumed": result.resumed,
-            "peak_memory_bytes": result.peak_memory_bytes,
-            "gpus": result.gpus,
-            "usage": dict(result.usage),
-            "mend": result.mend,
-            "metrics": sorted({metric.name for metric in result.metrics}),
-        }
+    def _told(self, said: Mapping[str, object]) -> dict[str, Any]:
+        """The last result of a trial, as Tune takes it."""
+        return {OBJECTIVE: self._last, SAID: json.dumps(said), "done": True}
+
+
+def bundle_of(job: Job, *, granted: bool) -> dict[str, float]:
+    """What Ray keeps for one trial.
+
+    Args:
+        job: of the study.
+        granted: its GPUs come from the machine's ledger.
+    """
+    need = job.resources
+    bundle = {"CPU": max(_LEAST_CPUS, need.cpus * need.workers)}
+    if not granted:
+        bundle["GPU"] = need.gpus * need.workers
+    if need.memory_bytes is not None:
+        bundle["memory"] = float(need.memory_bytes * need.workers)
+    return bundle
+
+
+def _report(result: JobResult, values: Sequence[Value]) -> dict[str, object]:
+    """How a trial ended, as JSON."""
+    return {
+        "state": result.state,
+        "reason": "" if result.state == "done" else reason_of(result),
+        "seconds": result.seconds,
+        "values": thinned(values),
+        "n_reports": len(values),
+        "observed": result.result.get("observed", {}),
+        "resumed": result.resumed,
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "gpus": result.gpus,
+        "usage": dict(result.usage),
+        "mend": result.mend,
+        "metrics": sorted({metric.name for metric in result.metrics}),
+    }
 
 
 def grant_text(grant: Grant | None) -> str:

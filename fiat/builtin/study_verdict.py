@@ -41,14 +41,19 @@ def best_document(trial: Trial) -> dict[str, object]:
     return {"params": dict(trial.params), "value": trial.value, "trial": trial.number}
 
 
-def trial_documents(trials: Sequence[Trial]) -> list[object]:
-    """All trials as JSON values, without what only the next attempt needs."""
+def trial_documents(trials: Sequence[Trial], unended: str = "unfinished") -> list[object]:
+    """All trials as JSON values, without what only the next attempt needs.
+
+    Args:
+        trials: of a study.
+        unended: the state of those that have not ended.
+    """
     documents: list[object] = []
     for trial in trials:
         document = {**asdict(trial), "digest": trial.digest, "value": trial.value}
         if trial.state == "running":
-            document["state"] = "unfinished"
-        del document["observed"]
+            document["state"] = unended
+        del document["observed"], document["reads"], document["n_reports"]
         document["curve"] = document.pop("values")
         documents.append(_plain(document))
     return documents

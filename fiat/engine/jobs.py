@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 
 from fiat.engine.decide import Decided
-from fiat.engine.resume import Resume, resume_of, study_of, training_request, tuned
+from fiat.engine.resume import Resume, resume_of, study_of, training_request, tuned, tuned_seed
 from fiat.engine.sandbox import Places, SandboxPolicy, shut_off
 from fiat.errors import EnvironmentFault, FiatError, SpecError
 from fiat.plan.model import Limits, Step
@@ -122,7 +122,7 @@ def _prepare_in(bench: Bench, decided: Decided, attempt: int, work: Path) -> Pre
         owner_pid=os.getpid(),
         command=command,
         task=task,
-        study=study_of(step, resume, outputs) if resume.trials else None,
+        study=study_of(decided, resume, outputs) if resume.trials else None,
         checkpoints=resume.checkpoints,
         stop_on_nan=step.limits.stop_on_nan,
     )
@@ -186,6 +186,7 @@ def _child(
         "result": str(work / "result.json"),
     }
     request["params"] = tuned(request["params"], inputs)
+    request |= tuned_seed(inputs)
     request |= training_request(step, resume, places)
     roles = _mapping(request.get("datasets"))
     request["datasets"] = {name: places[str(role)] for name, role in roles.items()}

@@ -42,17 +42,18 @@ def resume_of(store: Store, decided: Decided) -> Resume:
     return Resume(checkpoints, folders.trials(key) if STUDY in decided.step.params else None)
 
 
-def study_of(step: Step, resume: Resume, outputs: Mapping[str, Path]) -> Study:
+def study_of(decided: Decided, resume: Resume, outputs: Mapping[str, Path]) -> Study:
     """The search of a step that has one.
 
     Args:
-        step: with params as `fiat.plan.training.tune_steps` writes them.
+        decided: with params as `fiat.plan.training.tune_steps` writes them.
         resume: its folders.
         outputs: name to path.
     """
     assert resume.trials is not None  # noqa: S101 - the caller looked
-    said = dict(_mapping(step.params[STUDY]))
+    said = dict(_mapping(decided.step.params[STUDY]))
     said["metric_files"] = tuple(map(str, said["metric_files"]))  # type: ignore[call-overload]
+    said["code"] = {name: str(digest) for name, digest in _mapping(decided.parts["code"]).items()}
     return Study(**said, ledger=resume.trials, best=outputs[BEST], trials_file=outputs[TRIALS])  # type: ignore[arg-type]  # as `tune_steps` wrote it
 
 
@@ -63,10 +64,21 @@ def tuned(params: object, inputs: Mapping[str, Path]) -> dict[str, object]:
         params: as the spec has them.
         inputs: role to path.
     """
-    found: dict[str, object] = dict(_mapping(params))
-    if TUNE in inputs:
-        found |= json.loads(inputs[TUNE].read_text("utf-8"))["params"]
-    return found
+    return {**_mapping(params), **_found(inputs)}
+
+
+def tuned_seed(inputs: Mapping[str, Path]) -> dict[str, object]:
+    """The seed of the best trial under `seed`, where the search was for that too; else nothing.
+
+    Args:
+        inputs: role to path.
+    """
+    seed = _found(inputs).get("seed")
+    return {"seed": seed} if isinstance(seed, int) else {}
+
+
+def _found(inputs: Mapping[str, Path]) -> Mapping[str, object]:
+    return _mapping(json.loads(inputs[TUNE].read_text("utf-8"))["params"]) if TUNE in inputs else {}
 
 
 def training_request(step: Step, resume: Resume, places: Mapping[str, str]) -> dict[str, object]:

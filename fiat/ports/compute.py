@@ -112,6 +112,8 @@ class Study:
         best: file for the best trial: a JSON object of `params`, `value` and `trial`.
         trials_file: file for all trials, a JSON list.
         metric_files: outputs of the command that are JSON files of name to number, by name.
+        code: files that the search is known by, relative to the command's folder or absolute, with their MD5: what is
+            tried with others is no part of it.
     """
 
     space: Mapping[str, Mapping[str, object]]
@@ -127,6 +129,7 @@ class Study:
     best: Path
     trials_file: Path
     metric_files: tuple[str, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,36 @@ def test_trials_share_gpus_by_their_fractions_and_never_more(ray_head: Path, sta
     beside = [[gpu for other, ended, gpu in spans if other <= begun < ended] for begun, _, _ in spans]
     assert max(map(len, beside)) == 4
     assert max(at_once.count(gpu) for at_once in beside for gpu in at_once) <= 2
+    assert "[fiat] 4 of 5 trials at a time: this Ray has no room for more\n" in stage.log()
+
+
+def test_a_trial_that_no_node_can_take_is_refused_and_one_that_asks_for_nothing_is_not(
+    ray_head: Path, stage: Stage
+) -> None:
+    large = Attempt(ray_head, stage.job("say('score', 1)", TWO, Resources(cpus=2, workers=8)), [Resources()])
+    result = large.result()
+    large.compute.close()
+    assert (result.state, result.reason) == (
+        "failed",
+        "no node of this Ray has what one trial asks for: 16 CPU cores",
+    )
+    assert "all `workers` of a trial run on one node" in result.mend
+    assert stage.started() == []
+    small = stage.job("say('score', p['a'])", TWO, Resources(cpus=0, workers=2), sampler="grid", trials=1)
+    assert stage.run(ray_head, small).state == "done"
+    assert [params["a"] for params in stage.started()] == [1, 1]
+    assert best_in(small)["value"] == 1.0
+
+
+def test_two_runs_of_one_search_at_a_time_try_nothing_twice(ray_head: Path, stage: Stage) -> None:
+    code = "time.sleep(0.5)\nsay('score', p['a'] * p['b'])"
+    attempts = [Attempt(ray_head, stage.job(code, TWO, sampler="grid")) for _ in range(2)]
+    assert [attempt.result().state for attempt in attempts] == ["done", "done"]
+    for attempt in attempts:
+        attempt.compute.close()
+        assert best_in(attempt.job)["params"] == {"a": 2, "b": 5}
+    assert len(stage.started()) == 4
+    assert "another run does the same search: this one goes on when that has ended\n" in stage.log()
 
 
 def test_when_all_fail_the_study_does_and_says_why(ray_head: Path, stage: Stage) -> None:
@@ -153,9 +184,9 @@ def test_when_all_fail_the_study_does_and_says_why(ray_head: Path, stage: Stage)
 class Attempt:
     """A study on its way."""
 
-    def __init__(self, state_dir: Path, job: Job) -> None:
+    def __init__(self, state_dir: Path, job: Job, needs: Sequence[Resources] = ()) -> None:
         self.compute = RayCompute(state_dir)
-        self.compute.start([job.resources])
+        self.compute.start(needs or [job.resources])
         self.job = job
         self.future = self.compute.submit(job)
 

@@ -1,5 +1,6 @@
 """The course of a study, without Ray: what is told of trials, and what an attempt finds of the one before."""
 
+import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 
 from fiat.builtin.study_course import Course
+from fiat.builtin.study_job import trial_place
 from fiat.builtin.study_ledger import Ledger, Trial
+from fiat.builtin.study_log import mark_beginning
 from fiat.ports.compute import Job
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,17 +25,19 @@ class Hand:
 
     Attributes:
         now: the clock, in seconds.
+        wall: seconds since 1970: later than any file is from.
     """
 
     def __init__(self, folder: Path) -> None:
         self.stage = Stage(folder)
         self.now = 0.0
+        self.wall = 1e10
 
     def job(self, **study: Any) -> Job:
         return self.stage.job("", SPACE, **{"sampler": "grid", "trials": 3, **study})
 
     def course(self, job: Job | None = None) -> Course:
-        return Course(job or self.job(), lambda: self.now)
+        return Course(job or self.job(), lambda: self.now, lambda: self.wall)
 
 
 @pytest.fixture
@@ -212,3 +217,117 @@ def test_what_earlier_attempts_remember_may_be_damaged(hand: Hand) -> None:
     (hand.stage.folder / "ledger" / f"{trial.digest}.json").write_text('{"numb')
     assert Ledger(hand.stage.folder / "ledger").trials() == []
     assert begin(hand.course()).params == trial.params
+
+
+@pytest.mark.parametrize("last", [float("nan"), float("inf")])
+def test_a_trial_whose_last_value_is_no_number_failed_and_says_so(hand: Hand, last: float) -> None:
+    course = hand.course()
+    course.end(begin(course).digest, report(values=((1, 0.5), (2, last))))
+    (trial,) = hand.stage.trials()
+    assert trial.state == "failed"
+    assert trial.reason == f"its last score is {last}, and no trial can be chosen by that"
+
+
+def test_a_child_that_begins_again_goes_on_from_its_checkpoint_or_anew(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    course.take(trial.digest, {"values": [(1, 0.1), (2, 0.2), (3, 0.3)]})
+    course.take(trial.digest, {"values": [(3, 0.35)], "begins": True})
+    course.end(trial.digest, report(values=((3, 0.35), (4, 0.4))))
+    assert hand.stage.trials()[0].values == ((1, 0.1), (2, 0.2), (3, 0.35), (4, 0.4))
+    other = begin(course)
+    course.take(other.digest, {"values": [(1, 0.1), (2, 0.2)]})
+    course.end(other.digest, report(values=((1, 0.5),), begins=True))
+    assert hand.stage.trials()[1].values == ((1, 0.5),)
+
+
+def test_steps_that_begin_anew_each_epoch_are_all_counted(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    for epoch in range(3):
+        for step in range(4):
+            said = {"values": [(step, 0.1)], "begins": epoch == step == 0}
+            assert course.place_of(trial.digest, said) == 4 * epoch + step + 1
+            course.take(trial.digest, said)
+
+
+def test_a_long_curve_is_thinned_out_and_counted(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    course.end(trial.digest, report(values=[(step, 0.1) for step in range(500)], n_reports=90_000))
+    (kept,) = hand.stage.trials()
+    assert (len(kept.values), kept.n_reports) == (500, 90_000)
+
+
+def with_files(hand: Hand, text: str) -> Job:
+    (hand.stage.folder / "conf.json").write_text(text)
+    return hand.job(trials=4)
+
+
+def test_trials_that_read_what_has_changed_since_run_anew(hand: Hand, tmp_path: Path) -> None:
+    kept = tmp_path / "checkpoints"
+    first = hand.course(replace(with_files(hand, "1"), checkpoints=kept))
+    trials = [begin(first) for _ in range(3)]
+    seen = {"read": ["conf.json"]}
+    first.end(trials[0].digest, report(observed=seen))
+    first.end(trials[1].digest, report(observed={"read": []}))
+    first.take(trials[2].digest, {"values": [(1, 0.1)]})
+    first.stop(trials[2].digest)
+    assert hand.course(with_files(hand, "1")).n_earlier == 3
+    (kept / trials[2].digest).mkdir(parents=True)
+    second = hand.course(replace(with_files(hand, "2"), checkpoints=kept))
+    assert second.n_earlier == 0
+    assert [begin(second).params for _ in range(4)] == [*(trial.params for trial in trials), {"x": 4}]
+    assert not (kept / trials[2].digest).exists()
+    assert "files that earlier trials read have changed since: 3 trials run anew\n" in hand.stage.log()
+
+
+def test_a_trial_may_not_count_that_a_file_changed_under(hand: Hand) -> None:
+    hand.wall = 1.0
+    first = hand.course(with_files(hand, "1"))
+    first.end(begin(first).digest, report(observed={"read": ["conf.json"]}))
+    assert hand.course(hand.job()).n_earlier == 0
+
+
+def test_a_search_whose_code_is_edited_ends_and_counts_no_trial_of_the_other_code(hand: Hand) -> None:
+    code = hand.stage.folder / "train.py"
+    code.write_text("1")
+    job = hand.job()
+    assert job.study is not None
+    known = {"train.py": hashlib.md5(b"1", usedforsecurity=False).hexdigest()}
+    job = replace(job, study=replace(job.study, code=known))
+    course = hand.course(job)
+    good, cut = begin(course), begin(course)
+    course.end(good.digest, report())
+    code.write_text("2")
+    course.end(cut.digest, report())
+    assert course.edited == "train.py"
+    assert course.next() is None
+    assert [trial.state for trial in hand.stage.trials()] == ["done", "running"]
+    assert hand.course(job).next() is None
+    code.write_text("1")
+    assert begin(hand.course(job)).params == cut.params
+
+
+def test_a_trial_that_had_come_to_its_end_when_all_was_killed_has_its_value(
+    hand: Hand, tmp_path: Path
+) -> None:
+    job = replace(hand.job(), checkpoints=tmp_path / "checkpoints")
+    trial = begin(hand.course(job))
+    mark_beginning(log := trial_place(job, trial.digest).log_path, "first")
+    with log.open("a") as file:
+        file.write(
+            "FIAT_METRIC score=0.25 step=1\nFIAT_METRIC other=3 step=2\nFIAT_METRIC score=0.75 step=2\n"
+        )
+    again = hand.course(job)
+    again.end(begin(again).digest, report(values=(), begins=True, resumed="went on behind step 2"))
+    (kept,) = hand.stage.trials()
+    assert (kept.state, kept.values) == ("done", ((1, 0.25), (2, 0.75)))
+
+
+def test_without_checkpoints_what_an_earlier_child_said_is_not_what_this_one_did(hand: Hand) -> None:
+    trial = begin(hand.course())
+    (hand.stage.folder / "ledger" / f"{trial.digest}.log").write_text("FIAT_METRIC score=0.25 step=1\n")
+    again = hand.course()
+    again.end(begin(again).digest, report(values=(), begins=True))
+    assert hand.stage.trials()[0].state == "failed"

@@ -1,4 +1,5 @@
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ TRIAL = Trial(
     "",
     "step 4",
     {"read": ["m.py"]},
+    {"m.py": "0a"},
+    7,
 )
 
 
@@ -46,3 +49,27 @@ def test_what_is_damaged_or_half_written_is_no_trial(tmp_path: Path, text: str) 
     (tmp_path / "0123456789abcdef.json").write_text(text)
     (tmp_path / "fedcba9876543210.part").write_text(json.dumps({"number": 1}))
     assert ledger.trials() == [TRIAL]
+
+
+def test_two_runs_of_one_search_take_turns(tmp_path: Path) -> None:
+    ledger, waits, done = Ledger(tmp_path), threading.Event(), []
+
+    def second() -> None:
+        with ledger.held(threading.Event(), waits.set) as ours:
+            done.append((ours, ledger.trials()))
+
+    with ledger.held(threading.Event(), lambda: None) as ours:
+        assert ours
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert waits.wait(60)
+        ledger.write(TRIAL)
+        assert done == []
+    thread.join(60)
+    assert done == [(True, [TRIAL])]
+
+
+def test_a_wait_ends_when_it_is_cancelled(tmp_path: Path) -> None:
+    ledger, cancelled = Ledger(tmp_path), threading.Event()
+    with ledger.held(threading.Event(), lambda: None), ledger.held(cancelled, cancelled.set) as ours:
+        assert not ours

@@ -2,22 +2,21 @@
 
 import copy
 import json
-import math
 import pickle
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
-from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from fiat.builtin.ray_task import cancel_path
 from fiat.builtin.study_course import Course
 from fiat.builtin.study_job import trial_place
-from fiat.builtin.study_ledger import Trial
-from fiat.builtin.study_search import StudyEnd, StudySearch, make_scheduler
+from fiat.builtin.study_search import StudyEnd, StudySearch
 
 sys.path.insert(0, str(Path(__file__).parent))
 from study_stage import Stage
@@ -42,9 +41,8 @@ class Asked:
         self.job = self.stage.job("", SPACE, **{"sampler": "grid", "trials": 3, **study})
         self.course = Course(self.job)
         self.cancelled = Event()
-        self.search = StudySearch(
-            self.job, self.course, StudyEnd(self.job, self.course, self.cancelled), None
-        )
+        self.end = StudyEnd(self.job, self.course, self.cancelled)
+        self.search = StudySearch(self.job, self.course, self.end, None)
 
     def suggest(self, trial_id: str) -> Any:
         found = self.search.suggest(trial_id)
@@ -121,6 +119,47 @@ def test_a_worker_that_dies_again_and_again_fails_its_trial(asked: Asked) -> Non
     assert asked.stage.trials()[0].reason == "the worker that ran it died"
 
 
+def test_children_that_end_with_the_owner_of_the_study_do_not_fail(tmp_path: Path) -> None:
+    owner = subprocess.Popen(["sleep", "60"])
+    asked = Asked(tmp_path)
+    search = StudySearch(replace(asked.job, owner_pid=owner.pid), asked.course, asked.end, None)
+    for name in "ab":
+        search.suggest(name)
+    search.on_trial_complete("a", error=True)
+    owner.kill()
+    owner.wait()
+    search.on_trial_complete("b", error=True)
+    assert asked.states() == ["failed", "running"]
+
+
+def test_a_disk_that_refuses_ends_the_study_and_blames_no_trial(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked.suggest("a")
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    asked.search.on_trial_complete("a", end())
+    machine = asked.course.machine
+    assert machine.reason == "the search can't be written down: [Errno 28] No space left on device"
+    assert "make room" in machine.mend
+    assert asked.suggest("b") == Searcher.FINISHED
+    assert asked.states() == ["running"]
+
+
+def test_tune_counts_the_values_of_a_trial_from_its_first_attempt_on(asked: Asked) -> None:
+    asked.suggest("a")
+    for step in (1, 2, 3):
+        asked.search.on_trial_result("a", value(0.1, step))
+    assert asked.search.place_of("a", value(0.1, 4)) == 4
+    again = {"objective": 0.1, "said": json.dumps({"values": [[3, 0.1]], "begins": True})}
+    assert asked.search.place_of("a", again) == 3
+    asked.search.on_trial_result("a", again)
+    assert asked.search.place_of("a", value(0.1, 4)) == 4
+
+
 def test_tune_copies_and_writes_down_nothing_of_it(asked: Asked) -> None:
     for ours in (asked.search, StudyEnd(asked.job, asked.course, Event())):
         assert copy.deepcopy(ours) is ours
@@ -149,62 +188,10 @@ def test_a_study_ends_when_it_is_cancelled_took_too_long_or_its_machine_can_run_
     assert not other.timed_out
 
     asked.course.over = False
+    asked.course.edited = "train.py"
+    assert StudyEnd(asked.job, asked.course, Event(), lambda: 0.0).stop_all()
+
+    asked.course.over, asked.course.edited = False, ""
     asked.course.machine.mend = "install it"
     assert StudyEnd(asked.job, asked.course, Event(), lambda: 0.0).stop_all()
     assert not stopper("a", {})
-
-
-class Live:
-    """A trial as schedulers know it."""
-
-    def __init__(self, name: str) -> None:
-        self.trial_id = name
-
-
-class Tune:
-    """A Tune as schedulers ask it."""
-
-    def get_live_trials(self) -> list[object]:
-        return []
-
-
-def judged(scheduler: TrialScheduler, name: str, *values: float) -> list[str]:
-    """What a scheduler says to each value of a trial."""
-    trial: Any = Live(name)
-    tune: Any = Tune()
-    scheduler.on_trial_add(tune, trial)
-    said = []
-    for at, number in enumerate(values, 1):
-        said.append(scheduler.on_trial_result(tune, trial, {"training_iteration": at, "objective": number}))
-        if said[-1] == TrialScheduler.STOP:
-            break
-    return said
-
-
-def curve(number: int, *values: float) -> Trial:
-    return Trial(number, {"x": number}, "done", tuple(enumerate(values, 1)))
-
-
-GOOD = [curve(number, 0.5, 0.6, 0.7, 0.8) for number in range(1, 6)]
-
-
-@pytest.mark.parametrize("stop", ["asha", "median"])
-def test_a_poor_trial_is_judged_by_those_of_earlier_attempts(stop: Any) -> None:
-    assert judged(make_scheduler(stop, "max", GOOD), "poor", 0.1, 0.1, 0.1)[-1] == TrialScheduler.STOP
-    assert set(judged(make_scheduler(stop, "max", GOOD), "good", 0.9, 0.9, 0.9)) == {TrialScheduler.CONTINUE}
-    assert judged(make_scheduler(stop, "min", GOOD), "good", 0.9, 0.9, 0.9)[-1] == TrialScheduler.STOP
-    assert set(judged(make_scheduler(stop, "max", []), "first", 0.1, 0.1)) == {TrialScheduler.CONTINUE}
-
-
-@pytest.mark.parametrize("stop", ["asha", "median", "none"])
-def test_no_trial_is_stopped_for_being_long_and_none_is_paused(stop: Any) -> None:
-    scheduler = make_scheduler(stop, "max", [])
-    assert set(judged(scheduler, "long", *(place / 1000 for place in range(1000)))) == {
-        TrialScheduler.CONTINUE
-    }
-
-
-@pytest.mark.parametrize("stop", ["asha", "median"])
-def test_values_that_are_no_number_stop_nobody_else(stop: Any) -> None:
-    scheduler = make_scheduler(stop, "max", [curve(1, math.nan, math.nan), *GOOD])
-    assert set(judged(scheduler, "good", 0.9, 0.9)) == {TrialScheduler.CONTINUE}
