@@ -16,6 +16,7 @@ from fiat.errors import SpecError
 from fiat.plan.training import BEST, TRIALS, TUNE
 from fiat.run.model import Run
 from fiat.store.resume import STUDIES
+from fiat.wiring.processes import may_live
 from fiat.wiring.shelf import Shelf
 from fiat.wiring.trained import trained_of
 from fiat.wiring.views import print_sheet
@@ -39,17 +40,20 @@ def find_study(shelf: Shelf, name: str, here: Path) -> TunedStudy:
     section = _mapping(run.config.get("tune"))
     objective = _mapping(section.get("objective"))
     mode: Literal["max", "min"] = "min" if objective.get("minimize") else "max"
+    # The next run writes down that a killed one has ended; until then its record says that it runs.
+    goes_on = run.state == "running" and may_live(run.pid, run.host)
+    going: Literal["running", "ended"] = "running" if goes_on else "ended"
     documents = trained_of(shelf.store, shelf.state_dir, run).studies.get(TUNE)
     about: Mapping[str, object] = {}
     if documents is None:
         ledger = _ledger(shelf, run)
         if ledger is None:
-            raise SpecError(f"run {run.id} has no search to show", hint=_HINT)
+            raise _nothing_of(run)
         about, trials = ledger.about(), ledger.trials()
         best = best_of(trials, mode)
-        documents = {BEST: best_document(best) if best else None, TRIALS: trial_documents(trials)}
+        shown = trial_documents(trials, "running" if goes_on else "unfinished")
+        documents = {BEST: best_document(best) if best else None, TRIALS: shown}
     record = read_study(documents, section)
-    going: Literal["running", "ended"] = "running" if run.state == "running" else "ended"
     return TunedStudy(
         spec=run.spec,
         run=run.id,
@@ -86,6 +90,15 @@ def _run(shelf: Shelf, name: str, here: Path) -> Run:
     return runs.find(newest.id)
 
 
+def _nothing_of(run: Run) -> SpecError:
+    if any(step.name == TUNE for step in run.steps):
+        return SpecError(
+            f"the search of run {run.id} is not known by it any more",
+            hint=f"a later run goes on with it, or began it anew: fiat tune show {run.spec}",
+        )
+    return SpecError(f"run {run.id} has no search to show", hint=_HINT)
+
+
 def _spec_path(name: str, here: Path, root: Path) -> str | None:
     """The spec's file relative to the checkout, when the name is that of a file or folder of one."""
     path = here / name
@@ -99,7 +112,8 @@ def _spec_path(name: str, here: Path, root: Path) -> str | None:
 
 def _ledger(shelf: Shelf, run: Run) -> Ledger | None:
     """What is remembered of the search of a run that did not end, or not yet."""
-    for folder in _folders(shelf.state_dir / STUDIES):
+    places = [shelf.state_dir / STUDIES, *sorted(shelf.state_dir.glob(f"scopes/*/{STUDIES}"))]
+    for folder in (folder for place in places for folder in _folders(place)):
         ledger = Ledger(folder)
         if str(ledger.about().get("job", "")).startswith(f"{run.id}."):
             return ledger

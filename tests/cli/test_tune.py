@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,19 +26,22 @@ train:
   run: "{python} -S -I specs/scale/train.py {{out.model}}"
   with: {{by: 3, shift: 0}}
   code: ["specs/scale/*.onnx", "specs/scale/train.py"]
+  checkpoint: {{keep: 1}}
 tune:
   search: {{by: [1, 2, 3], shift: {{int: [0, 5]}}}}
   objective: {{minimize: error}}
   sampler: random
   trials: {trials}
-  parallel: 2
+  parallel: {parallel}
 evaluate: {{metrics: [mae]}}
 """
 TRAIN = """
 import json, os, shutil, sys, time
 params = json.loads(os.environ["FIAT_PARAMS"])
+mark = os.path.join(os.environ["FIAT_CHECKPOINTS"], "mark")
 with open(os.environ["STARTS"], "a") as file:
-    file.write(json.dumps([os.environ["FIAT_STEP"], os.getpid(), params]) + chr(10))
+    file.write(json.dumps([os.environ["FIAT_STEP"], os.getpid(), params, os.path.exists(mark)]) + chr(10))
+open(mark, "w").close()
 if os.path.exists(os.environ["STARTS"] + ".slow"):
     time.sleep(60)
 print(f"FIAT_METRIC error={abs(params['by'] - 1) + params['shift'] / 10}", flush=True)
@@ -61,8 +65,8 @@ class Desk:
         (root / "specs/scale/train.py").write_text(TRAIN)
         self.write(trials=4)
 
-    def write(self, trials: int) -> None:
-        text = SPEC.format(starts=self.starts, python=sys.executable, trials=trials)
+    def write(self, trials: int, parallel: int = 2) -> None:
+        text = SPEC.format(starts=self.starts, python=sys.executable, trials=trials, parallel=parallel)
         (self.root / "specs/scale/spec.yaml").write_text(text)
 
     def fiat(self, *words: str, code: int = 0, compute: str = "ray") -> str:
@@ -93,12 +97,16 @@ class Desk:
 
     def started(self, step: str) -> list[dict[str, Any]]:
         """Parameters of the children of a step, in the order they were started."""
-        return [params for name, _, params in self._lines() if name == step]
+        return [params for name, _, params, _ in self._lines() if name == step]
+
+    def resumed(self) -> list[dict[str, Any]]:
+        """Parameters of the children that found what an earlier one had kept."""
+        return [params for _, _, params, found in self._lines() if found]
 
     def pids(self) -> list[int]:
-        return [pid for _, pid, _ in self._lines()]
+        return [pid for _, pid, _, _ in self._lines()]
 
-    def _lines(self) -> list[tuple[str, int, dict[str, Any]]]:
+    def _lines(self) -> list[tuple[str, int, dict[str, Any], bool]]:
         return (
             [json.loads(line) for line in self.starts.read_text().splitlines()]
             if self.starts.exists()
@@ -112,8 +120,15 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
+def shared(desk: Desk, ray_head: Path) -> Desk:
+    """With the Ray that many tests share."""
+    shutil.copy(ray_state.state_path(ray_head), ray_state.state_path(desk.root / ".fiat"))
+    return desk
+
+
+@pytest.fixture
 def warm(desk: Desk) -> Iterator[Desk]:
-    """With a Ray that stays for all commands of a test."""
+    """With a Ray of its own that stays for all commands of a test, and may be killed."""
     ray_up.up(desk.root / ".fiat", cpus=4, gpus=0)
     yield desk
     ray_up.down(desk.root / ".fiat")
@@ -124,39 +139,44 @@ def states(run: Any) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_search_trains_with_the_best_reuses_it_and_grows_by_what_is_missing(warm: Desk) -> None:
-    run = warm.read("run", "specs/scale")
+def test_a_search_trains_with_the_best_reuses_it_and_grows_by_what_is_missing(shared: Desk) -> None:
+    assert "best: " not in shared.fiat("plan", "specs/scale")
+    run = shared.read("run", "specs/scale")
     assert run["verdict"] == "pass"
-    tried = warm.started("tune")
+    tried = shared.started("tune")
     assert len(tried) == 4
     best = min(tried, key=lambda params: abs(params["by"] - 1) + params["shift"] / 10)
-    assert warm.started("train") == [best]
+    assert shared.started("train") == [best]
 
-    plan = warm.fiat("plan", "specs/scale")
+    plan = shared.fiat("plan", "specs/scale")
     assert f"best: by={best['by']} shift={best['shift']}" in plan
     assert "nothing to do" in plan
-    told = warm.fiat("explain", "specs/scale", "train")
+    told = shared.fiat("explain", "specs/scale", "train")
     assert f"trained with the best parameters: by={best['by']} shift={best['shift']}" in told
 
-    warm.write(trials=6)
-    again = warm.read("run", "specs/scale")
-    tried = warm.started("tune")
+    shared.write(trials=6)
+    again = shared.read("run", "specs/scale")
+    tried = shared.started("tune")
     assert len(tried) == 6
     assert len({json.dumps(params) for params in tried}) == 6
     assert states(again)["tune"] == "ran"
     now = min(tried, key=lambda params: abs(params["by"] - 1) + params["shift"] / 10)
     assert states(again)["train"] == ("reused" if now == best else "ran")
-    assert warm.started("train")[-1] == now
+    assert shared.started("train")[-1] == now
 
-    shown = warm.read("tune", "show", "specs/scale")
+    shared.write(trials=6, parallel=3)
+    wider = states(shared.read("run", "specs/scale"))
+    assert (len(shared.started("tune")), wider["train"]) == (6, "reused")
+
+    shown = shared.read("tune", "show", "specs/scale")
     assert (shown["state"], shown["record"]["metric"], shown["record"]["mode"]) == ("done", "error", "min")
     assert len(shown["record"]["trials"]) == 6
     assert shown["record"]["best_params"] == now
-    assert warm.read("tune", "show", run["run"])["run"] == run["run"]
-    assert len(warm.read("tune", "show", run["run"])["record"]["trials"]) == 4
-    text = warm.fiat("tune", "show", "--html", "tune.html")
+    assert shared.read("tune", "show", run["run"])["run"] == run["run"]
+    assert len(shared.read("tune", "show", run["run"])["record"]["trials"]) == 4
+    text = shared.fiat("tune", "show", "--html", "tune.html")
     assert "6 trials: 6 done" in text
-    page = (warm.root / "tune.html").read_text()
+    page = (shared.root / "tune.html").read_text()
     assert "error of 6 trials" in page
     assert "Parameters and error of trials" in page
     assert "Importance of parameters" in page
@@ -176,8 +196,10 @@ def test_a_killed_command_and_a_killed_ray_lose_no_finished_trial(warm: Desk) ->
     wait_for(lambda: not any(is_alive(pid) for pid in warm.pids()), "all children are gone", 30)
     done, cut = _files(warm, "done"), _files(warm, "running")
     shown = warm.read("tune", "show")
+    assert shown["state"] == "ended"
     assert len(shown["record"]["trials"]) == len(done) + len(cut)
 
+    begun = [params for params in warm.started("tune") if params in cut]
     before = len(warm.pids())
     second = warm.begin("run", "specs/scale")
     try:
@@ -192,6 +214,8 @@ def test_a_killed_command_and_a_killed_ray_lose_no_finished_trial(warm: Desk) ->
     later = warm.started("tune")[before:]
     assert [params for params in later if params in done] == []
     assert all(params in later for params in cut)
+    assert all(params in warm.resumed() for params in begun)
+    assert [params for params in warm.resumed() if params in done] == []
     assert {json.dumps(params) for params in _files(warm, "done")} >= {json.dumps(params) for params in done}
     assert len(_files(warm, "done")) == 4
     assert len(warm.started("train")) == 1
