@@ -149,6 +149,24 @@ def test_another_question_knows_no_trial(change: dict[str, Any]) -> None:
     assert key_of(plan(tune=TUNE).step("tune")) != key_of(plan(tune={**TUNE, **change}).step("tune"))
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        Surroundings(code={"m.py": "b"}, inputs={"data.d": "a"}, packages={"torch": "2"}),
+        Surroundings(code={"m.py": "a"}, inputs={"data.d": "b"}, packages={"torch": "2"}),
+        Surroundings(code={"m.py": "a"}, inputs={"data.d": "a"}, packages={"torch": "3"}),
+    ],
+)
+def test_other_code_data_or_packages_know_no_trial(around: Surroundings) -> None:
+    before = Surroundings(code={"m.py": "a"}, inputs={"data.d": "a"}, packages={"torch": "2"})
+    step = plan(tune=TUNE).step("tune")
+    assert resume_key(fingerprint_parts(step, before)) != resume_key(fingerprint_parts(step, around))
+
+
+def test_another_seed_knows_no_trial() -> None:
+    assert key_of(plan(tune=TUNE).step("tune")) != key_of(plan(tune=TUNE, params={"seed": 4}).step("tune"))
+
+
 def test_the_training_is_other_work_when_the_best_is_another() -> None:
     step = plan(tune=TUNE).step("train")
     one, two = (
