@@ -17,7 +17,8 @@ def death_among(failures: Mapping[int, Exception]) -> JobResult | None:
     Args:
         failures: by the number of the worker, as Ray Train knows them.
     """
-    for rank, failure in sorted(failures.items()):
+    for rank, known in sorted(failures.items()):
+        failure = getattr(known, "_base_exc", known)  # older versions put what was raised into one of their own
         if isinstance(failure, WorkerEnded):
             continue
         cause = getattr(failure, "health_check_failure", failure)

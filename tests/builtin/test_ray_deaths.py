@@ -1,7 +1,11 @@
 """What a death among the workers of Ray Train means for their job."""
 
 from ray.exceptions import ActorDiedError, OutOfMemoryError
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
+from ray.train.v2._internal.exceptions import (
+    UserExceptionWithTraceback,
+    WorkerHealthCheckFailedError,
+    WorkerHealthCheckTimeoutError,
+)
 
 from fiat.builtin.ray_deaths import WorkerEnded, death_among
 from fiat.ports.compute import JobResult
@@ -10,6 +14,8 @@ from fiat.ports.compute import JobResult
 def test_workers_that_said_how_they_ended_are_no_death() -> None:
     assert death_among({0: WorkerEnded("worker 0"), 1: WorkerEnded("worker 1")}) is None
     assert death_among({}) is None
+    wrapped = UserExceptionWithTraceback(WorkerEnded("worker 0"), "Traceback ...")
+    assert death_among({0: wrapped}) is None
 
 
 def test_a_death_is_worth_another_try_whoever_else_failed_because_of_it() -> None:
