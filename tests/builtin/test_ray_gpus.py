@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -17,6 +18,9 @@ from fiat.builtin.gpu_ledger import GpuLedger
 from fiat.builtin.gpu_pool import GpuPool
 from fiat.ports.compute import JobResult, Resources
 from fiat.testing.compute_jobs import WAIT_S, Jobs, is_alive, wait_for
+
+sys.path.insert(0, str(Path(__file__).parent))
+from study_stage import Stage
 
 # Says which GPUs it sees, and runs until it is told to end.
 HOLD = """
@@ -174,6 +178,17 @@ def test_gpus_of_a_ray_host_that_is_killed_are_free_when_its_jobs_have_ended(
         assert future.result(WAIT_S).state == "lost"
     finally:
         compute.close()
+
+
+def test_gpus_of_a_search_that_ends_at_its_limit_are_free_for_the_training_behind_it(
+    ray_head: Path, others: GpuPool, tmp_path: Path
+) -> None:
+    stage, space = Stage(tmp_path), {"x": {"choice": [1, 2, 3]}}
+    need = Resources(cpus=0.1, gpus=1)
+    job = stage.job("time.sleep(600)", space, need, sampler="grid", trials=3, timeout_s=3.0)
+    result = stage.run(ray_head, job)
+    assert result.reason == "no trial ended within the search's limit of 3 s"
+    wait_for(lambda: GpuLedger(others.folder).look() == ((), ()), "their GPUs are free", WAIT_S)
 
 
 @pytest.mark.slow

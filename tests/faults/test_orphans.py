@@ -156,6 +156,18 @@ class TestOwnRay:
             compute.close()
 
 
+@pytest.mark.slow
+def test_a_raylet_killed_while_a_ray_that_stays_starts_costs_a_second_start(tmp_path: Path) -> None:
+    killer = threading.Thread(target=kill_first, args=["raylet/raylet"])
+    killer.start()
+    try:
+        info = ray_up.up(tmp_path / "state", cpus=1, gpus=0)
+        killer.join()
+        assert find(job_tree.descendants(info.keeper_pid), "raylet/raylet")
+    finally:
+        ray_up.down(tmp_path / "state")
+
+
 def kill_first(name: str) -> None:
     """Kill the first process below us that has this name, as soon as there is one."""
     found: list[int] = []
