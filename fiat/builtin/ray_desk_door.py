@@ -12,7 +12,12 @@ from fiat.data.dvc_carry import Carrier
 from fiat.ports.compute import Job
 
 NAME = "fiat-desk"
+REMOTE = "remote"
+"""Of calls that wait for the store's remote: as long as these take, the others must be answered."""
+WORDS = "words"
+"""Of calls that are short and keep jobs alive: they wait for nobody who reads or writes files."""
 _AT_ONCE = 16
+_GROUPS = {REMOTE: 2, WORDS: 8}
 _OF_THE_MACHINE = ("path", "glob", "dvc", "sql")
 
 
@@ -24,7 +29,9 @@ def open_desk() -> tuple[str, Any]:
     """
     home: str = ray.get_runtime_context().get_node_id()
     options: dict[str, Any] = {"name": NAME, "num_cpus": 0, "max_concurrency": _AT_ONCE, "max_restarts": -1}
-    desk = ray.remote(Desk).options(**options, scheduling_strategy=_at(home)).remote(sys.executable)
+    remote: Any = ray.remote  # Ray's types lack the groups, which can't be named later
+    actor = remote(concurrency_groups=_GROUPS)(Desk)
+    desk = actor.options(**options, scheduling_strategy=_at(home)).remote(sys.executable)
     return home, desk
 
 
@@ -57,11 +64,21 @@ def _at(node: str) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node, soft=False)
 
 
-def equip_desk(carrier: Carrier) -> None:
-    """Tell the desk of this driver, if it has one, how large files travel. It hears it before it hears of any job."""
+def equip_desk(carrier: Carrier, *, wait_s: float = 0.0) -> None:
+    """Tell the desk of this driver, if it has one, how large files travel.
+
+    Said again before each job: a desk that was killed is started again, and knows nothing.
+
+    Args:
+        carrier: how.
+        wait_s: how long to wait until it has heard: it may still be starting, and be asked by a node at once.
+    """
     desk = find_desk()
-    if desk is not None:
-        desk.equip.remote(carrier)
+    if desk is None:
+        return
+    heard = desk.equip.options(concurrency_group=WORDS).remote(carrier)
+    if wait_s:
+        ray.wait([heard], timeout=wait_s)
 
 
 def find_desk() -> Any | None:

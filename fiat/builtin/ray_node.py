@@ -45,7 +45,9 @@ class NodeFolder:
     @contextmanager
     def job_folder(self) -> Iterator[Path]:
         """A folder for one job, removed at the end; its lock falls with this process, however that ends."""
-        with self._locked("door.lock"):  # a sweeper takes what it can lock for a dead worker's
+        with self._locked(
+            "door.lock"
+        ):  # a sweeper takes what it can lock, or has no lock, for a dead worker's
             folder = Path(tempfile.mkdtemp(prefix="", dir=self._jobs))
             lock = os.open(f"{folder}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -66,7 +68,8 @@ class NodeFolder:
     def claim(self, job: Path, items: Iterable[Item]) -> list[Item]:
         """Note what a job uses, and tell which of it is not here yet or was damaged."""
         wanted = {item.digest: item for item in items if item.digest}
-        (job / _USES).write_text("\n".join(wanted), "ascii")
+        with self._locked("door.lock"):  # a sweeper sees it, or is done before we look what is here
+            (job / _USES).write_text("\n".join(wanted), "ascii")
         return [item for item in wanted.values() if not self.has(item)]
 
     def write(self, job: Path, pieces: Iterable[Piece], contents: Iterable[bytes]) -> None:
@@ -146,6 +149,9 @@ class NodeFolder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(lock.with_suffix(""))
                 lock.unlink(missing_ok=True)
+        for folder in self._jobs.iterdir():
+            if folder.suffix != ".lock" and not Path(f"{folder}.lock").exists():
+                _remove(folder)
 
     def _sweep_objects(self) -> None:
         used: set[str] = set()

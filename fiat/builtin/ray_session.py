@@ -1,6 +1,7 @@
 """One client of the Ray host: its jobs are given to Ray, and end with its connection."""
 
 import contextlib
+import re
 import socket
 import struct
 import threading
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayError, TaskCancelledError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, TaskCancelledError
 
 from fiat.builtin.gpu_pool import GpuPool
 from fiat.builtin.job_wire import receive_message, send_message
@@ -20,10 +21,16 @@ from fiat.builtin.ray_gang import run_gang
 from fiat.builtin.ray_study import run_study
 from fiat.builtin.ray_task import run_in_worker
 from fiat.builtin.ray_travel import cancel_path, mark, started_path
+from fiat.data.dvc_carry import Carrier
 from fiat.errors import EnvironmentFault
 from fiat.ports.compute import Job, JobResult, Sandbox
 
 _ENDING_S = 6.0
+_DESK_S = 30.0
+# A task does not begin when what it is made of is not there, or is another version's.
+# Source: Ray 2.60, `FunctionActorManager`; messages of Python's import system and of pickle.
+_UNLIKE = re.compile(r"failed to import|ModuleNotFoundError|ImportError|Can't get attribute")
+_ALIKE = "install the same Python, Ray, Fiat and packages on all nodes of the Ray"
 _PATIENCE = struct.pack("ll", 30, 0)  # a timeval: seconds that a stopped client may hold up the others
 
 
@@ -60,6 +67,7 @@ class Session:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._running: dict[str, _Running] = {}
+        self._carrier: Carrier | None = None
         self._task = ray.remote(max_retries=0)(run_in_worker)
 
     def serve(self) -> str:
@@ -74,7 +82,8 @@ class Session:
                 elif word == "cancel":
                     self._cancel(message[1])
                 elif word == "carrier":
-                    equip_desk(message[1])
+                    self._carrier = message[1]
+                    equip_desk(message[1], wait_s=_DESK_S)
                 else:
                     break
         except EOFError:
@@ -106,6 +115,8 @@ class Session:
             self._running[job.id] = running
         with contextlib.suppress(OSError):  # without it the job's files travel, wherever it runs
             mark(job)
+        if self._carrier is not None:
+            equip_desk(self._carrier)
         if job.study is not None:
             self._follow(running, partial(run_study, job, import_path, pool=self._pool))
         elif job.resources.gpus > 0 and self._pool is not None:
@@ -186,11 +197,19 @@ def _may_meet(sandbox: Sandbox | None) -> bool:
     return sandbox is None or sandbox.kind == "none" or sandbox.network
 
 
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+
+
 def _explain(error: BaseException, cancelled: bool) -> JobResult:
     if cancelled or isinstance(error, TaskCancelledError):
         return JobResult("cancelled", "cancelled")
     if isinstance(error, OutOfMemoryError):
         return JobResult("failed", "Ray ended its worker because the machine was running out of memory")
+    if isinstance(error, RayTaskError) and _UNLIKE.search(str(error)):
+        return JobResult("failed", f"a node of the Ray could not begin it: {_last_line(error)}", mend=_ALIKE)
+    if isinstance(error, RayTaskError):
+        return JobResult("lost", f"a bug in Fiat: {_last_line(error)}")
     if isinstance(error, RayError):
         return JobResult("lost", f"the Ray worker that ran it died ({type(error).__name__})")
     if isinstance(error, EnvironmentFault):

@@ -10,22 +10,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import ray
 
 from fiat.builtin.job_death import size_text
-from fiat.builtin.ray_desk import DISTRIBUTION
-from fiat.builtin.ray_desk_door import find_desk
+from fiat.builtin.ray_desk_door import WORDS, find_desk
 from fiat.builtin.ray_node import NodeFolder, node_folder
-from fiat.builtin.ray_travel_follow import PATIENCE_S, Follower, Home, Tail, send_items
-from fiat.builtin.ray_travel_outputs import output_items
-from fiat.builtin.ray_travel_parcel import CHECKPOINTS, ROOT, WORK, Item, Parcel, checked_path, in_chunks
-from fiat.builtin.ray_travel_paths import Moves, moved_job, told_result
+from fiat.builtin.ray_travel_beneath import checked_path
+from fiat.builtin.ray_travel_build import build_here, check_build
+from fiat.builtin.ray_travel_deliver import deliver
+from fiat.builtin.ray_travel_follow import Follower
+from fiat.builtin.ray_travel_outputs import Inputs
+from fiat.builtin.ray_travel_parcel import CHECKPOINTS, ROOT, WORK, Item, Parcel, in_chunks
+from fiat.builtin.ray_travel_paths import Moves, moved_job
 from fiat.builtin.ray_travel_remote import fetch_large
-from fiat.errors import EnvironmentFault
+from fiat.builtin.ray_travel_send import BULK_PATIENCE_S, PATIENCE_S, Home, Tail
 from fiat.ports.compute import Job, JobResult
 
 _UPWARDS = 3
@@ -92,8 +93,13 @@ def owned_here(job: Job, sign: Path | None) -> Job:
 
 
 @contextmanager
-def settled(job: Job, import_path: Sequence[str] = ()) -> Iterator[Place]:
+def settled(job: Job, import_path: Sequence[str] = (), *, trial: str = "") -> Iterator[Place]:
     """Within, the job can be run on this node, wherever that is.
+
+    Args:
+        job: as whoever submitted it sees it.
+        import_path: `sys.path` of whoever submitted it.
+        trial: the folder among its checkpoints that is needed; empty is all.
 
     Raises:
         EnvironmentFault: this node can't take it.
@@ -101,26 +107,22 @@ def settled(job: Job, import_path: Sequence[str] = ()) -> Iterator[Place]:
         Torn: something changed on its way.
         RayError: the way home is cut.
     """
-    sign = _found_sign(job)
-    desk = None if sign else find_desk()
-    if desk is None:
+    sign, desk = _found_sign(job), find_desk()
+    if desk is not None:
+        _check_build(desk, job)
+    if sign is not None or desk is None:
         started_path(job).touch()
         yield Place(owned_here(job, sign), tuple(import_path), lambda result: result)
         return
     node = node_folder(os.environ)
     node.sweep()
     with node.job_folder() as folder:
-        parcel: Parcel = ray.get(desk.pack.remote(job), timeout=PATIENCE_S)
-        if parcel.build != version(DISTRIBUTION):
-            raise EnvironmentFault(
-                f"node {os.uname().nodename} has Fiat {version(DISTRIBUTION)}, the run comes from {parcel.build}",
-                hint="install the same version on all nodes of the Ray",
-            )
+        parcel: Parcel = ray.get(desk.pack.remote(job, trial), timeout=BULK_PATIENCE_S)
         if parcel.carrier is not None:
             parcel = replace(parcel, carrier=parcel.carrier.here(os.environ))
         missing, notes = _fetch(desk, node, folder, parcel)
         _lay_out(node, folder, parcel)
-        (folder / _LOG).write_text(_beginning(parcel, missing, notes), "utf-8")
+        (folder / _LOG).write_text(_beginning(parcel, missing, notes), "utf-8", "backslashreplace")
         with _living(job, import_path, desk, node, folder, parcel) as place:
             yield place
 
@@ -136,43 +138,36 @@ def _living(
     if here.work_dir != Path(places[WORK]):
         _move_documents(Path(places[WORK]), moves)
     (Path(places[WORK]) / _sign()).touch()
+    sandbox = here.command.sandbox if here.command else None
+    mirrored = here.checkpoints is not None and _is_first(here)
     home = Home(
         desk=desk,
         base=parcel.folders[WORK],
         cancel=str(cancel_path(job)),
         back=moves.back(),
-        checkpoints=here.checkpoints,
+        scratch=folder,
+        checkpoints=(Path(places[CHECKPOINTS]), parcel.folders[CHECKPOINTS]) if mirrored else None,
         carrier=parcel.carrier,
+        most_bytes=sandbox.disk_bytes if sandbox else None,
         ledger=(here.study.ledger, str(job.study.ledger)) if job.study and here.study else None,
         tails=[Tail(here.log_path, str(job.log_path))],
     )
     follower = Follower(home, cancel_path(here).touch)
     follower.start()
     try:
-        ray.get(desk.begin.remote(str(started_path(job))), timeout=PATIENCE_S)
-        yield Place(
-            here, _importable(import_path), partial(_deliver, home, follower, node, Path(places[WORK]))
-        )
+        home.begin(started_path(job))
+        inputs = Inputs(node.objects, {item.digest for item in parcel.items if item.place == WORK})
+        delivered = partial(deliver, home, follower, inputs, Path(places[WORK]), parcel.folders[ROOT])
+        yield Place(here, _importable(import_path), delivered)
     finally:
         follower.stop()
-
-
-def _deliver(home: Home, follower: Follower, node: NodeFolder, base: Path, result: JobResult) -> JobResult:
-    follower.finish()
-    if result.state == "done":
-        items, fault = output_items(base, node.objects)
-        if fault:
-            result = JobResult("failed", fault, seconds=result.seconds, metrics=result.metrics)
-        else:
-            send_items(home, base, home.base, items)
-    return told_result(result, home.back)
 
 
 def _fetch(desk: Any, node: NodeFolder, folder: Path, parcel: Parcel) -> tuple[list[Item], list[str]]:
     """Bring what is not here yet; gives that, and what is to be said about the way."""
     with node.fetching():
         missing = node.claim(folder, parcel.items)
-        fault = fetch_large(desk, node, parcel.carrier, missing)
+        fault = fetch_large(desk, node, parcel.carrier, folder, missing)
         _fetch_pieces(desk, node, folder, [item for item in missing if not node.has(item)])
     return missing, [f"comes in pieces, since the way by the remote failed: {fault}"] if fault else []
 
@@ -186,7 +181,7 @@ def _fetch_pieces(desk: Any, node: NodeFolder, folder: Path, items: Sequence[Ite
             pending.append((chunks[position], desk.read.remote(chunks[position])))
         if pending and (len(pending) >= _WINDOW or position >= len(chunks)):
             chunk, ref = pending.pop(0)
-            node.write(folder, chunk, ray.get(ref, timeout=PATIENCE_S))
+            node.write(folder, chunk, ray.get(ref, timeout=BULK_PATIENCE_S))
     for item in items:
         node.keep(folder, item)
 
@@ -225,6 +220,11 @@ def _move_documents(folder: Path, moves: Moves) -> None:
         path.write_text(json.dumps(moves.value(document)), "utf-8")
 
 
+def _is_first(job: Job) -> bool:
+    """Whether it is no worker behind the first one: what those write of checkpoints would replace the first one's."""
+    return job.command is None or job.command.env.get("RANK", "0") == "0"
+
+
 def _ledger(job: Job, folder: Path) -> dict[str, str]:
     if job.study is None:
         return {}
@@ -235,6 +235,18 @@ def _ledger(job: Job, folder: Path) -> dict[str, str]:
 def _importable(import_path: Sequence[str]) -> tuple[str, ...]:
     """Folders of whoever submitted the job that are here too, and our own."""
     return tuple(dict.fromkeys([*filter(os.path.isdir, import_path), *filter(None, sys.path)]))
+
+
+def _check_build(desk: Any, job: Job) -> None:
+    """Refuse a node that is unlike the machine that the run comes from.
+
+    Raises:
+        EnvironmentFault: it is.
+        RayError: the way home is cut.
+    """
+    build = desk.build.options(concurrency_group=WORDS)
+    theirs = ray.get(build.remote(), timeout=PATIENCE_S)
+    check_build(theirs, build_here(), user_code=job.command is not None)
 
 
 def _sign() -> str:

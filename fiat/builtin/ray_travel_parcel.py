@@ -5,9 +5,13 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
+from fiat.builtin.child_checkpoint_entry import is_checkpoint
+from fiat.builtin.ray_travel_beneath import plain_files
 from fiat.data.dvc_carry import Carrier
 from fiat.ports.compute import Job
 
@@ -22,7 +26,6 @@ _SKIPPED = frozenset(
 )
 # Repository settings can name programs to run; none of these is needed to list files.
 _HARDENED = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _OBJECT = re.compile(r"/files/md5/([0-9a-f]{2})/([0-9a-f]{30})$")
 
 
@@ -59,7 +62,6 @@ class Parcel:
         items: folders come before what is in them.
         folders: place to where it lies at home.
         python: interpreter of the job's owner.
-        build: version of the owner's Fiat.
         carrier: how large files come from the store's remote; None when it has none.
         notes: sentences for the job's log.
     """
@@ -67,7 +69,6 @@ class Parcel:
     items: tuple[Item, ...]
     folders: dict[str, str]
     python: str
-    build: str
     carrier: Carrier | None = None
     notes: tuple[str, ...] = ()
 
@@ -143,6 +144,12 @@ def code_items(
             yield Item(ROOT, name, digest(path), about.st_size, bool(about.st_mode & 0o100))
 
 
+def is_code_name(name: str) -> bool:
+    """Whether it is a path within a checkout, and not of what git, Fiat or tools keep there."""
+    parts = name.split("/")
+    return not (name.startswith("/") or ".." in parts or "\0" in name or _SKIPPED.intersection(parts))
+
+
 def scratch_items(base: Path, own: Path, digest: Callable[[Path], str]) -> Iterator[Item]:
     """What lies ready for a job in its scratch folder, but for places where it writes itself."""
     for name in sorted(os.listdir(base)):
@@ -150,11 +157,11 @@ def scratch_items(base: Path, own: Path, digest: Callable[[Path], str]) -> Itera
         if name.startswith("."):
             continue
         if name == "in":
-            yield from _tree(base, path, digest, WORK)
+            yield from _tree(base, path, digest)
         elif path.is_dir() and not path.is_symlink() and name not in _NOT_SENT:
             yield from _folders(base, path)  # of other workers: they write into theirs
         elif path.is_file() and not path.is_symlink():
-            yield _file(base, path, digest, WORK)
+            yield _file(base, path, digest)
     for folder in dict.fromkeys((base, own)):
         yield from (
             Item(WORK, _within(base, folder / name)) for name in ("out", "tmp") if (folder / name).is_dir()
@@ -163,26 +170,39 @@ def scratch_items(base: Path, own: Path, digest: Callable[[Path], str]) -> Itera
         yield from _parents(WORK, f"{_within(base, own)}/x", set())
         for path in sorted(own.iterdir()):
             if path.name not in _NOT_SENT and not path.name.startswith("."):
-                yield from _tree(base, path, digest, WORK)
+                yield from _tree(base, path, digest)
 
 
-def checkpoint_items(folder: Path, digest: Callable[[Path], str]) -> Iterator[Item]:
-    """All checkpoints that are there; drafts and locks have hidden names."""
-    for path in sorted(folder.iterdir()):
-        if not path.name.startswith("."):
-            yield from _tree(folder, path, digest, CHECKPOINTS)
+def checkpoint_items(folder: Path, digest: Callable[[Path, str], str], trial: str = "") -> Iterator[Item]:
+    """All checkpoints that are there; drafts and locks have hidden names, and links are not followed.
+
+    Args:
+        folder: user code may write into it.
+        digest: MD5 of a file, by the folder and its path within.
+        trial: the folder in it whose checkpoints are wanted; empty is all.
+    """
+    known: set[str] = set()
+    for path, about in plain_files(folder, trial):
+        with suppress(FileNotFoundError):  # a worker of the same job may write new ones, and remove old ones
+            found = digest(folder, path)
+            yield from _parents(CHECKPOINTS, path, known)
+            yield Item(CHECKPOINTS, path, found, about.st_size, bool(about.st_mode & 0o100))
 
 
 def hash_file(path: Path) -> str:
     """MD5 of a file's content, as the store and DVC name it."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return hash_open(file)
 
 
-def files_of(folder: Path, place: str, digest: Callable[[Path], str]) -> list[Item]:
-    """The files of a folder, without those of folders in it and without hidden ones."""
-    paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path.is_file()]
-    return [_file(folder, path, digest, place) for path in paths]
+def hash_bytes(content: bytes) -> str:
+    """MD5 of a content."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def hash_open(file: BufferedReader) -> str:
+    """MD5 of the content of a file that was opened to read."""
+    return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def object_digest(path: Path) -> str:
@@ -194,31 +214,19 @@ def object_digest(path: Path) -> str:
     return found[1] + found[2] if found else ""
 
 
-def is_named_by_content(name: str) -> bool:
-    """Whether a file's name holds a SHA-256: what stands under such a name stays the same."""
-    return bool(_SHA256.search(name))
+def is_named_by_content(path: str) -> bool:
+    """Whether a file is a checkpoint of ours, whose name holds its SHA-256: what stands there stays the same."""
+    return is_checkpoint(path.rpartition("/")[2])
 
 
-def checked_path(path: str) -> str:
-    """A relative path that leads nowhere else.
-
-    Raises:
-        ValueError: it does.
-    """
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
-        raise ValueError(f"{path!r} is no path within a folder")
-    return path
-
-
-def _tree(base: Path, path: Path, digest: Callable[[Path], str], place: str) -> Iterator[Item]:
+def _tree(base: Path, path: Path, digest: Callable[[Path], str]) -> Iterator[Item]:
+    """Inputs: a link among them leads to an object of the store."""
     if path.is_dir() and not path.is_symlink():
-        yield Item(place, _within(base, path))
+        yield Item(WORK, _within(base, path))
         for inner in sorted(path.iterdir()):
-            if not (place == CHECKPOINTS and inner.name.startswith(".")):
-                yield from _tree(base, inner, digest, place)
+            yield from _tree(base, inner, digest)
     elif path.is_file():
-        yield _file(base, path, digest, place)
+        yield _file(base, path, digest)
 
 
 def _folders(base: Path, folder: Path) -> Iterator[Item]:
@@ -228,9 +236,9 @@ def _folders(base: Path, folder: Path) -> Iterator[Item]:
             yield from _folders(base, inner)
 
 
-def _file(base: Path, path: Path, digest: Callable[[Path], str], place: str) -> Item:
+def _file(base: Path, path: Path, digest: Callable[[Path], str]) -> Item:
     about = path.stat()
-    return Item(place, _within(base, path), digest(path), about.st_size, bool(about.st_mode & 0o100))
+    return Item(WORK, _within(base, path), digest(path), about.st_size, bool(about.st_mode & 0o100))
 
 
 def _within(base: Path, path: Path) -> str:
@@ -257,9 +265,21 @@ def _code_names(root: Path) -> list[str]:
         )
         if not done.returncode:
             names = {name for name in done.stdout.decode("utf-8", "surrogateescape").split("\0") if name}
-            return sorted(name for name in names if not _SKIPPED.intersection(name.split("/")))
+            return sorted(inner for name in names for inner in _entry_names(root, name))
     found = []
     for folder, folders, files in os.walk(root):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
         folders[:] = [name for name in folders if name not in _SKIPPED]
-        found += [os.path.relpath(f"{folder}/{name}", root) for name in files]
+        found += [os.path.relpath(f"{folder}/{name}", root) for name in (*files, *links)]
     return sorted(found)
+
+
+def _entry_names(root: Path, name: str) -> list[str]:
+    """The name itself, or those of all in it: git lists a submodule as one entry, and a repository of its own too."""
+    if not is_code_name(name):
+        return []
+    path = root / name
+    if path.is_symlink() or not path.is_dir():
+        return [name]
+    inside = _code_names(path) if (path / ".git").exists() else []
+    return [f"{name.rstrip('/')}/{inner}" for inner in inside]

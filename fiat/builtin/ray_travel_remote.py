@@ -1,6 +1,6 @@
 """Large files go by the store's remote: a machine with many nodes need not send the same to each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,13 +9,16 @@ from typing import Any
 import ray
 from ray.exceptions import RayTaskError
 
+from fiat.builtin.ray_desk_door import REMOTE
 from fiat.builtin.ray_node import NodeFolder
 from fiat.builtin.ray_travel_parcel import Item
 from fiat.data.dvc_carry import Carrier
 from fiat.errors import EnvironmentFault
 
 
-def fetch_large(desk: Any, node: NodeFolder, carrier: Carrier | None, items: Sequence[Item]) -> str:
+def fetch_large(
+    desk: Any, node: NodeFolder, carrier: Carrier | None, scratch: Path, items: Sequence[Item]
+) -> str:
     """Fetch what is large enough from the remote, after the desk has sent it there.
 
     What does not come this way is left to be sent in pieces.
@@ -24,6 +27,7 @@ def fetch_large(desk: Any, node: NodeFolder, carrier: Carrier | None, items: Seq
         desk: beside the store.
         node: the folder that it comes into.
         carrier: how; None when the store has no remote.
+        scratch: folder of the job, for DVC's own files.
         items: what is missing.
 
     Returns:
@@ -36,9 +40,11 @@ def fetch_large(desk: Any, node: NodeFolder, carrier: Carrier | None, items: Seq
         return ""
     large = {item.digest: item for item in items if item.size_bytes >= carrier.least_bytes}
     try:
-        sent: frozenset[str] = ray.get(desk.push.remote(sorted(large))) if large else frozenset()
-        with TemporaryDirectory(dir=node.folder) as scratch:
-            carrier.carry("fetch", sorted(sent), cache=node.folder, scratch=Path(scratch))
+        if not large:
+            return ""
+        push = desk.push.options(concurrency_group=REMOTE)
+        sent: frozenset[str] = ray.get(push.remote(sorted(large)))
+        carrier.carry("fetch", sorted(sent), cache=node.folder, scratch=scratch)
     except (EnvironmentFault, RayTaskError) as fault:
         return _reason(fault)
     refused = [large[digest].path for digest in sent if not node.adopt(large[digest])]
@@ -46,7 +52,12 @@ def fetch_large(desk: Any, node: NodeFolder, carrier: Carrier | None, items: Seq
 
 
 def send_large(
-    desk: Any, carrier: Carrier | None, draft: str, here: Path, items: Sequence[Item]
+    desk: Any,
+    carrier: Carrier | None,
+    draft: str,
+    scratch: Path,
+    sources: Mapping[str, Path],
+    items: Sequence[Item],
 ) -> tuple[frozenset[str], str]:
     """Send what is large enough to the remote, and let the desk fetch it from there.
 
@@ -54,7 +65,8 @@ def send_large(
         desk: beside the store.
         carrier: how; None when the store has no remote.
         draft: the desk's folder for it.
-        here: folder that the items lie in.
+        scratch: folder of the job, for DVC's own files.
+        sources: digest to where it lies.
         items: what is missing at home.
 
     Returns:
@@ -64,20 +76,20 @@ def send_large(
         RayError: the way home is cut.
         OSError: the disk refused.
     """
-    large = {
-        item.digest: here / item.path for item in items if carrier and item.size_bytes >= carrier.least_bytes
-    }
-    if carrier is None or not large:
+    if carrier is None:
+        return frozenset(), ""
+    large = sorted({item.digest for item in items if item.size_bytes >= carrier.least_bytes})
+    if not large:
         return frozenset(), ""
     try:
-        with TemporaryDirectory(dir=here.parent) as scratch:
-            cache = Path(scratch) / "cache"
-            for digest, path in large.items():
+        with TemporaryDirectory(dir=scratch) as folder:
+            cache = Path(folder) / "cache"
+            for digest in large:
                 place = cache / "files" / "md5" / digest[:2] / digest[2:]
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(path)
-            carrier.carry("push", sorted(large), cache=cache, scratch=Path(scratch))
-        ray.get(desk.fetch.remote(draft, sorted(large)))
+                place.symlink_to(sources[digest])
+            carrier.carry("push", large, cache=cache, scratch=Path(folder))
+        ray.get(desk.fetch.options(concurrency_group=REMOTE).remote(draft, large))
     except (EnvironmentFault, RayTaskError) as fault:
         return frozenset(), _reason(fault)
     return frozenset(large), ""

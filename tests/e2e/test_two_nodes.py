@@ -1,10 +1,7 @@
-"""A Ray of two nodes on loopback of which the second, where all steps run, sees neither the store nor the checkout."""
+"""Jobs on a Ray of two nodes on loopback, of which the second, where all run, sees neither the store nor the checkout."""
 
-import hashlib
-import json
 import os
 import pickle
-import re
 import subprocess
 import sys
 import tempfile
@@ -14,18 +11,16 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from checkout import ExampleCheckout, make_checkout
-from tiny_specs import add_models, judged
+from node_bench import WAIT_S, Bench
 from two_nodes import Cluster, two_nodes
 
 from fiat.builtin.compute_ray import RayCompute
 from fiat.builtin.sandbox_probe import probe_sandbox
 from fiat.data.dvc_carry import Carrier, Remote
-from fiat.ports.compute import Command, Job, JobResult, Resources, Sandbox
+from fiat.ports.compute import Sandbox
 from fiat.testing.compute_jobs import is_alive, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-WAIT_S = 90.0
 LARGE_BYTES = 16 << 20
 
 
@@ -50,48 +45,6 @@ def compute(cluster: Cluster) -> Iterator[RayCompute]:
     compute.start([])
     yield compute
     compute.close()
-
-
-class Bench:
-    """A checkout with code and a scratch folder, both hidden from the second node."""
-
-    def __init__(self, hidden: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(dir=hidden))
-        self.root = self.folder / "repo"
-        self.work = self.folder / "store" / "work" / "step.1"
-        self.log = self.folder / "log"
-        self.root.mkdir()
-        for name in ("in", "out", "tmp"):
-            (self.work / name).mkdir(parents=True)
-
-    def job(self, code: str, *, sandbox: Sandbox | None = None, **settings: object) -> Job:
-        (self.root / "code.py").write_text(code)
-        env = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            "HOME": str(self.work),
-            "IN": str(self.work / "in"),
-            "OUT": str(self.work / "out"),
-            "KEPT": str(self.folder / "kept"),
-        }
-        argv = (sys.executable, "-u", "code.py", str(self.work / "out"))
-        command = Command(argv, self.root, env, self.work / "result.json", sandbox)
-        settings.setdefault("resources", Resources())
-        return Job("step.1", "step", log_path=self.log, work_dir=self.work, command=command, **settings)  # type: ignore[arg-type]  # checked by Job's own fields
-
-    def stored(self, content: bytes) -> Path:
-        """An object of a store."""
-        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        path = self.folder / "store" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
-        path.chmod(0o444)
-        return path
-
-    def texts(self) -> str:
-        return self.log.read_text() if self.log.exists() else "no log"
-
-    def run(self, compute: RayCompute, code: str, **settings: object) -> JobResult:
-        return compute.submit(self.job(code, **settings)).result(WAIT_S)  # type: ignore[arg-type]  # see `job`
 
 
 @pytest.fixture
@@ -239,34 +192,6 @@ def test_an_output_that_leads_out_of_itself_is_refused(compute: RayCompute, benc
     assert list((bench.work / "out").iterdir()) == []
 
 
-def test_checkpoints_come_home_while_it_runs_and_go_along_with_the_next_attempt(
-    compute: RayCompute, bench: Bench, hidden: Path
-) -> None:
-    kept = bench.folder / "kept"
-    kept.mkdir()
-    name = f"00000001-{'a' * 64}.pt"
-    code = f"""
-import os, time
-from pathlib import Path
-kept = Path(os.environ["KEPT"])
-print("found", sorted(path.name[:8] for path in kept.iterdir()))
-if not list(kept.iterdir()):
-    (kept / ".part").write_text("half")
-    (kept / ".part").rename(kept / "{name}")
-    (kept / "index.json").write_text("1")
-    time.sleep(100)
-"""
-    job = bench.job(code, checkpoints=kept)
-    future = compute.submit(job)
-    wait_for(lambda: (kept / "index.json").exists(), "the checkpoint is at home", WAIT_S)
-    assert (kept / name).read_text() == "half"
-    compute.cancel(job.id)
-    assert future.result(WAIT_S).state == "cancelled"
-    (bench.work / f".{job.id}.cancel").unlink()
-    assert bench.run(compute, code, checkpoints=kept).state == "done"
-    assert "found ['00000001', 'index.js']" in bench.log.read_text()
-
-
 def test_a_sandboxed_job_sees_there_what_it_would_see_at_home(
     compute: RayCompute, bench: Bench, cluster: Cluster
 ) -> None:
@@ -295,132 +220,24 @@ Path(os.environ["OUT"], "n").write_text(str(len(rows)))
     assert (bench.work / "out" / "n").read_text() == str(2 << 20)
 
 
-def test_several_workers_run_there_and_the_first_ones_outputs_come_home(
+LOOKING = """
+def step():
+    try:
+        open("local.cfg")
+    except FileNotFoundError:
+        print("without it")
+"""
+
+
+def test_code_that_looks_for_a_file_that_did_not_travel_has_no_result(
     compute: RayCompute, bench: Bench
 ) -> None:
-    code = """
-import os
-from pathlib import Path
-print("worker", os.environ["RANK"], "of", os.environ["WORLD_SIZE"])
-if os.environ["RANK"] == "0":
-    Path(os.environ["OUT"], "model").write_text("by the first")
-"""
-    result = bench.run(compute, code, resources=Resources(workers=2))
+    subprocess.run(["git", "init", "-q", str(bench.root)], check=True)
+    (bench.root / ".gitignore").write_text("local.cfg\n")
+    (bench.root / "looking.py").write_text(LOOKING)
+    result = compute.submit(bench.calling("looking:step")).result(WAIT_S)
     assert result.state == "done", (result, bench.texts())
-    assert (bench.work / "out" / "model").read_text() == "by the first"
-    assert "worker 0 of 2" in bench.log.read_text()
-    assert "worker 1 of 2" in (bench.work / "workers" / "1.log").read_text()
-
-
-def test_the_example_digits_passes_with_all_that_computes_there(cluster: Cluster, hidden: Path) -> None:
-    checkout = make_checkout(hidden / "digits", "digits")
-    done = checkout.fiat("run", "specs/digits", "--json", "--compute", "ray", env=cluster.env)
-    assert done.code == 0, done.err
-    assert done.document["verdict"] == "pass", done.document["gates"]
-    assert (checkout.folder / done.document["model"]["path"] / "model.onnx").is_file()
-    for step in ("train", "export", "evaluate", "package"):
-        log = checkout.fiat("logs", done.document["run"], step).out
-        assert "which does not see the store" in log, step
-    data = checkout.fiat("logs", done.document["run"], "data.scans").out
-    assert "does not see" not in data
-    again = checkout.fiat("run", "specs/digits", "--json", env={"RAY_ADDRESS": "127.0.0.1:1"})
-    assert {step["state"] for step in again.document["steps"]} <= {"reused", "skipped"}
-
-
-SEARCHED = """
-import json, os, shutil, sys
-from pathlib import Path
-params = json.loads(os.environ["FIAT_PARAMS"])
-print("FIAT_METRIC closeness=%g step=1" % -abs(params["x"] - 3))
-shutil.copy("specs/scale/1.onnx", sys.argv[1])
-"""
-TUNE = """
-params: {x: 0}
-tune: {search: {x: [1, 3, 9]}, objective: {maximize: closeness}, trials: 3, parallel: 2, sampler: grid}
-"""
-
-
-def test_the_trials_of_a_search_run_there_and_its_training_too(cluster: Cluster, hidden: Path) -> None:
-    checkout = make_scale(hidden / "tuned", SEARCHED, "", TUNE)
-    done = checkout.fiat("run", "specs/scale", "--json", "--compute", "ray", env=cluster.env)
-    assert done.code == 0, (done.err, texts(checkout.folder / ".fiat" / "runs"))
-    shown = checkout.fiat("tune", "show", "specs/scale", "--json").document
-    assert shown["record"]["best_params"] == {"x": 3}, shown
-    trials = texts(checkout.folder / ".fiat" / "studies", "*.log")
-    assert sorted(re.findall(r"FIAT_METRIC \S+", "".join(trials))) == [
-        "FIAT_METRIC closeness=-2",
-        "FIAT_METRIC closeness=-6",
-        "FIAT_METRIC closeness=0",
-    ]
-    assert list((cluster.node_folder / "j").iterdir()) == []
-
-
-TRAINING = """
-import os, shutil, sys, time
-from pathlib import Path
-kept = Path(os.environ["FIAT_CHECKPOINTS"])
-found = sorted(path.name for path in kept.iterdir())
-print("there were", found)
-if not found:
-    (kept / f"00000001-{'a' * 64}.pt").write_text("half of the work")
-    print("in the middle", os.getpid())
-    time.sleep(200)
-assert (kept / found[0]).read_text() == "half of the work"
-shutil.copy("specs/scale/1.onnx", sys.argv[1])
-"""
-
-
-def test_when_the_second_node_dies_its_step_is_done_again_from_its_checkpoint(
-    cluster: Cluster, hidden: Path
-) -> None:
-    checkout = make_scale(hidden / "dying", TRAINING, ", checkpoint: {}")
-    argv = [str(checkout.program), "run", "specs/scale", "--json", "--compute", "ray"]
-    env = {**checkout.env, **cluster.env}
-    process = subprocess.Popen(
-        argv, cwd=checkout.folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    log = checkout.folder / ".fiat" / "runs"
-    try:
-        in_the_middle = lambda: any("in the middle" in text for text in texts(log))  # noqa: E731
-        wait_for(lambda: in_the_middle() or process.poll() is not None, "it is in the middle", WAIT_S)
-        assert in_the_middle(), (process.communicate(), texts(log))
-        wait_for(
-            lambda: list((checkout.folder / ".fiat" / "checkpoints").rglob("*.pt")) != [],
-            "it is safe",
-            WAIT_S,
-        )
-        cluster.kill_second()
-        cluster.start_second()
-        out, err = process.communicate(timeout=200)
-    finally:
-        process.kill()
-    assert process.returncode == 0, err
-    assert json.loads(out)["verdict"] == "pass"
-    said = "".join(texts(log))
-    assert "there were []" in said
-    assert f"there were ['00000001-{'a' * 64}.pt']" in said
-    assert list((cluster.node_folder / "j").iterdir()) == []  # what the dead node left is gone too
-
-
-def make_scale(folder: Path, code: str, more: str = "", head: str = "") -> ExampleCheckout:
-    """A checkout with a spec whose model multiplies by 1, which this code copies.
-
-    Args:
-        folder: where.
-        code: of the training, which is given the path of its output.
-        more: further keys of `train`, starting with a comma.
-        head: further sections.
-    """
-    checkout = make_checkout(folder, "digits")
-    add_models(folder, 1)
-    place = folder / "specs" / "scale"
-    (place / "train.py").write_text(code)
-    command = "python -u specs/scale/train.py {out.model}"
-    train = f'train: {{run: "{command}", code: ["specs/scale/*"]{more}}}'
-    spec = re.sub(r"^train: .*$", train, judged(1, 0.5, head=head), flags=re.MULTILINE)
-    (place / "spec.yaml").write_text(spec)
-    return checkout
-
-
-def texts(folder: Path, pattern: str = "*") -> list[str]:
-    return [path.read_text() for path in folder.rglob(pattern) if path.is_file()]
+    (bench.root / "local.cfg").write_text("of this machine")
+    result = compute.submit(bench.calling("looking:step")).result(WAIT_S)
+    assert result.state == "failed"
+    assert result.reason.startswith("looked for local.cfg, which git ignores or which is too large for code")

@@ -50,6 +50,16 @@ class Cluster:
         folder = Path(tempfile.mkdtemp(prefix="s", dir=self.folder)) / "n"
         self._nodes.append(start_node(folder, self.folder / "token", cpus, self.address, self.hidden))
 
+    @contextmanager
+    def node_at_home(self, cpus: int = 1) -> Iterator[None]:
+        """Within there is a third node, which sees all that the head sees."""
+        folder = Path(tempfile.mkdtemp(prefix="t", dir=self.folder)) / "n"
+        node = start_node(folder, self.folder / "token", cpus, self.address)
+        try:
+            yield
+        finally:
+            end_node(node)
+
     def kill_second(self) -> None:
         """End the second node as a machine ends that loses its power."""
         node = self._nodes.pop()
