@@ -248,16 +248,17 @@ def test_a_damaged_state_file_is_no_host(tmp_path: Path, fields: str) -> None:
 
 def test_an_address_where_nothing_answers_is_an_environment_fault(tmp_path: Path) -> None:
     compute = RayCompute(tmp_path, address="127.0.0.1:1")
-    with pytest.raises(EnvironmentFault, match=r"could not connect to Ray at 127\.0\.0\.1:1"):
+    with pytest.raises(EnvironmentFault, match=r"could not connect to Ray at 127\.0\.0\.1:1") as caught:
         compute.start([])
+    assert "this machine must be a node: `ray start --address 127.0.0.1:1 " in caught.value.hint
     compute.close()
 
 
 def test_an_address_for_ray_clients_is_refused_with_the_way_to_go(tmp_path: Path) -> None:
     compute = RayCompute(tmp_path, address="ray://head:10001")
-    with pytest.raises(EnvironmentFault, match="ray://head:10001 is for clients from outside") as caught:
+    with pytest.raises(EnvironmentFault, match="ray://head:10001 is for Ray Client") as caught:
         compute.start([])
-    assert "ray start --address" in caught.value.hint
+    assert "`ray start --address head:6379 --num-cpus 0 --num-gpus 0`" in caught.value.hint
     compute.close()
 
 
