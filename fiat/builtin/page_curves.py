@@ -40,9 +40,14 @@ class Family:
     lines: Mapping[str, Points]
 
     @property
+    def is_pace(self) -> bool:
+        """Whether it says how fast the machine was."""
+        return self.name in _UNITS
+
+    @property
     def title(self) -> str:
         """What the figure is called."""
-        return _UNITS[self.name][0] if self.name in _UNITS else self.name
+        return _UNITS[self.name][0] if self.is_pace else self.name
 
 
 def curve_families(metrics: Sequence[Metric]) -> list[Family]:

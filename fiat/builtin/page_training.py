@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fiat.builtin.page_curves import curve_families, is_log, training_figure
+from fiat.builtin.page_curves import Family, curve_families, is_log, training_figure
 from fiat.builtin.page_data_names import cut
 from fiat.builtin.page_model import RunPage
 from fiat.builtin.page_plots import Figure
@@ -94,7 +94,7 @@ def _part(page: RunPage, name: str, curves: Sequence[Metric]) -> TrainingPart:
         facts = [("search", study.words()), ("best", study.best_words()), *facts]
         figures = study_figures(study)
         trials = tuple(_trial_row(trial, study) for trial in study.trials)
-    room = MOST_FIGURES - len(figures)
+    shown, undrawn = _chosen(families, MOST_FIGURES - len(figures))
     return TrainingPart(
         step=name,
         facts=[(label[0].upper() + label[1:], value) for label, value in (*facts, *usage) if value],
@@ -103,9 +103,17 @@ def _part(page: RunPage, name: str, curves: Sequence[Metric]) -> TrainingPart:
         trials=trials[:MOST_TRIALS],
         more=trials[MOST_TRIALS : MOST_TRIALS + MOST_MORE_TRIALS],
         n_hidden=max(0, len(trials) - MOST_TRIALS - MOST_MORE_TRIALS),
-        figures=[*figures, *map(training_figure, families[:room])],
-        undrawn=_names([family.title for family in families[room:]]),
+        figures=[*figures, *map(training_figure, shown)],
+        undrawn=_names([family.title for family in undrawn]),
     )
+
+
+def _chosen(families: Sequence[Family], room: int) -> tuple[list[Family], list[Family]]:
+    """Those that are drawn, and the others; how fast it went always is."""
+    pace = [family for family in families if family.is_pace]
+    others = [family for family in families if not family.is_pace]
+    n_others = max(0, room - len(pace))
+    return [*others[:n_others], *pace], others[n_others:]
 
 
 def _names(names: Sequence[str]) -> str:

@@ -9,7 +9,15 @@ from fiat.builtin.view_run import Block
 from fiat.builtin.view_sheet import Cell, Table, Tone
 from fiat.builtin.view_spark import WIDTH, course_line
 from fiat.builtin.view_text import count, number, seconds, size
-from fiat.builtin.view_usage import GPU_LOAD, GPU_MEMORY, THROUGHPUT, pace_text, percent, usage_pairs
+from fiat.builtin.view_usage import (
+    GPU_LOAD,
+    GPU_MEMORY,
+    SPECIAL,
+    THROUGHPUT,
+    pace_text,
+    percent,
+    usage_pairs,
+)
 from fiat.run.model import Metric
 
 MOST_CURVES = 12
@@ -74,7 +82,8 @@ def _said(step: str, facts: Sequence[tuple[str, str]], more: Sequence[str] = ())
 
 
 def _curves_table(lines: Mapping[str, list[tuple[int, float]]], width: int) -> Table:
-    ordered = sorted(lines, key=lambda name: name in (THROUGHPUT, GPU_MEMORY, GPU_LOAD))[:MOST_CURVES]
+    pace = [name for name in lines if name in SPECIAL]
+    ordered = [*[name for name in lines if name not in SPECIAL][: MOST_CURVES - len(pace)], *pace]
     longest = min(_LONGEST_NAME, max(_LEAST_NAME, width // 3)) if width else _LONGEST_NAME
     curves = [_curve(name, longest, lines[name]) for name in ordered]
     heads = ("curve", "first", "", "last", "steps")

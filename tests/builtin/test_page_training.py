@@ -182,6 +182,15 @@ def test_a_search_of_a_thousand_trials_stays_a_page() -> None:
     assert len(html) < 500_000
 
 
+def test_however_many_metrics_there_are_the_throughput_is_drawn() -> None:
+    names = [*(f"m{k}" for k in range(50)), "samples_per_s"]
+    curves = tuple(("train", Metric(name, 1.0 + at, at)) for at in range(2) for name in names)
+    (part,) = training_parts(RunPage(sample_run(), curves=curves))
+    assert len(part.figures) == MOST_FIGURES
+    assert part.figures[-1].title == "throughput"
+    assert part.undrawn.startswith("m23, ")
+
+
 def test_names_that_are_not_drawn_do_not_fill_the_page() -> None:
     curves = tuple(("train", Metric(f"m{k}", float(at), at)) for at in range(2) for k in range(5000))
     (part,) = training_parts(RunPage(sample_run(), curves=curves))

@@ -62,12 +62,14 @@ def test_a_run_without_a_training_says_nothing() -> None:
 
 
 def test_of_very_many_curves_and_trials_some_are_shown_and_the_others_counted() -> None:
-    curves = [("train", Metric(f"m{k}", float(at), at)) for at in range(2) for k in range(30)]
+    names = [*(f"m{k}" for k in range(29)), "samples_per_s"]
+    curves = [("train", Metric(name, float(at), at)) for at in range(2) for name in names]
     trial = {"params": {}, "state": "done", "curve": []}
     trials = [{**trial, "number": k, "value": k / 100} for k in range(30)]
     text = plain_text(Sheet(training_blocks(curves, {}, {}, {"tune": {"trials": trials}}, TUNE)))
     assert text.count("▁█") == MOST_CURVES
     assert "18 more curves in the report" in text
+    assert "samples_per_s" in text
     assert "20 more trials in `fiat tune show`" in text
 
 
