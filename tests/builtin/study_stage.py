@@ -41,7 +41,6 @@ class Stage:
         space: Space,
         resources: Resources | None = None,
         *,
-        trial_timeout_s: float = 90.0,
         secret: str = "",
         **study: object,
     ) -> Job:
@@ -51,7 +50,6 @@ class Stage:
             code: what each trial does, with its parameters as `p` and `say(name, value, step)`.
             space: as `tune.search` of a spec has it.
             resources: of each trial.
-            trial_timeout_s: of each trial.
             secret: in the environment of each.
             **study: fields of `Study` that are not as below.
         """
@@ -89,10 +87,18 @@ class Stage:
             resources=resources or Resources(cpus=1),
             log_path=self.folder / "tune.log",
             work_dir=work,
-            timeout_s=trial_timeout_s,
+            timeout_s=90.0,
             command=Command(argv, self.folder, env, secrets=(secret,) if secret else ()),
             study=replace(plan, **study),  # type: ignore[arg-type]  # given by tests
         )
+
+    def kept(self, job: Job) -> Job:
+        """The job with checkpoints, which all attempts share."""
+        assert job.command is not None
+        folder = self.folder / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        env = {**job.command.env, "FIAT_CHECKPOINTS": str(folder)}
+        return replace(job, checkpoints=folder, command=replace(job.command, env=env))
 
     def run(self, state_dir: Path, job: Job) -> JobResult:
         """Run an attempt to its end on a warm Ray."""

@@ -27,10 +27,10 @@ POOR = """
 if p["x"] > GOOD:
     for step in range(1000):
         say("score", -p["x"], step)
-        time.sleep(0.3)
+        time.sleep(0.1)
 for step in range(4):
     say("score", step + 1 / p["x"], step)
-    time.sleep(0.3)
+    time.sleep(0.1)
 """
 
 
@@ -93,16 +93,16 @@ def test_ranges_choices_and_conditions_reach_the_trials(ray_head: Path, stage: S
         "drop": {"uniform": [0.0, 0.5]},
     }
     code = "say('loss', 3.0, 1); say('loss', p['lr'], 2)"
-    job = stage.job(code, space, sampler="tpe", trials=6, metric="loss", mode="min")
+    job = stage.job(code, space, sampler="tpe", trials=4, metric="loss", mode="min")
     assert stage.run(ray_head, job).state == "done"
     tried = stage.started()
-    assert len({json.dumps(params, sort_keys=True) for params in tried}) == 6
+    assert len({json.dumps(params, sort_keys=True) for params in tried}) == 4
     for params in tried:
         assert ("width" in params) == (params["kind"] == "deep")
         assert 1e-4 <= float(str(params["lr"])) <= 1e-1
         assert 0.0 <= float(str(params["drop"])) <= 0.5
     assert best_in(job)["value"] == min(float(str(params["lr"])) for params in tried)
-    assert [len(trial.values) for trial in stage.trials()] == [2] * 6
+    assert [len(trial.values) for trial in stage.trials()] == [2] * 4
 
 
 @pytest.mark.parametrize(("stop", "n_good"), [("asha", 2), ("median", 4)])
@@ -195,31 +195,36 @@ class Attempt:
 
 
 def test_a_cancelled_study_leaves_no_child_and_goes_on_later(ray_head: Path, stage: Stage) -> None:
-    code = "if p['x'] > 2 and not os.path.exists('go on'): time.sleep(600)\nsay('score', p['x'])"
-    first = Attempt(ray_head, stage.job(code, SIX, sampler="grid", trials=4))
-    wait_for(lambda: len(stage.started()) == 4, "two ended and two hang", WAIT_S)
+    # The last two say all that they have to say and keep it, but don't come to their end.
+    code = (
+        "mark = os.path.join(os.environ['FIAT_CHECKPOINTS'], 'mark')\n"
+        "if os.path.exists(mark): sys.exit()\n"
+        "say('score', p['x'])\n"
+        "if p['x'] > 2 and not os.path.exists('go on'): open(mark, 'w').close(); time.sleep(600)"
+    )
+    first = Attempt(ray_head, stage.kept(stage.job(code, SIX, sampler="grid", trials=4)))
+    marks = stage.folder / "checkpoints"
+    wait_for(lambda: len(list(marks.glob("*/mark"))) == 2, "two ended and two hang", WAIT_S)
     first.compute.cancel(first.job.id)
     assert first.result().state == "cancelled"
     first.compute.close()
     assert [pid for pid in stage.pids() if is_alive(pid)] == []
     assert [trial.state for trial in stage.trials()] == ["done", "done", "running", "running"]
     (stage.folder / "go on").touch()
-    job = stage.job(code, SIX, sampler="grid", trials=6)
+    job = stage.kept(stage.job(code, SIX, sampler="grid", trials=5))
     result = stage.run(ray_head, job)
     assert result.state == "done"
-    assert result.resumed == "went on behind 2 of 6 trials"
-    assert sorted(str(params["x"]) for params in stage.started()[4:]) == ["3", "4", "5", "6"]
-    assert best_in(job)["params"] == {"x": 6}
+    assert result.resumed == "went on behind 2 of 5 trials"
+    assert sorted(str(params["x"]) for params in stage.started()[4:]) == ["3", "4", "5"]
+    assert [(trial.state, trial.value) for trial in stage.trials()] == [
+        ("done", float(x)) for x in range(1, 6)
+    ]
+    assert best_in(job)["params"] == {"x": 5}
 
 
 def test_a_trial_whose_worker_is_killed_is_begun_again(ray_head: Path, stage: Stage) -> None:
-    code = (
-        "if len(open(os.environ['STARTS']).readlines()) == 1: time.sleep(600)\n"
-        "if p['x'] == 2: time.sleep(600)\n"
-        "say('score', p['x'])"
-    )
-    job = stage.job(code, SIX, sampler="grid", trials=2, parallel=1, trial_timeout_s=20.0)
-    attempt = Attempt(ray_head, job)
+    code = "if len(open(os.environ['STARTS']).readlines()) == 1: time.sleep(600)\nsay('score', p['x'])"
+    attempt = Attempt(ray_head, stage.job(code, SIX, sampler="grid", trials=2, parallel=1))
     wait_for(lambda: len(stage.started()) == 1, "the first trial runs", WAIT_S)
     (child,) = stage.pids()
     os.kill(_worker_of(child), signal.SIGKILL)
@@ -228,10 +233,7 @@ def test_a_trial_whose_worker_is_killed_is_begun_again(ray_head: Path, stage: St
     attempt.compute.close()
     assert result.state == "done"
     assert [params["x"] for params in stage.started()] == [1, 1, 2]
-    assert [(trial.state, trial.reason) for trial in stage.trials()] == [
-        ("done", ""),
-        ("failed", "ran longer than its limit of 20 s"),
-    ]
+    assert [(trial.state, trial.reason) for trial in stage.trials()] == [("done", "")] * 2
 
 
 def _worker_of(pid: int) -> int:

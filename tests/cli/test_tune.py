@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 
 from fiat.builtin import ray_state, ray_up
+from fiat.errors import SpecError
 from fiat.testing.compute_jobs import is_alive, wait_for
+from fiat.wiring.settings import read_settings
+from fiat.wiring.shelf import open_shelf
+from fiat.wiring.tune import find_study
 from tests.e2e.tiny_specs import add_models
 
 FIAT = (sys.executable, "-m", "fiat")
@@ -172,8 +176,8 @@ def test_a_search_trains_with_the_best_reuses_it_and_grows_by_what_is_missing(sh
     assert (shown["state"], shown["record"]["metric"], shown["record"]["mode"]) == ("done", "error", "min")
     assert len(shown["record"]["trials"]) == 6
     assert shown["record"]["best_params"] == now
-    assert shared.read("tune", "show", run["run"])["run"] == run["run"]
-    assert len(shared.read("tune", "show", run["run"])["record"]["trials"]) == 4
+    earlier = shared.read("tune", "show", run["run"])
+    assert (earlier["run"], len(earlier["record"]["trials"])) == (run["run"], 4)
     text = shared.fiat("tune", "show", "--html", "tune.html")
     assert "6 trials: 6 done" in text
     page = (shared.root / "tune.html").read_text()
@@ -244,8 +248,12 @@ def test_compute_local_says_that_it_does_not_search(desk: Desk) -> None:
 def test_without_a_search_there_is_none_to_show(desk: Desk) -> None:
     assert "there is no store" in desk.fiat("tune", "show", code=3)
     (desk.root / "plain.yaml").write_text("fiat: 1\nname: plain\nsteps: {a: {run: 'true', code: []}}\n")
-    run = desk.fiat("run", "plain.yaml", "--json", compute="local")
+    run = json.loads(desk.fiat("run", "plain.yaml", "--json", compute="local"))
     assert "has no search to show" in desk.fiat("tune", "show", code=2)
-    assert "has no search to show" in desk.fiat("tune", "show", "plain.yaml", code=2)
-    assert "has no search to show" in desk.fiat("tune", "show", json.loads(run)["run"], code=2)
-    assert "`tune`" in desk.fiat("tune", "show", "last", code=2)
+    with open_shelf(desk.root, read_settings({})) as shelf:
+        for name in ("plain.yaml", "plain", run["run"]):
+            with pytest.raises(SpecError, match="has no search to show"):
+                find_study(shelf, name, desk.root)
+        with pytest.raises(SpecError) as error:
+            find_study(shelf, "last", desk.root)
+    assert "`tune`" in error.value.hint
