@@ -1,10 +1,12 @@
 """How the desk of a Ray is opened by the driver and found by workers, and what runs beside it. Loaded with Ray only."""
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import ray
+from ray.exceptions import ActorUnavailableError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from fiat.builtin.ray_desk import Desk
@@ -17,7 +19,9 @@ REMOTE = "remote"
 WORDS = "words"
 """Of calls that are short and keep jobs alive: they wait for nobody who reads or writes files."""
 _AT_ONCE = 16
+_AGAIN_S = 0.2
 _GROUPS = {REMOTE: 2, WORDS: 8}
+T = TypeVar("T")
 _OF_THE_MACHINE = ("path", "glob", "dvc", "sql")
 
 
@@ -79,6 +83,26 @@ def equip_desk(carrier: Carrier, *, wait_s: float = 0.0) -> None:
     heard = desk.equip.options(concurrency_group=WORDS).remote(carrier)
     if wait_s:
         ray.wait([heard], timeout=wait_s)
+
+
+def patiently(work: Callable[[], T], patience_s: float) -> T:
+    """Do what asks the desk, and again while a desk that was killed is being started anew.
+
+    Args:
+        work: may be done twice.
+        patience_s: for how long.
+
+    Raises:
+        RayError: the desk is not there again by then, or the way to it is cut.
+    """
+    give_up_at = time.monotonic() + patience_s
+    while True:
+        try:
+            return work()
+        except ActorUnavailableError:
+            if time.monotonic() >= give_up_at:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def find_desk() -> Any | None:

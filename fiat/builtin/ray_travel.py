@@ -16,7 +16,7 @@ from typing import Any
 import ray
 
 from fiat.builtin.job_death import size_text
-from fiat.builtin.ray_desk_door import WORDS, find_desk
+from fiat.builtin.ray_desk_door import WORDS, find_desk, patiently
 from fiat.builtin.ray_node import NodeFolder, node_folder
 from fiat.builtin.ray_travel_beneath import checked_path
 from fiat.builtin.ray_travel_build import build_here, check_build
@@ -117,7 +117,7 @@ def settled(job: Job, import_path: Sequence[str] = (), *, trial: str = "") -> It
     node = node_folder(os.environ)
     node.sweep()
     with node.job_folder() as folder:
-        parcel: Parcel = ray.get(desk.pack.remote(job, trial), timeout=BULK_PATIENCE_S)
+        parcel = patiently(partial(_packed, desk, job, trial), PATIENCE_S)
         if parcel.carrier is not None:
             parcel = replace(parcel, carrier=parcel.carrier.here(os.environ))
         missing, notes = _fetch(desk, node, folder, parcel)
@@ -237,6 +237,11 @@ def _importable(import_path: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*filter(os.path.isdir, import_path), *filter(None, sys.path)]))
 
 
+def _packed(desk: Any, job: Job, trial: str) -> Parcel:
+    parcel: Parcel = ray.get(desk.pack.remote(job, trial), timeout=BULK_PATIENCE_S)
+    return parcel
+
+
 def _check_build(desk: Any, job: Job) -> None:
     """Refuse a node that is unlike the machine that the run comes from.
 
@@ -245,7 +250,7 @@ def _check_build(desk: Any, job: Job) -> None:
         RayError: the way home is cut.
     """
     build = desk.build.options(concurrency_group=WORDS)
-    theirs = ray.get(build.remote(), timeout=PATIENCE_S)
+    theirs = patiently(lambda: ray.get(build.remote(), timeout=PATIENCE_S), PATIENCE_S)
     check_build(theirs, build_here(), user_code=job.command is not None)
 
 

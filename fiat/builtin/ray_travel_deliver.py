@@ -1,11 +1,12 @@
 """How a job that ended on a node that does not see the store is told at home, with what it made."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import ray
 
-from fiat.builtin.ray_desk_door import WORDS
+from fiat.builtin.ray_desk_door import WORDS, patiently
 from fiat.builtin.ray_travel_follow import Follower
 from fiat.builtin.ray_travel_outputs import Inputs, output_items
 from fiat.builtin.ray_travel_paths import told_result
@@ -49,7 +50,8 @@ def _missed(home: Home, root: str, result: JobResult) -> str:
     if not isinstance(names, list) or not names:
         return ""
     has = home.desk.has.options(concurrency_group=WORDS)
-    found: tuple[str, ...] = ray.get(has.remote(root, list(map(str, names))), timeout=PATIENCE_S)
+    asked = partial(has.remote, root, list(map(str, names)))
+    found: tuple[str, ...] = patiently(lambda: ray.get(asked(), timeout=PATIENCE_S), PATIENCE_S)
     if not found:
         return ""
     return (

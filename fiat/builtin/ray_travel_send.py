@@ -3,13 +3,15 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import ActorUnavailableError
 
-from fiat.builtin.ray_desk_door import WORDS
+from fiat.builtin.ray_desk_door import WORDS, patiently
 from fiat.builtin.ray_travel_parcel import Item, Piece, Torn, in_chunks
 from fiat.builtin.ray_travel_paths import Moves
 from fiat.builtin.ray_travel_remote import send_large
@@ -76,13 +78,14 @@ class Home:
     def begin(self, started: Path) -> None:
         """Say that the job has begun; `started` is the file at home that says so."""
         begin = self.desk.begin.options(concurrency_group=WORDS)
-        ray.get(begin.remote(str(started)), timeout=PATIENCE_S)
+        patiently(lambda: ray.get(begin.remote(str(started)), timeout=PATIENCE_S), PATIENCE_S)
 
     def say(self, said: Sequence[tuple[str, bytes]]) -> bool:
-        """Add to logs at home, and ask whether the job shall end."""
+        """Add to logs at home, and ask whether the job shall end. A desk that is killed meanwhile may write twice."""
         hear = self.desk.hear.options(concurrency_group=WORDS)
-        ended: bool = ray.get(hear.remote(said, self.cancel), timeout=PATIENCE_S)
-        return ended
+        return patiently(
+            lambda: bool(ray.get(hear.remote(said, self.cancel), timeout=PATIENCE_S)), PATIENCE_S
+        )
 
     def note(self, sentence: str) -> None:
         """Add a sentence of ours to the job's log."""
@@ -101,6 +104,10 @@ def send_outputs(home: Home, here: Path, items: Sequence[Item]) -> None:
         OSError: the disk refused.
         RayError: the way is cut.
     """
+    patiently(partial(_send_outputs, home, here, items), PATIENCE_S)
+
+
+def _send_outputs(home: Home, here: Path, items: Sequence[Item]) -> None:
     draft, missing = ray.get(home.desk.offer.remote(home.base, list(items)), timeout=BULK_PATIENCE_S)
     sources = {item.digest: here / item.path for item in items if item.digest in missing}
     wanted = list({item.digest: item for item in items if item.digest in missing}.values())
@@ -124,17 +131,22 @@ def send_checkpoints(
         gone: paths of those that were removed here.
 
     Raises:
-        Torn: one changed meanwhile.
+        Torn: one changed meanwhile, or the desk was killed: they are to be sent again.
         RayError: the way is cut.
     """
-    draft, missing = ray.get(home.desk.offer.remote(home.base, list(items), there), timeout=BULK_PATIENCE_S)
     try:
-        _send_pieces(home, draft, sources, [item for item in items if item.digest in missing])
-    except Torn:
-        ray.get(home.desk.drop.remote(draft), timeout=BULK_PATIENCE_S)
-        raise
-    settled = home.desk.settle.remote(draft, there, list(items), list(gone), kept=True)
-    ray.get(settled, timeout=BULK_PATIENCE_S)
+        draft, missing = ray.get(
+            home.desk.offer.remote(home.base, list(items), there), timeout=BULK_PATIENCE_S
+        )
+        try:
+            _send_pieces(home, draft, sources, [item for item in items if item.digest in missing])
+        except Torn:
+            ray.get(home.desk.drop.remote(draft), timeout=BULK_PATIENCE_S)
+            raise
+        settled = home.desk.settle.remote(draft, there, list(items), list(gone), kept=True)
+        ray.get(settled, timeout=BULK_PATIENCE_S)
+    except ActorUnavailableError:
+        raise Torn("the desk was killed while they were sent") from None
 
 
 def _send_pieces(home: Home, draft: str, sources: Mapping[str, Source], items: Sequence[Item]) -> None:

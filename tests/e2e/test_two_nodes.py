@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from node_bench import WAIT_S, Bench
 from two_nodes import Cluster, two_nodes
 
+from fiat.builtin import job_tree
 from fiat.builtin.compute_ray import RayCompute
 from fiat.builtin.sandbox_probe import probe_sandbox
 from fiat.data.dvc_carry import Carrier, Remote
@@ -241,3 +243,37 @@ def test_code_that_looks_for_a_file_that_did_not_travel_has_no_result(
     result = compute.submit(bench.calling("looking:step")).result(WAIT_S)
     assert result.state == "failed"
     assert result.reason.startswith("looked for local.cfg, which git ignores or which is too large for code")
+
+
+LIVING_ON = """
+import os, time
+from pathlib import Path
+while not Path(os.environ["HOME"], "go").exists():
+    print("still")
+    time.sleep(0.2)
+Path(os.environ["OUT"], "model").write_bytes(os.urandom(9_000_000))
+"""
+
+
+def test_jobs_live_on_when_the_desk_is_killed_and_the_next_ones_are_served(
+    compute: RayCompute, bench: Bench, cluster: Cluster
+) -> None:
+    future = compute.submit(bench.job(LIVING_ON))
+    wait_for(lambda: "still" in bench.texts(), "it runs", WAIT_S)
+    family = [psutil.Process(pid) for pid in job_tree.descendants(cluster.head_pid)]
+    (desk,) = [process for process in family if process.cmdline()[:1] == ["ray::Desk"]]
+    desk.kill()
+    n_before = bench.texts().count("still")
+    wait_for(lambda: bench.texts().count("still") > n_before + 2, "its lines come home again", WAIT_S)
+    (scratch,) = cluster.node_folder.glob("j/*/w")
+    (scratch / "go").touch()
+    result = future.result(WAIT_S)
+    assert result.state == "done", (result, bench.texts())
+    assert (bench.work / "out" / "model").stat().st_size == 9_000_000
+
+    rows = bench.stored(b"d" * LARGE_BYTES)
+    (bench.work / "in" / "rows").symlink_to(rows)
+    again = bench.run(compute, "import os; assert os.path.getsize(os.environ['IN'] + '/rows') == 16 << 20")
+    assert again.state == "done", (again, bench.texts())
+    assert "pieces" not in bench.texts()
+    assert [path.parent.name for path in (cluster.folder / "remote").rglob(rows.name)] == [rows.parent.name]

@@ -57,11 +57,10 @@ def test_the_example_digits_passes_with_all_that_computes_there(cluster: Cluster
     assert done.code == 0, done.err
     assert done.document["verdict"] == "pass", done.document["gates"]
     assert (checkout.folder / done.document["model"]["path"] / "model.onnx").is_file()
+    logs = checkout.folder / ".fiat" / "runs" / done.document["run"]
     for step in ("train", "export", "evaluate", "package"):
-        log = checkout.fiat("logs", done.document["run"], step).out
-        assert "which does not see the store" in log, step
-    data = checkout.fiat("logs", done.document["run"], "data.scans").out
-    assert "does not see" not in data
+        assert "which does not see the store" in (logs / f"{step}.log").read_text(), step
+    assert "does not see" not in (logs / "data.scans.log").read_text()
     again = checkout.fiat("run", "specs/digits", "--json", env={"RAY_ADDRESS": "127.0.0.1:1"})
     assert {step["state"] for step in again.document["steps"]} <= {"reused", "skipped"}
 

@@ -32,12 +32,14 @@ class Cluster:
         address: of the head.
         env: what a client's environment needs.
         hidden: folders that the second node does not see.
+        head_pid: process of the head.
     """
 
     folder: Path
     address: str
     env: dict[str, str]
     hidden: tuple[Path, ...]
+    head_pid: int
     _nodes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     @property
@@ -145,7 +147,7 @@ def two_nodes(hidden: Sequence[Path], cpus: int = 2) -> Iterator[Cluster]:
         head = start_node(folder / "h", token, 0)
         address = address_of(folder / "h")
         env = {"RAY_ADDRESS": address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-        cluster = Cluster(folder, address, env, tuple(hidden))
+        cluster = Cluster(folder, address, env, tuple(hidden), head.pid)
         try:
             cluster.start_second(cpus)
             yield cluster
