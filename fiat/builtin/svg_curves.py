@@ -10,6 +10,7 @@ from markupsafe import Markup
 from fiat.builtin.svg_draw import clipped, drawing, element, line, text_width
 from fiat.builtin.svg_lines import BOTTOM, LEFT, LONGEST_LABEL, TOP, Series, curve, end_label, frame, spaced
 from fiat.builtin.svg_scale import Axis, Scale, log_scale_of, scale_of
+from fiat.builtin.view_spark import mean_of
 from fiat.builtin.view_text import number
 
 MOST_COLUMNS = 200
@@ -102,8 +103,7 @@ def columns(points: Sequence[Point], most: int = MOST_COLUMNS) -> list[Column]:
         part = points[place * len(points) // n_columns : (place + 1) * len(points) // n_columns]
         known = [y for _, y in part if math.isfinite(y)]
         if known:
-            mean = math.fsum(y / len(known) for y in known)
-            found.append(Column(part[0][0], mean, min(known), max(known), len(part) - len(known)))
+            found.append(Column(part[0][0], mean_of(known), min(known), max(known), len(part) - len(known)))
         else:
             found.append(Column(part[0][0], math.nan, math.nan, math.nan, len(part)))
     if found and math.isfinite(points[-1][1]):

@@ -9,6 +9,8 @@ _LARGEST = 1e300
 _MOST_DECADES = 305.0
 _LEAST_DECADES = 1e-6
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_LOG_PARTS = (1, 2, 5)
+_LEAST_TICKS = 2
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,21 @@ class LogScale:
         return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
 
     def ticks(self, most: int) -> list[float]:
-        """At most so many powers of ten, each as many decades from the next; `most` is 3 or more."""
+        """At most so many powers of ten, each as many decades from the next; of few decades other round values too.
+
+        Args:
+            most: 3 or more.
+        """
         first = math.ceil(math.log10(self.low) - 1e-9)
         last = math.floor(math.log10(self.high) + 1e-9)
-        stride = max(1, math.ceil((last - first) / (most - 1)))
-        return [float(f"1e{power}") for power in range(first, last + 1, stride)]
+        if last - first > 1:
+            stride = max(1, math.ceil((last - first) / (most - 1)))
+            return [float(f"1e{power}") for power in range(first, last + 1, stride)]
+        near = [float(f"{part}e{power}") for power in range(first - 1, last + 1) for part in _LOG_PARTS]
+        inside = [tick for tick in near if self.low * (1 - 1e-9) <= tick <= self.high * (1 + 1e-9)]
+        if len(inside) < _LEAST_TICKS:
+            return Scale(self.low, self.high, 0, 1).ticks(most)
+        return inside[:: math.ceil(len(inside) / most)]
 
 
 Axis = Scale | LogScale
@@ -104,9 +116,9 @@ def scale_of(
 
 
 def axis_texts(scale: Axis, ticks: Sequence[float]) -> list[str]:
-    """What stands beside the ticks of a scale: powers of ten each for itself, as few characters as they need."""
+    """What stands beside the ticks of a scale: those of a logarithmic one each in as few characters as it needs."""
     if isinstance(scale, LogScale):
-        return [f"{tick:,.0f}" if 1 <= tick < 1e6 else f"{tick:g}" for tick in ticks]
+        return [f"{tick:,.0f}" if 1 <= tick < 1e6 and tick == int(tick) else f"{tick:g}" for tick in ticks]
     return tick_texts(ticks)
 
 

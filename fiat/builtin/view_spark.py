@@ -27,10 +27,16 @@ def sparkline(values: Sequence[float], width: int = WIDTH, span: tuple[float, fl
     for place in range(n_cells):
         stretch = values[place * len(values) // n_cells : (place + 1) * len(values) // n_cells]
         known = [value for value in stretch if math.isfinite(value)]
-        cells.append(math.fsum(value / len(known) for value in known) if known else math.nan)
+        cells.append(mean_of(known) if known else math.nan)
     known = [cell for cell in cells if math.isfinite(cell)]
     low, high = span or (min(known, default=0.0), max(known, default=0.0))
     return "".join(_height(cell, low, high) for cell in cells)
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """The mean of finite values, one or more; a number also where they are the largest that there are."""
+    half = math.fsum(value / 2 / len(values) for value in values)
+    return min(max(2 * half, min(values)), max(values))
 
 
 def course_line(values: Sequence[float], width: int = WIDTH) -> str:

@@ -89,6 +89,22 @@ def test_decades_are_equally_far_from_each_other() -> None:
     assert axis_texts(scale, [1e-6, 0.001, 1, 1000, 1e6]) == ["1e-06", "0.001", "1", "1,000", "1e+06"]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (6e-4, 8e-3, ["0.001", "0.002", "0.005"]),
+        (5e-4, 2e-2, ["0.0005", "0.002", "0.01"]),
+        (3.0, 4.0, ["3", "3.25", "3.5", "3.75", "4"]),
+        (1.0, 90.0, ["1", "5", "20"]),
+    ],
+)
+def test_an_axis_of_few_decades_has_more_than_its_powers_of_ten(
+    low: float, high: float, texts: list[str]
+) -> None:
+    scale = LogScale(low, high, 200, 0)
+    assert axis_texts(scale, scale.ticks(5)) == texts
+
+
 def test_the_end_labels_of_close_curves_do_not_overlap() -> None:
     series = [Series(f"m{k}", ((0.0, 0.5), (1.0, 0.5 + k / 1000)), tone=k + 1) for k in range(4)]
     root = read(training_chart("m", series))

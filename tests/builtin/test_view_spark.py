@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiat.builtin.view_spark import WIDTH, Course, course_line, spans_decades, sparkline
+from fiat.builtin.view_spark import WIDTH, Course, course_line, mean_of, spans_decades, sparkline
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -14,6 +14,13 @@ def course_of(values: list[float]) -> Course:
     for value in values:
         course.add(value)
     return course
+
+
+@pytest.mark.parametrize("value", [1.7976931348623157e308, -1.7976931348623157e308, 5e-324, 0.1, 3.0])
+def test_the_mean_of_equal_numbers_is_that_number_however_large_and_many(value: float) -> None:
+    for n_values in range(1, 60):
+        assert mean_of([value] * n_values) == value
+    assert mean_of([1.0, 2.0, 6.0]) == 3.0
 
 
 def test_what_falls_by_decades_is_drawn_by_its_logarithm() -> None:
