@@ -113,11 +113,11 @@ def check_needs(needs: Sequence[Resources], there: Capacity) -> None:
         missing = _missing(need, there)
         if missing:
             each = f" for its {need.workers} workers" if need.workers > 1 else ""
+            lower = "lower `resources` in the spec" + (", which are for each worker" if each else "")
+            seen = "; `fiat gpus` shows those of this machine" if "GPU" in "".join(missing) else ""
             raise EnvironmentFault(
                 f"a step asks for {' and '.join(missing)}{each} on {there.name}",
-                hint="lower `resources` in the spec, which are for each worker, or run where there is more"
-                if each
-                else "lower `resources` in the spec, or run where there is more",
+                hint=f"{lower}, or run where there is more{seen}",
             )
         if need.gpus > 1 and need.gpus != int(need.gpus):
             raise EnvironmentFault(
@@ -133,13 +133,17 @@ def _missing(need: Resources, there: Capacity) -> list[str]:
     if 0 < need.gpus < 1 and need.workers > 1:
         gpus = float(need.workers)  # workers never share one, see `gpu_queue.shape`
     if cpus > there.cpus:
-        missing.append(f"{cpus:g} CPUs (there are {there.cpus:g})")
+        missing.append(f"{_count(cpus, 'CPU')} (there are {there.cpus:g})")
     if gpus > there.gpus:
-        missing.append(f"{gpus:g} GPUs (there are {there.gpus:g})")
+        missing.append(f"{_count(gpus, 'GPU')} (there are {there.gpus:g})")
     memory = None if need.memory_bytes is None else need.memory_bytes * need.workers
     if memory is not None and memory > there.memory_bytes:
         missing.append(f"{size_text(memory)} of memory (there are {size_text(there.memory_bytes)})")
     return missing
+
+
+def _count(number: float, thing: str) -> str:
+    return f"{number:g} {thing}" if number == 1 else f"{number:g} {thing}s"
 
 
 def visible_gpus(ids: Sequence[str]) -> dict[str, str]:

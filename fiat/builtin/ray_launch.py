@@ -131,7 +131,7 @@ def launch(
     if isinstance(started, _Failure) and started.again and address is None:
         started = _start(supervisor, request)
     if isinstance(started, _Failure):
-        log = _last_lines(temp_dir / "host.log")
+        log = "" if started.hint else _last_lines(temp_dir / "host.log")
         where = f"connect to Ray at {address}" if address else "start Ray"
         usual = "`compute: local` runs without Ray"
         if address:
@@ -203,7 +203,9 @@ def check_version() -> None:
 
 def _last_lines(path: Path) -> str:
     try:
-        lines = path.read_text(errors="replace").strip().splitlines()[-3:]
+        lines = path.read_text(errors="replace").strip().splitlines()
     except OSError:
         return ""
-    return "".join(f"; {line.strip()}" for line in lines)
+    # What the runner notes when we end what was left is no reason.
+    said = [line for line in lines if not line.startswith("[fiat] cancelled")]
+    return "".join(f"; {line.strip()}" for line in said[-3:])

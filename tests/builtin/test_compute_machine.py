@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,13 @@ def test_what_could_never_run_is_refused_by_name(need: Resources, words: str) ->
     with pytest.raises(EnvironmentFault) as caught:
         check_needs([Resources(), need], THERE)
     assert words in caught.value.message
+
+
+def test_where_no_gpu_is_seen_the_next_step_is_to_look_at_them() -> None:
+    with pytest.raises(EnvironmentFault) as caught:
+        check_needs([Resources(cpus=1, gpus=1)], replace(THERE, gpus=0))
+    assert "asks for 1 GPU (there are 0)" in caught.value.message
+    assert "`fiat gpus`" in caught.value.hint
 
 
 def test_what_fits_exactly_is_allowed() -> None:

@@ -229,14 +229,21 @@ def test_a_folder_that_is_another_wherever_a_command_is_called_is_refused(folder
     assert "whole path" in caught.value.hint
 
 
-@pytest.mark.parametrize("kind", ["link", "open", "file"])
+@pytest.mark.parametrize("kind", ["link", "nowhere", "open", "file", "foreign"])
 def test_a_folder_that_is_not_ours_alone_is_refused(ledger: GpuLedger, kind: str) -> None:
     if kind == "link":
         (ledger.folder.parent / "real").mkdir(mode=0o700)
         ledger.folder.symlink_to("real")
+    elif kind == "nowhere":
+        ledger.folder.symlink_to("nowhere")
     elif kind == "open":
         ledger.folder.mkdir()
         ledger.folder.chmod(0o777)
+    elif kind == "foreign":
+        if os.getuid():
+            pytest.skip("only root can make what another user owns")
+        ledger.folder.mkdir(mode=0o700)
+        os.chown(ledger.folder, 65534, 65534)
     else:
         ledger.folder.write_text("")
     with pytest.raises(EnvironmentFault) as caught:

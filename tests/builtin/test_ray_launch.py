@@ -20,7 +20,10 @@ GONE = ()
 
 
 class Host:
-    """Starts nothing; each start says the next of its answers, and an empty one ends at once."""
+    """Starts nothing; each start says the next of its answers, and an empty one ends at once.
+
+    Its log has what the host printed, and that it was ended.
+    """
 
     def __init__(self, *answers: tuple[object, ...]) -> None:
         self.answers = list(answers)
@@ -28,6 +31,8 @@ class Host:
 
     def start(self, request: Mapping[str, Any], stdin: socket.socket) -> RunningChild:
         self.requests.append(request)
+        with Path(request["log"]).open("a") as log:
+            log.write("no room\n[fiat] cancelled: stopping\n[fiat] cancelled\n")
         if answer := self.answers.pop(0):
             send_message(stdin, answer)
         ours, theirs = socket.socketpair()
@@ -58,16 +63,18 @@ def test_a_ray_that_dies_while_it_starts_is_started_a_second_time(end: tuple[obj
 
 def test_one_that_dies_twice_is_told_with_what_to_do_instead() -> None:
     host = Host(GONE, DIED)
-    with pytest.raises(EnvironmentFault, match="could not start Ray: Ray's raylet died") as caught:
+    with pytest.raises(EnvironmentFault, match="could not start Ray") as caught:
         started(host)
+    assert caught.value.message == "could not start Ray: Ray's raylet died; no room; no room"
     assert caught.value.hint == "`compute: local` runs without Ray"
     assert host.answers == []
 
 
 def test_what_would_not_go_better_is_not_tried_again() -> None:
     said = ("fault", "4 GPUs are asked for and there are 2", "ask for fewer")
-    with pytest.raises(EnvironmentFault, match="4 GPUs are asked for") as caught:
+    with pytest.raises(EnvironmentFault) as caught:
         started(Host(said))
+    assert caught.value.message == "could not start Ray: 4 GPUs are asked for and there are 2"
     assert caught.value.hint == "ask for fewer"
     with pytest.raises(EnvironmentFault, match="could not connect to Ray at h:1: Ray's raylet died"):
         started(Host(DIED), address="h:1")
