@@ -15,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fiat.builtin.child_fault import available_bytes, explain
+from fiat.builtin.child_fault import available_bytes, explain, gpu_room
 from fiat.builtin.child_gang import gang_of, leave, own_request
 from fiat.builtin.child_seed import fix_libraries
 from fiat.builtin.child_watch import Watch
+from fiat.builtin.gang_seen import MADE, OBSERVED
 from fiat.errors import EXIT_REFUSED, FiatError
 
 ROLES = {
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> int:
     sys.path[:0] = [folder for folder in request["path"] if folder not in sys.path[:1]]
     error: dict[str, object] | None = None
     said: dict[str, object] = {}
-    request["said"] = said
+    request |= {"said": said, "watch": watch}
     if request.get("deterministic"):
         fix_libraries()
     watch.start()
@@ -64,14 +65,16 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("".join(traceback.format_exception(type(fault), fault, frames)))
         error = {**_told(fault, str(said.pop("batch", ""))), **_place(fault, frames)}
         code = EXIT_REFUSED
-    _write(Path(request["result"]), {**said, "observed": watch.seen(), "error": error})
+    made = {MADE: watch.made()} if gang_of().size > 1 else {}
+    said.pop("batch", None)
+    _write(Path(request["result"]), {**said, OBSERVED: watch.seen(), **made, "error": error})
     return code
 
 
 def _told(fault: BaseException, batch: str) -> dict[str, object]:
     """An error of the user's code, in our words where its own don't say enough."""
     step = os.environ.get("FIAT_STEP", "")
-    explained = explain(fault, step=step, batch=batch, free_bytes=available_bytes())
+    explained = explain(fault, step=step, batch=batch, free_bytes=available_bytes(), gpu_room=gpu_room())
     if explained is None:
         return {"type": type(fault).__name__, "message": str(fault)}
     sys.stderr.write(f"error: {explained}\n")

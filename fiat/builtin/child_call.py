@@ -60,11 +60,13 @@ def call(request: Mapping[str, Any], more: Mapping[str, Callable[[], Any]]) -> A
     Raises:
         SpecError: module or function is missing, or it asks for something that there is not.
     """
+    seed, deterministic = request["seed"], bool(request.get("deterministic"))
+    seed_everything(seed, deterministic=deterministic)  # for what its module draws as it is loaded
     function = find_function(request["call"])
-    seed_everything(request["seed"], deterministic=bool(request.get("deterministic")))
+    seed_everything(seed, deterministic=deterministic)  # whatever that was, the function begins at the seed
     # Before the others are met: what checkpoints there are is the same for all of them then.
     handle = make_handle(request)
-    with joined(gang_of()), handle.at_work():
+    with handle.parting(), joined(gang_of()) as store, handle.at_work(store):
         return function(**_arguments(function, request, handle, more))
 
 

@@ -1,14 +1,15 @@
 """Checkpoints of a training: what `run.checkpoint`, `run.restore` and `run.best` do."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from fiat.builtin.child_checkpoint_choice import Choice
+from fiat.builtin.child_checkpoint_choice import Choice, Chosen
 from fiat.builtin.child_checkpoint_entry import Entry, Keeping
 from fiat.builtin.child_checkpoint_index import CheckpointFolder, digest_of
+from fiat.builtin.child_checkpoint_reads import Reads
 from fiat.builtin.child_checkpoint_state import (
     Envelope,
     Restored,
@@ -32,6 +33,7 @@ class Checkpoints:
         every_s: shortest time between two.
         rank: number of this worker; only the first one writes.
         size: how many workers there are; all of them go on from the same checkpoint.
+        reads: what this process reads of the checkout; None when nobody looks.
         say: writes a sentence to the step's log.
         clock: seconds that only grow.
 
@@ -47,6 +49,7 @@ class Checkpoints:
         every_s: float = 0.0,
         rank: int = 0,
         size: int = 1,
+        reads: Reads | None = None,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +59,7 @@ class Checkpoints:
         self._every_s = every_s
         self._rank = rank
         self._choice = Choice(rank, size)
+        self._reads = reads
         self._say = say
         self._clock = clock
         self._saved_at = clock()
@@ -63,6 +67,14 @@ class Checkpoints:
         self._found: list[tuple[Entry, BinaryIO]] | None = [
             (entry, file) for entry in self._folder.entries() if (file := self._open(entry))
         ]
+
+    def meet(self, store: Any) -> None:
+        """All workers are there, and share this store of torch's."""
+        self._choice.meet(store, self.folder, [entry.file for entry in self._entries()])
+
+    def part(self) -> None:
+        """This worker's function has ended; the first one stays until the others have what they asked it."""
+        self._choice.part()
 
     def save(self, state: object, step: int | None, metrics: Mapping[str, float]) -> bool:
         """Write one more when it is time for it; gives whether it did.
@@ -84,7 +96,8 @@ class Checkpoints:
             )
         if self._rank or (self._every_s and self._clock() - self._saved_at < self._every_s):
             return False
-        write = partial(write_state, state_of(state), step, metrics)
+        reads = self._reads.take() if self._reads else {}
+        write = partial(write_state, Restored(state_of(state), step, metrics), reads)
         try:
             self._folder.add(
                 write, suffix_now(), lambda name: Entry(name, step, metrics, time.time()), self._keeping
@@ -107,6 +120,8 @@ class Checkpoints:
         if found is None:
             return None
         set_random_state(found[1].random)
+        if self._reads:
+            self._reads.adopt(found[1].reads)
         return found[0], found[1].restored
 
     def best(self) -> tuple[Entry, Restored] | None:
@@ -120,43 +135,60 @@ class Checkpoints:
         taken: list[Found] = []
 
         def choose() -> str:
-            found = self._first_whole(ordered(self._entries()))
+            found = next(filter(None, map(self._fitting, ordered(self._entries()))), None)
             taken.extend([found] if found else [])
             return found[0].file if found else ""
 
-        name = self._choice.of(what, choose)
-        if taken or not name:
-            return taken[0] if taken else None
-        found = self._first_whole(entry for entry in self._entries() if entry.file == name)
+        chosen = self._choice.of(what, choose, lambda name: self._open(Entry(name)))
+        found = self._as_the_first(chosen) if chosen.name and not taken else None
+        self._choice.got(chosen)
+        return taken[0] if taken else found
+
+    def _as_the_first(self, chosen: Chosen) -> Found:
+        """What the first worker took; what is seen here may be older than that."""
+        entry = next((one for one in self._entries() if one.file == chosen.name), Entry(chosen.name))
+        found = self._whole(entry, self._opened(entry)) or self._whole(entry, self._choice.fetch(chosen))
         if found is None:
             raise SpecError(
-                f"worker {self._rank} can't read {name}, which worker 0 goes on from",
-                hint="all workers must see the folder of checkpoints; run again",
+                f"worker {self._rank} can't read {chosen.name}, which worker 0 goes on from",
+                hint="the disk that holds the checkpoints may be failing: look at its log, and run again",
             )
         return found
+
+    def _fitting(self, entry: Entry) -> Found | None:
+        """A checkpoint that is whole, and of this work."""
+        found = self._whole(entry, self._opened(entry))
+        changed = self._reads.changed(found[1].reads) if found and self._reads else ""
+        if not changed:
+            return found
+        self._folder.unfit.add(entry.file)
+        self._say(f"{entry} was made with another {changed} and is passed over")
+        return None
+
+    def _whole(self, entry: Entry, file: BinaryIO | None) -> Found | None:
+        """What is in a file, if it has arrived on the disk as it was."""
+        if file is None:
+            return None
+        try:
+            if digest_of(file) == entry.digest:
+                return entry, read_state(entry, file)
+            self._folder.unfit.add(entry.file)
+            self._say(f"{entry} is damaged and is passed over")
+        except OSError as error:
+            self._say(f"{entry} can't be read and is passed over: {error.strerror or error}")
+        finally:
+            if all(file is not held for _, held in self._found or ()):
+                file.close()
+        return None
 
     def _entries(self) -> list[Entry]:
         return self._folder.entries() if self._found is None else [entry for entry, _ in self._found]
 
-    def _first_whole(self, entries: Iterable[Entry]) -> Found | None:
-        for entry in entries:
-            file = self._opened(entry)
-            if file is None:
-                continue
-            try:
-                if digest_of(file) == entry.digest:
-                    return entry, read_state(entry, file)
-                self._say(f"{entry} is damaged and is passed over")
-            except OSError as error:
-                self._say(f"{entry} can't be read and is passed over: {error.strerror or error}")
-            finally:
-                if self._found is None:
-                    file.close()
-        return None
-
     def _opened(self, entry: Entry) -> BinaryIO | None:
+        """Its file, from the beginning."""
         for one, file in self._found or ():
-            if one == entry:
+            if one.file == entry.file:
+                file.seek(0)
                 return file
         return self._open(entry)
 

@@ -60,10 +60,16 @@ class CheckpointFolder:
 
     Args:
         folder: where; it is made when it is missing.
+
+    Attributes:
+        folder: where.
+        unfit: names of checkpoints that were found to be damaged or of other work: they take nobody's place, and go with
+            the next write.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.unfit: set[str] = set()
 
     def entries(self) -> list[Entry]:
         """All that are there, older ones first. What the index does not know is taken by its name."""
@@ -71,7 +77,7 @@ class CheckpointFolder:
         known = {entry.file: entry for entry in _read_index(self.folder / INDEX) if entry.file in there}
         newest = max((entry.number for entry in known.values()), default=0)
         others = [Entry(name) for name in there - known.keys()]
-        # One that is newer than all in the index was written by somebody who was killed before they said so.
+        # An index may be lost, and one from before a loss of power come back: what is newer than all in it counts.
         found = [*known.values(), *(entry for entry in others if entry.number > newest)]
         return sorted(found, key=lambda entry: entry.number)
 
@@ -123,10 +129,11 @@ class CheckpointFolder:
         entries = self.entries()
         number = 1 + max((entry.number for entry in entries), default=0)
         entry = about(f"{number:08}-{name}")
+        # First the index: what it names and is not there is nothing, but without its metrics one can't be the best.
+        _write_index(self.folder / INDEX, [*entries, entry])
         draft.rename(self.folder / entry.file)
         _sync(self.folder)
-        kept = keeping.kept([*entries, entry])
-        _write_index(self.folder / INDEX, kept)
+        kept = keeping.kept([*(one for one in entries if one.file not in self.unfit), entry])
         self._remove_all_but({one.file for one in kept})
         return entry
 

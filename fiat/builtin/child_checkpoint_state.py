@@ -39,10 +39,12 @@ class Envelope:
     Attributes:
         restored: what the code hands over and is given back.
         random: where the random generators stood.
+        reads: see `fiat.builtin.child_checkpoint_reads`.
     """
 
     restored: Restored
     random: Mapping[str, Any]
+    reads: Mapping[str, str]
 
 
 def suffix_now() -> Literal["pt", "pkl"]:
@@ -55,14 +57,20 @@ def state_of(given: object) -> object:
     return given() if _makes(given) else given
 
 
-def write_state(state: object, step: int | None, metrics: Mapping[str, float], file: HashingFile) -> None:
-    """Write a state and where the random generators stand.
+def write_state(restored: Restored, reads: Mapping[str, str], file: HashingFile) -> None:
+    """Write a state, where the random generators stand, and what its process has read.
 
     Raises:
         SpecError: it can't be pickled.
         OSError: the disk refused.
     """
-    document = {"state": state, "step": step, "metrics": dict(metrics), "random": random_state()}
+    document = {
+        "state": restored.state,
+        "step": restored.step,
+        "metrics": dict(restored.metrics),
+        "random": random_state(),
+        "reads": dict(reads),
+    }
     try:
         if suffix_now() == "pt":
             sys.modules["torch"].save(document, file)
@@ -91,7 +99,7 @@ def read_state(entry: Entry, file: BinaryIO) -> Envelope:
             document = torch.load(file, map_location="cpu", weights_only=False)
         else:
             document = pickle.load(file)  # noqa: S301 - this very code wrote it, see `resume_key`
-    except OSError:
+    except (OSError, MemoryError):
         raise
     except Exception as error:
         raise SpecError(
@@ -99,7 +107,7 @@ def read_state(entry: Entry, file: BinaryIO) -> Envelope:
             hint="keep state_dict()s and numbers in it, or classes that stand at the top of a module",
         ) from error
     restored = Restored(document["state"], document["step"], document["metrics"])
-    return Envelope(restored, document["random"])
+    return Envelope(restored, document["random"], document["reads"])
 
 
 def _makes(state: object) -> TypeGuard[Callable[[], object]]:

@@ -1,7 +1,9 @@
 """What a framework's error means: out of memory, or an operation that is never the same twice."""
 
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 _CUDA = re.compile(
@@ -11,9 +13,12 @@ _CUDA = re.compile(
 )
 _CPU = re.compile(r"you tried to allocate (\d+) bytes")
 _NUMPY = re.compile(r"Unable to allocate ([\d.]+ \w+)")
+_NO_GPU_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "HIP error: out of memory")
 _NO_MEMORY = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory")
 _UNSURE = re.compile(r"(\S+) does not have a deterministic implementation")
 _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+Room = tuple[int, int]
+"""Bytes of a GPU that are free, and that it has."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +37,35 @@ class Explained:
         return f"{self.message} ({self.hint})"
 
 
-def explain(fault: BaseException, *, step: str, batch: str, free_bytes: int | None) -> Explained | None:
+def explain(
+    fault: BaseException, *, step: str, batch: str, free_bytes: int | None, gpu_room: Room | None = None
+) -> Explained | None:
     """What an error of the user's function means; None for one that speaks for itself.
 
     Args:
-        fault: what was raised.
+        fault: what was raised; what it was raised from counts too.
         step: name of the step.
         batch: where it was, such as `batch 12 (128 rows)`; empty when it reads no batches.
         free_bytes: memory that the machine had left, None when that is not known.
+        gpu_room: of the GPU, None when that is not known.
     """
+    place = f"step {step} ran out of %s memory" + (f" in {batch}" if batch else "")
+    return next(filter(None, (_meaning(one, place, free_bytes, gpu_room) for one in _chain(fault))), None)
+
+
+def _meaning(
+    fault: BaseException, place: str, free_bytes: int | None, gpu_room: Room | None
+) -> Explained | None:
     said = str(fault)
     if found := _UNSURE.search(said):
         return Explained(
             f"{found[1]} can't give the same result bit by bit each time",
             "use another operation there, or take `deterministic` out of `train`",
         )
-    place = f"step {step} ran out of %s memory" + (f" in {batch}" if batch else "")
-    if type(fault).__name__ == "OutOfMemoryError" and type(fault).__module__.startswith("torch"):
+    torchs = type(fault).__name__ == "OutOfMemoryError" and type(fault).__module__.startswith("torch")
+    if torchs or any(words in said for words in _NO_GPU_MEMORY):
         return Explained(
-            f"{place % 'GPU'}{_gpu_numbers(said)}",
+            f"{place % 'GPU'}{_gpu_numbers(said, gpu_room)}",
             "take smaller batches, keep less on the GPU, or ask for a larger share of one in `resources.gpus`",
         )
     if isinstance(fault, MemoryError) or any(words in said for words in _NO_MEMORY):
@@ -71,12 +86,33 @@ def available_bytes() -> int | None:
         return None
 
 
-def _gpu_numbers(said: str) -> str:
+def gpu_room() -> Room | None:
+    """What is free on the GPU that torch uses now; None when it uses none, or the GPU does not answer any more."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    with suppress(Exception):  # whatever a broken driver says, the error that we explain is another
+        if cuda is not None and cuda.is_initialized():
+            free, total = cuda.mem_get_info()
+            return int(free), int(total)
+    return None
+
+
+def _chain(fault: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    one: BaseException | None = fault
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        yield one
+        one = one.__cause__
+
+
+def _gpu_numbers(said: str, room: Room | None) -> str:
     found = _CUDA.search(said)
-    if not found:
-        return ""
-    free = f", {found['free']} of {found['total']} were free" if found["free"] else ""
-    return f": it asked for {found['wanted']}{free}"
+    words = [f"it asked for {found['wanted']}"] if found else []
+    if found and found["free"]:
+        words.append(f"{found['free']} of {found['total']} were free")
+    elif room is not None:
+        words.append(f"{_size(room[0])} of {_size(room[1])} were free")
+    return f": {', '.join(words)}" if words else ""
 
 
 def _main_numbers(said: str, free_bytes: int | None) -> str:

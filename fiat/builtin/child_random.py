@@ -1,8 +1,10 @@
 """Where the random numbers of this process stand: taken with a checkpoint, put back when it is gone on from."""
 
+import importlib
 import random
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -20,14 +22,20 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
-    """Put back what `random_state` gave; what is not loaded here is left alone."""
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    """Put back what `random_state` gave; what was loaded then is loaded now, or would begin at its seed when it comes."""
+    numpy, torch = (_loaded(name) if name in state else None for name in ("numpy", "torch"))
     random.setstate(state["python"])
-    if numpy is not None and "numpy" in state:
+    if numpy is not None:
         numpy.random.set_state(state["numpy"])
-    if torch is not None and "torch" in state:
+    if torch is not None:
         torch.set_rng_state(state["torch"])
         if "cuda" in state and torch.cuda.is_available():
             # Each worker has its own GPU, and there may be more or fewer than when they were saved.
             for device, one in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
                 torch.cuda.set_rng_state(one, device)
+
+
+def _loaded(name: str) -> Any:
+    with suppress(ImportError):
+        return importlib.import_module(name)
+    return None

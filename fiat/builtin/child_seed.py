@@ -2,7 +2,6 @@
 
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import os
 import random
 import sys
@@ -11,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 _SEEDED = ("numpy", "torch")
-# Source: cuBLAS documentation, results reproducibility; oneMKL developer guide, conditional numerical reproducibility.
-_FIXED = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO"}
+# Source: cuBLAS documentation, results reproducibility; oneMKL developer guide, reproducibility conditions.
+_FIXED = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "MKL_CBWR": "AUTO", "MKL_DYNAMIC": "FALSE"}
 
 
 def fix_libraries(env: MutableMapping[str, str] = os.environ) -> None:
@@ -23,6 +22,8 @@ def fix_libraries(env: MutableMapping[str, str] = os.environ) -> None:
 
 def seed_everything(seed: int, *, deterministic: bool = False) -> None:
     """Seed Python, NumPy and torch (on all devices); those that are imported later are seeded then.
+
+    It may be called again: the numbers begin anew.
 
     Args:
         seed: any whole number.
@@ -42,9 +43,10 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
     for name in _SEEDED:
         if name in sys.modules:
             prepare(name)
-    late = [name for name in _SEEDED if name not in sys.modules]
-    if late:
-        sys.meta_path.insert(0, _LateFinder(late, prepare))
+    sys.meta_path[:] = [
+        _LateFinder(prepare),
+        *(finder for finder in sys.meta_path if not isinstance(finder, _LateFinder)),
+    ]
 
 
 def _fix_torch(torch: Any) -> None:
@@ -55,19 +57,18 @@ def _fix_torch(torch: Any) -> None:
 
 
 class _LateFinder(importlib.abc.MetaPathFinder):
-    """Finds modules as always, and has something done to some of them right after they are loaded."""
+    """Finds modules as always, and has something done to some of them right after they are loaded.
 
-    def __init__(self, names: list[str], then: Callable[[str], None]) -> None:
-        self._names = names
+    Many libraries look for torch without loading it: whoever only looks changes nothing.
+    """
+
+    def __init__(self, then: Callable[[str], None]) -> None:
         self._then = then
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._names:
-            return None
-        self._names.remove(fullname)
-        spec = importlib.util.find_spec(fullname)
+        spec = self._found(fullname, path, target) if fullname in _SEEDED else None
         if spec is not None and spec.loader is not None:
             load, then = spec.loader.exec_module, self._then
 
@@ -77,3 +78,10 @@ class _LateFinder(importlib.abc.MetaPathFinder):
 
             spec.loader.exec_module = load_and_prepare  # type: ignore[method-assign]  # of this one loader object
         return spec
+
+    def _found(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
+    ) -> importlib.machinery.ModuleSpec | None:
+        others = (finder for finder in sys.meta_path if finder is not self)
+        found = (finder.find_spec(fullname, path, target) for finder in others)
+        return next((spec for spec in found if spec is not None), None)

@@ -44,6 +44,11 @@ class Watch:
         """Begin to watch."""
         sys.addaudithook(self._hook)
 
+    @property
+    def count(self) -> int:
+        """Grows when there may be more to be seen."""
+        return len(self._opened) + len(self._changeable) + len(sys.modules)
+
     def seen(self) -> Mapping[str, list[str]]:
         """Paths relative to the root: files `read`, files looked for and `absent`, folders `listed`."""
         read: set[str] = set()
@@ -60,6 +65,10 @@ class Watch:
                 read.add(name)
         listed = {self._relative(path) or "." for path in tuple(self._listed) if self._wanted(path)}
         return {"read": sorted(read), "absent": sorted(absent), "listed": sorted(listed)}
+
+    def made(self) -> list[str]:
+        """Files relative to the root that this process made: who shares its work does not depend on them."""
+        return sorted({name for path in tuple(self._made) if (name := self._relative(path))})
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":

@@ -1,6 +1,7 @@
 """What user code is given as `run`: metrics, checkpoints, its seed and device, the workers beside it."""
 
 import math
+import operator
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from typing import Any
 
 from fiat.builtin.child_checkpoint import Checkpoints
 from fiat.builtin.child_checkpoint_entry import Keeping
+from fiat.builtin.child_checkpoint_reads import Reads
 from fiat.builtin.child_checkpoint_state import Restored
 from fiat.builtin.child_gang import Gang, gang_of, spread
 from fiat.builtin.child_meter import Meter
 from fiat.builtin.child_warm import warm_start
 from fiat.builtin.loss_watch import is_loss
+from fiat.errors import SpecError
 from fiat.journal import log
 
 PACE = "samples_per_s"
@@ -77,7 +80,8 @@ class RunHandle:
 
     def log(self, step: int | None = None, /, **metrics: float) -> None:
         """Record metrics; see `fiat.log`. With a step the throughput comes along, once a second at most."""
-        pace = None if step is None or PACE in metrics else self._meter.pace()
+        # The first worker's alone: each one's second is over at another step.
+        pace = None if step is None or PACE in metrics or self._gang.rank else self._meter.pace()
         log(step, **metrics, **({} if pace is None else {PACE: pace}))
         self._logged.update({name: float(value) for name, value in metrics.items()})
 
@@ -96,7 +100,8 @@ class RunHandle:
             Whether it was written now, by this worker.
 
         Raises:
-            SpecError: the state can't be pickled, or the metric that the best are kept by is unknown.
+            SpecError: the state can't be pickled, the metric that the best are kept by is unknown, or the step is no
+                whole number.
         """
         if self._checkpoints is None:
             self._say_once("run.checkpoint keeps nothing: train.checkpoint is not set in the spec")
@@ -106,7 +111,7 @@ class RunHandle:
         if lost:
             self._say_once(f"run.checkpoint keeps nothing while {lost[0]} is no number")
             return False
-        return self._checkpoints.save(state, step, known)
+        return self._checkpoints.save(state, _whole(step), known)
 
     def restore(self) -> Restored | None:
         """The newest checkpoint of this work, also of an earlier attempt; None when there is none to go on from.
@@ -162,8 +167,14 @@ class RunHandle:
         self._meter.count(n_rows)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Around the user's function: how fast it was on the whole, and where it was when it failed."""
+    def at_work(self, store: Any = None) -> Iterator[None]:
+        """Around the user's function: how fast it was on the whole, and where it was when it failed.
+
+        Args:
+            store: torch's, that all workers share; None where there is one.
+        """
+        if store is not None and self._checkpoints:
+            self._checkpoints.meet(store)
         try:
             yield
         except BaseException:
@@ -173,6 +184,18 @@ class RunHandle:
         if mean is not None:
             log(**{PACE: mean})
 
+    @contextmanager
+    def parting(self) -> Iterator[None]:
+        """Around all that workers do together: the first one stays until the others have what they asked it for."""
+        try:
+            yield
+        except BaseException:
+            if self._checkpoints and self._gang.rank:
+                self._checkpoints.part()
+            raise
+        if self._checkpoints:
+            self._checkpoints.part()
+
     def _say_once(self, sentence: str) -> None:
         if sentence not in self._warned:
             self._warned.add(sentence)
@@ -181,6 +204,17 @@ class RunHandle:
     def _say(self, sentence: str) -> None:
         if not self._gang.rank:
             say(sentence)
+
+
+def _whole(step: object) -> int | None:
+    """A step as it is remembered: frameworks give theirs as numbers of their own."""
+    try:
+        return None if step is None else operator.index(step)  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        raise SpecError(
+            f"run.checkpoint was given the step {step!r}, expected a whole number",
+            hint="write run.checkpoint(state, epoch, accuracy=...): what it is worth comes by name",
+        ) from None
 
 
 def say(sentence: str) -> None:
@@ -196,13 +230,14 @@ def make_handle(request: Mapping[str, Any]) -> RunHandle:
         request["seed"],
         Path(os.environ.get("HOME", ".")),
         gang,
-        checkpoints=_checkpoints(request.get("checkpoint"), gang),
+        checkpoints=_checkpoints(request, gang),
         said=said,
         request=request,
     )
 
 
-def _checkpoints(asked: Mapping[str, Any] | None, gang: Gang) -> Checkpoints | None:
+def _checkpoints(request: Mapping[str, Any], gang: Gang) -> Checkpoints | None:
+    asked, watch = request.get("checkpoint"), request.get("watch")
     if not asked:
         return None
     return Checkpoints(
@@ -211,5 +246,6 @@ def _checkpoints(asked: Mapping[str, Any] | None, gang: Gang) -> Checkpoints | N
         every_s=asked["every_s"],
         rank=gang.rank,
         size=gang.size,
+        reads=Reads(Path(request["root"]), watch) if watch is not None else None,
         say=say if not gang.rank else lambda _: None,
     )

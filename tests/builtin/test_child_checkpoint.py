@@ -139,6 +139,21 @@ def test_a_damaged_one_is_passed_over_with_a_note_and_the_one_before_is_taken(
     assert opened().newest() is None
 
 
+def test_a_damaged_best_one_does_not_take_the_place_of_a_good_one(opened: Open, tmp_path: Path) -> None:
+    keeping = Keeping(keep=1, metric="f1")
+    for step, value in enumerate([0.9, 0.5]):
+        opened(keeping).save({"at": step}, step, {"f1": value})
+    damaged = tmp_path / "c" / names(tmp_path)[0]
+    damaged.write_bytes(b"?")
+    checkpoints = opened(keeping)
+    found = checkpoints.best()
+    assert found is not None
+    assert found[1].step == 1
+    for step, value in ((2, 0.6), (3, 0.1)):
+        checkpoints.save({"at": step}, step, {"f1": value})
+    assert [number(name) - 1 for name in names(tmp_path)[:-1]] == [2, 3]
+
+
 def test_one_that_is_gone_or_can_not_be_read_is_passed_over(opened: Open, tmp_path: Path) -> None:
     for step in range(3):
         opened(Keeping(keep=3)).save({"at": step}, step, {})

@@ -1,6 +1,6 @@
 import pytest
 
-from fiat.builtin.child_fault import available_bytes, explain
+from fiat.builtin.child_fault import available_bytes, explain, gpu_room
 
 # As PyTorch 2 says it.
 CUDA = (
@@ -16,7 +16,8 @@ class OutOfMemoryError(RuntimeError):
 
 
 def said(fault: BaseException, batch: str = "batch 12 (128 rows)") -> str:
-    return str(explain(fault, step="train", batch=batch, free_bytes=3 << 30) or "")
+    room = (1 << 29, 80 << 30)
+    return str(explain(fault, step="train", batch=batch, free_bytes=3 << 30, gpu_room=room) or "")
 
 
 def test_a_full_gpu_names_step_batch_and_what_was_free() -> None:
@@ -24,10 +25,41 @@ def test_a_full_gpu_names_step_batch_and_what_was_free() -> None:
         "step train ran out of GPU memory in batch 12 (128 rows): it asked for 20.00 GiB, 1.25 GiB of 23.69 GiB were"
         " free (take smaller batches, keep less on the GPU, or ask for a larger share of one in `resources.gpus`)"
     )
-    assert "GPU memory in batch 12 (128 rows): it asked for 2.00 MiB (take" in said(
-        OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB. GPU 0 ...")
+    assert (
+        "GPU memory in batch 12 (128 rows): it asked for 2.00 MiB, 512 MiB of 80 GiB were free (take"
+        in said(OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB. GPU 0 ..."))
     )
-    assert said(OutOfMemoryError("new words"), "").startswith("step train ran out of GPU memory (take")
+    assert said(OutOfMemoryError("new words"), "").startswith(
+        "step train ran out of GPU memory: 512 MiB of 80 GiB were free (take"
+    )
+    unknown = explain(OutOfMemoryError("new words"), step="train", batch="", free_bytes=None)
+    assert str(unknown).startswith("step train ran out of GPU memory (take")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_a_gpu_that_is_full_before_torch_can_ask_for_memory_is_told_too(words: str) -> None:
+    assert said(RuntimeError(words)).startswith(
+        "step train ran out of GPU memory in batch 12 (128 rows): 512 MiB of 80 GiB were free (take"
+    )
+
+
+def test_what_an_error_was_raised_from_is_told() -> None:
+    cause, fault = OutOfMemoryError(CUDA), ValueError("training failed")
+    fault.__cause__ = cause
+    assert "out of GPU memory in batch 12 (128 rows): it asked for 20.00 GiB" in said(fault)
+    ring = ValueError("training failed")
+    ring.__cause__ = ring
+    assert said(ring) == ""
+
+
+def test_without_a_gpu_in_use_there_is_no_room_to_tell() -> None:
+    assert gpu_room() is None
 
 
 @pytest.mark.parametrize(

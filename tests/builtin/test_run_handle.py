@@ -1,5 +1,6 @@
 """What user code is given as `run`, in real child processes."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -222,3 +223,85 @@ def test_real_words_of_torch_for_a_full_memory_are_understood(stage: Stage) -> N
         "step train ran out of main memory: it asked for 3.73e+05 GiB, "
     )
     assert "Traceback" in ended.err
+
+
+SETTINGS = """
+from pathlib import Path
+
+def go(run):
+    settings = (Path(__file__).parent.parent / "settings.json").read_text()
+    found = run.restore()
+    print("found", found.state if found else None)
+    run.checkpoint(settings, 0 if found is None else found.step + 1)
+"""
+
+
+def test_a_file_of_the_checkout_that_was_read_is_part_of_what_a_checkpoint_belongs_to(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.module("work", SETTINGS)
+    settings = stage.root / "settings.json"
+
+    def found() -> list[str]:
+        return go(stage, "work:go", tmp_path / "c").out.splitlines()
+
+    def write(text: str) -> None:
+        settings.write_text(text)
+        os.utime(settings, (1e9, 1e9))
+
+    write("one")
+    assert found() == ["found None"]
+    write("one")
+    assert found() == ["[fiat] goes on from step 0 (checkpoint 1)", "found one"]
+    write("two")
+    assert found() == [
+        "[fiat] step 1 (checkpoint 2) was made with another settings.json and is passed over",
+        "found None",
+    ]
+    assert found()[1] == "found two"
+    settings.unlink()
+    settings.write_text("two")  # it may have been another one when it was read
+    os.utime(settings, (4e9, 4e9))
+    assert found()[1] == "found two"
+    assert found()[-1] == "found None"
+
+
+def test_steps_are_taken_as_frameworks_count_them(stage: Stage, tmp_path: Path) -> None:
+    stage.module(
+        "work",
+        """
+        import numpy as np
+        def go(run, step=None):
+            print(run.checkpoint({"at": 1}, np.int64(7) if step is None else step), run.restore().step)
+        """,
+    )
+    assert go(stage, "work:go", tmp_path / "c").out.splitlines()[-1] == "True 7"
+    failed = go(stage, "work:go", tmp_path / "c", step=0.5)
+    assert failed.result is not None
+    assert failed.result["error"]["message"].startswith(
+        "run.checkpoint was given the step 0.5, expected a whole number"
+    )
+
+
+def test_random_numbers_of_a_library_that_comes_after_the_restore_go_on_too(
+    stage: Stage, tmp_path: Path
+) -> None:
+    stage.module(
+        "work",
+        """
+        def go(run, epochs):
+            found = run.restore()
+            for epoch in range(found.step + 1 if found else 0, epochs):
+                import numpy as np
+                print("drew", np.random.rand())
+                run.checkpoint({}, epoch)
+        """,
+    )
+
+    def drawn(folder: str, epochs: int) -> list[str]:
+        lines = go(stage, "work:go", tmp_path / folder, epochs=epochs).out.splitlines()
+        return [line for line in lines if line.startswith("drew")]
+
+    whole = drawn("whole", 3)
+    assert [*drawn("parts", 1), *drawn("parts", 3)] == whole
+    assert len(set(whole)) == 3
