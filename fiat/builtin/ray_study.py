@@ -71,12 +71,13 @@ def _run_alone(job: Job, import_path: Sequence[str], pool: GpuPool | None, cance
         grants = pool if job.resources.gpus > 0 else None
         if not (n_places := _n_places(job, grants)):
             return _too_much(job)
-        if n_places < min(course.study.parallel, course.n_all):
-            n_asked = course.study.parallel
+        n_asked = course.study.parallel
+        if n_places < min(n_asked, course.n_all):
             course.say(f"{n_places} of {n_asked} trials at a time: this Ray has no room for more")
         search = StudySearch(job, course, end, grants)
         try:
-            _tune(job, import_path, search, end)
+            # More would be chosen before those that they could learn from have ended.
+            _tune(job, import_path, search, end, n_places=min(n_asked, n_places))
         finally:
             search.close()
     seconds = time.monotonic() - began_s
@@ -113,7 +114,7 @@ def _too_much(job: Job) -> JobResult:
     )
 
 
-def _tune(job: Job, import_path: Sequence[str], search: StudySearch, end: StudyEnd) -> None:
+def _tune(job: Job, import_path: Sequence[str], search: StudySearch, end: StudyEnd, *, n_places: int) -> None:
     course, study = search.course, search.course.study
     # The trials need not be told of the code.
     own = replace(job, study=replace(study, code={}))
@@ -126,7 +127,7 @@ def _tune(job: Job, import_path: Sequence[str], search: StudySearch, end: StudyE
             search_alg=search,
             scheduler=make_scheduler(study.stop, study.mode, earlier, search.place_of),
             num_samples=course.n_all + 1,  # the searcher says when there are no more
-            max_concurrent_trials=study.parallel,
+            max_concurrent_trials=n_places,
             reuse_actors=True,
         ),
         run_config=RunConfig(

@@ -33,6 +33,7 @@ class _Live:
         began_at_s: by the clock of the course.
         began_s: seconds since 1970.
         kept_at_s: when that was last written down.
+        seconds: how long its child has run, as that said last; None when it said nothing.
     """
 
     trial: Trial
@@ -42,6 +43,7 @@ class _Live:
     began_s: float
     kept_at_s: float
     fresh: bool = True
+    seconds: float | None = None
 
     def add(self, values: list[Value], *, begins: bool) -> None:
         """Add what it says; a child that begins goes on from a checkpoint, or anew."""
@@ -55,9 +57,10 @@ class _Live:
         known = self.curve.before(values[0][0]) if begins or self.fresh else self.curve
         return known.n_reports + len(values)
 
-    def standing(self) -> Trial:
-        """The trial with its curve."""
-        return _with(self.trial, self.curve)
+    def standing(self, now_s: float) -> Trial:
+        """The trial with its curve, and how long it ran."""
+        seconds = now_s - self.began_at_s if self.seconds is None else self.seconds
+        return replace(_with(self.trial, self.curve), seconds=seconds)
 
 
 class Course:
@@ -145,9 +148,12 @@ class Course:
         """Add values of a running trial."""
         live = self._live[digest]
         live.add(_pairs(said["values"]), begins=bool(said.get("begins")))
-        if self._clock() - live.kept_at_s >= _KEEP_EVERY_S:
-            live.kept_at_s = self._clock()
-            self._keep(replace(live.standing(), state="running"))
+        if "seconds" in said:
+            live.seconds = float(str(said["seconds"]))
+        now_s = self._clock()
+        if now_s - live.kept_at_s >= _KEEP_EVERY_S:
+            live.kept_at_s = now_s
+            self._keep(replace(live.standing(now_s), state="running"))
 
     def place_of(self, digest: str, said: Mapping[str, object]) -> int:
         """How many values a running trial has said with these, also before it went on from a checkpoint."""
@@ -156,7 +162,7 @@ class Course:
     def stop(self, digest: str) -> None:
         """A trial was ended for being poor."""
         live = self._live.pop(digest)
-        self._end(live, replace(live.standing(), state="stopped", seconds=self._clock() - live.began_at_s))
+        self._end(live, replace(live.standing(self._clock()), state="stopped"))
 
     def end(self, digest: str, said: Mapping[str, object]) -> None:
         """A trial ended by itself.
@@ -201,7 +207,7 @@ class Course:
     def lose(self, digest: str) -> None:
         """The worker of a trial died, again and again."""
         live = self._live.pop(digest)
-        lost = replace(live.standing(), seconds=self._clock() - live.began_at_s)
+        lost = live.standing(self._clock())
         self._end(live, replace(lost, state="failed", reason="the worker that ran it died"))
 
     def _why_useless(self, curve: Curve, logged: object) -> str:

@@ -6,6 +6,7 @@ Loaded in Ray workers and in the Ray host.
 import json
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class StudyTrial(Trainable):
     _place: Place | None = None
     _last: float = math.nan
     _begins: bool = True
+    _began_at_s: float = 0.0
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
@@ -82,7 +84,8 @@ class StudyTrial(Trainable):
             return self._told(_report(JobResult("failed", reason, mend=_MEND_DISK), []))
         value = attempt.next()
         if value is not None:
-            said = {"values": [value], "begins": self._begins}
+            seconds = time.monotonic() - self._began_at_s
+            said = {"values": [value], "begins": self._begins, "seconds": seconds}
             self._last, self._begins = value[1], False
             return {OBJECTIVE: value[1], SAID: json.dumps(said)}
         result = attempt.result()
@@ -121,7 +124,7 @@ class StudyTrial(Trainable):
         if self._place is None:
             found = settled(job, self.assignment.import_path, trial=digest_of(params))
             self._place = self._stack.enter_context(found)
-        self._last, self._begins = math.nan, True
+        self._last, self._begins, self._began_at_s = math.nan, True, time.monotonic()
         self._attempt = Attempt(self._place.job, params, self._place.import_path, grant)
         return self._attempt
 

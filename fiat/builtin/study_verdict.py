@@ -52,7 +52,7 @@ def trial_documents(trials: Sequence[Trial], unended: str = "unfinished") -> lis
     for trial in trials:
         document = {**asdict(trial), "digest": trial.digest, "value": trial.value}
         if trial.state == "running":
-            document["state"] = unended
+            document["state"], document["seconds"] = unended, trial.seconds or None
         del document["observed"], document["reads"], document["n_reports"]
         document["curve"] = document.pop("values")
         documents.append(_plain(document))

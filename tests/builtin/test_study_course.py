@@ -158,6 +158,15 @@ def test_a_stopped_trial_keeps_its_values_and_does_not_run_again(hand: Hand) -> 
     assert hand.course().n_earlier == 1
 
 
+def test_a_stopped_trial_ran_as_long_as_its_child_and_not_as_long_as_it_waited(hand: Hand) -> None:
+    course = hand.course()
+    trial = begin(course)
+    hand.now = 90.0
+    course.take(trial.digest, {"values": [(1, 0.1)], "begins": True, "seconds": 2.5})
+    course.stop(trial.digest)
+    assert hand.stage.trials()[0].seconds == 2.5
+
+
 def test_a_machine_that_can_run_none_ends_the_study_and_blames_no_trial(hand: Hand) -> None:
     course = hand.course()
     course.end(begin(course).digest, report("failed", (), reason="no sandbox", mend="install bubblewrap"))
