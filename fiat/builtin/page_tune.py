@@ -85,7 +85,7 @@ def _importance_figures(study: TunedStudy) -> list[Figure]:
         "How much of the differences between trials goes with each parameter alone, beyond chance. "
         "With few trials this says little."
     )
-    return [Figure("What mattered", importance_chart(list(study.importance.items())), words)]
+    return [Figure("Importance", importance_chart(list(study.importance.items())), words)]
 
 
 def importance_chart(shares: Sequence[tuple[str, float]]) -> Markup:
