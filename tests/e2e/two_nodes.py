@@ -86,6 +86,7 @@ def start_node(
         **host_env(os.environ, token.parent, None),
         "RAY_raylet_start_wait_time_s": "35",
         "RAY_agent_register_timeout_ms": "120000",
+        "RAY_health_check_period_ms": "1000",
     }
     for attempt in range(_ATTEMPTS):
         place = folder / str(attempt)
