@@ -38,7 +38,7 @@ class Reproduction:
 
     Attributes:
         run: the run that was reproduced.
-        outputs: every output of it.
+        outputs: every output of it that can be the same.
         same: every output has the same bytes.
         notes: sentences about what could not be the same.
     """
@@ -74,7 +74,9 @@ def reproduce_run(shelf: Shelf, run: Run, reporter: Reporter, *, compute: str) -
                 again = desk.apply(desk.new_run(), reporter, compute=compute, dry=True)
         finally:
             os.chdir(here)
-    outputs = tuple(_compare(run, again))
+    elsewhere = _made_elsewhere(shelf, run)
+    notes += elsewhere.values()
+    outputs = tuple(row for row in _compare(run, again) if row.step not in elsewhere)
     return Reproduction(run.id, outputs, all(item.same for item in outputs) and bool(outputs), tuple(notes))
 
 
@@ -123,6 +125,23 @@ def _started_from(shelf: Shelf, run: Run) -> Warm:
         if isinstance(inputs, Mapping) and WARM_ROLE in inputs:
             return Warm(str(inputs[WARM_ROLE]), f"starts from the same model as run {run.id} did")
     return Warm("", f"starts anew as run {run.id} did")
+
+
+def _made_elsewhere(shelf: Shelf, run: Run) -> dict[str, str]:
+    """Packages that another run made at another commit, which they name, and what is to be said of them; by step."""
+    made = {step.fingerprint: step for step in run.steps if step.kind == "package" and step.state == "reused"}
+    said = {}
+    for fingerprint, result in shelf.store.results.find_many(made).items():
+        try:
+            maker = shelf.store.runs.find(result.run)
+        except SpecError:
+            continue
+        if maker.commit != run.commit:
+            name = made[fingerprint].name
+            said[name] = (
+                f"{name} is that of run {maker.id} and names its commit {maker.commit[:12]}: reproduce that run for it"
+            )
+    return said
 
 
 def _compare(run: Run, again: Run) -> list[Compared]:

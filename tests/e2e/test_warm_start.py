@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -166,3 +167,13 @@ def test_a_run_that_started_from_a_baseline_is_reproduced_from_its_commit(projec
     outcome = project.fiat("reproduce", last)
     assert outcome["same"] is True, outcome
     assert {"train", "export"} <= {item["step"] for item in outcome["outputs"]}
+    # The revert's run made nothing: its package is that of an earlier run, with the commit of that.
+    (note,) = outcome["notes"]
+    found = re.fullmatch(
+        r"package is that of run (\S+) and names its commit (\S+): reproduce that run for it", note
+    )
+    assert found is not None
+    assert found[1] != last
+    maker = project.fiat("reproduce", found[1])
+    assert (maker["same"], maker["notes"]) == (True, [])
+    assert "package" in {item["step"] for item in maker["outputs"]}
