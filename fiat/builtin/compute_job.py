@@ -212,6 +212,8 @@ def _command_result(answer: Mapping[str, Any], command: Command, gpus: tuple[str
     result: Mapping[str, object] = {}
     try:
         result = {redactor.text(key): redactor.values(item) for key, item in _read_result(command).items()}
+        if answer.get("lost_loss"):  # what it made of that itself does not say the step
+            result = {key: item for key, item in result.items() if key != "error"}
     except (OSError, ValueError) as error:
         if state == "done":
             state, reason = "failed", f"its result file can't be read: {error}"

@@ -38,7 +38,7 @@ def run_command(
 
     Returns:
         JSON values: `state`, `reason`, `exit_code`, `seconds`, `peak_memory_bytes`, `metrics`, `unmade` (its sandbox
-        could not be made).
+        could not be made), `lost_loss` (it was ended for that).
     """
     limits = request.get("limits") or {}
     cap = min(LOG_BYTES, limits.get("log_bytes") or LOG_BYTES)
@@ -78,6 +78,7 @@ def run_command(
         "peak_memory_bytes": runner.peak_bytes,
         "metrics": log.metrics,
         "unmade": unmade,
+        "lost_loss": runner.lost_its_loss,
     }
 
 

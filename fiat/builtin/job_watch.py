@@ -114,6 +114,11 @@ class Runner:
         return bool(self._ending)
 
     @property
+    def lost_its_loss(self) -> bool:
+        """Whether it was ended for a loss that was no number any more."""
+        return bool(self._reason) and self._reason == self._log.lost_loss
+
+    @property
     def peak_bytes(self) -> int:
         """Largest memory that was seen, of the tree or of one ended process in it."""
         return max(self._usage.peak_bytes, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)

@@ -105,6 +105,18 @@ def test_a_loss_that_is_no_number_fails_the_training_with_its_step(tmp_path: Pat
     assert "exited with code 7" in train.reason
 
 
+def test_code_that_fails_at_such_a_loss_itself_does_not_hide_the_step(tmp_path: Path) -> None:
+    work = (
+        "def train(data, run):\n    for step in range(5):\n        loss = 1.0 if step < 3 else float('nan')\n"
+        "        run.log(step, loss=loss)\n        if loss != loss:\n            raise ValueError('no number')\n"
+    )
+    _, train, log = go(tmp_path, "{call: 'work:train'}", work=work)
+    assert train.reason.startswith("loss became nan at step 3: training was stopped")
+    assert "ValueError: no number" in log
+    _, train, _ = go(tmp_path, "{call: 'work:train', stop_on_nan: false}", work=work)
+    assert train.reason.startswith("ValueError: no number")
+
+
 def test_a_training_over_its_memory_is_told_the_batch(tmp_path: Path) -> None:
     train = "{call: 'work:train', resources: {memory: 400MiB}}"
     eat = (
