@@ -248,9 +248,9 @@ def test_what_ended_before_the_searchs_limit_counts(ray_head: Path, stage: Stage
     late = stage.run(ray_head, stage.job(code, SIX, sampler="grid", timeout_s=0.0))
     assert (late.state, late.reason) == ("failed", "no trial ended within the search's limit of 0 s")
     assert stage.run(ray_head, stage.job(code, SIX, sampler="grid", trials=1)).state == "done"
-    job = stage.job(code, SIX, sampler="grid", trials=6, timeout_s=4.0)
+    job = stage.job(code, SIX, sampler="grid", trials=6, timeout_s=1.0)
     result = stage.run(ray_head, job)
     assert result.state == "done"
     assert best_in(job)["params"] == {"x": 1}
-    assert "the search ended at its limit of 4 s, after 1 of 6 trials\n" in stage.log()
+    assert "the search ended at its limit of 1 s, after 1 of 6 trials\n" in stage.log()
     assert [pid for pid in stage.pids() if is_alive(pid)] == []
