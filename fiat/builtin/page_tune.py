@@ -13,11 +13,12 @@ from fiat.builtin.page_training import study_figures
 from fiat.builtin.study_record import Trial, params_text, state_text, value_text
 from fiat.builtin.svg_draw import clipped, drawing, element, label, line
 from fiat.builtin.svg_parallel import Dimension, parallel_chart
-from fiat.builtin.tuned_study import TunedStudy, is_log, search_text
+from fiat.builtin.tuned_study import TunedStudy, is_list, is_log, search_text
 from fiat.builtin.view_text import moment, number, seconds
 
 MOST_LINES = 400
 MOST_AXES = 12
+MOST_NAMES = 12
 MOST_TRIALS = 1000
 _ROW, _NAMES, _BAR, _VALUE = 24.0, 130.0, 240.0, 50.0
 _SIGNS = {
@@ -126,10 +127,15 @@ def _parallel(study: TunedStudy) -> Markup | None:
 
 def _dimension(name: str, trials: Sequence[Trial], search: object) -> Dimension:
     numbers = [_number(trial.params.get(name)) for trial in trials]
-    if all(number is not None for number, trial in zip(numbers, trials, strict=True) if name in trial.params):
+    all_numbers = all(
+        number is not None for number, trial in zip(numbers, trials, strict=True) if name in trial.params
+    )
+    if all_numbers and not (is_list(search) and len(set(numbers)) <= MOST_NAMES):
         return Dimension(name, numbers, log=is_log(search))
     texts = [value_text(trial.params[name]) if name in trial.params else None for trial in trials]
-    return Dimension(name, texts, tuple(sorted({text for text in texts if text is not None})))
+    # Of a list the values themselves stand on the axis, numbers by their size.
+    sizes = {text: number or 0.0 for text, number in zip(texts, numbers, strict=True) if text is not None}
+    return Dimension(name, texts, tuple(sorted(sizes, key=lambda text: (sizes[text], text))))
 
 
 def _number(value: object) -> float | None:

@@ -44,6 +44,11 @@ def is_log(search: object) -> bool:
     return bool(items(mapping(search).get("log")))
 
 
+def is_list(search: object) -> bool:
+    """Whether a parameter is one of some values."""
+    return isinstance(search, list | tuple) or bool(items(mapping(search).get("choice")))
+
+
 def search_text(search: object) -> str:
     """Where the values of a parameter come from, for people: `log 0.001 to 0.1`."""
     if isinstance(search, list | tuple):

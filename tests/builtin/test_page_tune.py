@@ -52,6 +52,17 @@ def test_the_page_has_history_importance_and_parallel_coordinates() -> None:
     assert page.text.index("2 best") < page.text.index("kind=flat")
 
 
+def test_an_axis_of_a_list_has_its_values_in_their_order() -> None:
+    sizes = (32, 128, 64, 64)
+    trials = tuple(replace(trial, params={"size": n}) for trial, n in zip(TRIALS, sizes, strict=True))
+    space = {"size": [128, 32, 64]}
+    study = replace(STUDY, record=replace(STUDY.record, trials=trials), space=space, importance={})
+    text = Reader(render_tune(study, NOW)).text
+    axis = text[text.index("A line for each trial") :]
+    assert axis.index("32") < axis.index("64") < axis.index("128")
+    assert "100" not in axis[: axis.index("128")]
+
+
 def test_nothing_is_fetched_and_there_is_no_script() -> None:
     page = Reader(render_tune(STUDY, NOW))
     assert not {"script", "link", "iframe", "img", "object"} & set(page.tags)
