@@ -15,7 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from checkout import ROOT, ExampleCheckout, lay_fashion, make_checkout
 
 from fiat.builtin.study_ledger import Ledger, Trial
+from fiat.errors import EXIT_INTERRUPTED
 from fiat.store.store import open_store
+from fiat.testing.compute_jobs import wait_for
 from fiat.wiring.desk import utc_now
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -52,18 +54,54 @@ def curve(checkout: ExampleCheckout, run: str, name: str) -> dict[int, float]:
     return {metric.step or 0: metric.value for metric in metrics if metric.name == name}
 
 
-def learned(checkout: ExampleCheckout, few: tuple[str, ...], workers: int) -> dict[int, float]:
-    """The loss by step of two epochs with so many workers."""
-    more = ("params.epochs=2", f"train.resources.workers={workers}", "--json")
-    done = checkout.fiat("run", SPEC, *few, *more)
-    assert done.code == 0, done.err + done.out
-    states = {step["name"]: step["state"] for step in done.document["steps"]}
-    assert states["train"] == states["export"] == "ran"
-    return curve(checkout, done.document["run"], "loss")
+def learned(
+    checkout: ExampleCheckout, few: tuple[str, ...], workers: int, *, whole: bool = False
+) -> dict[int, float]:
+    """The loss by step of two epochs with so many workers; unless it is a whole run it is stopped when that is known."""
+    words = ("run", SPEC, *few, "params.epochs=2", f"train.resources.workers={workers}")
+    if whole:
+        done = checkout.fiat(*words, "--json")
+        assert done.code == 0, done.err + done.out
+        states = {step["name"]: step["state"] for step in done.document["steps"]}
+        assert states["train"] == states["export"] == "ran"
+        return curve(checkout, done.document["run"], "loss")
+    before = newest(checkout)
+    run = started(checkout, *words)
+    wait_for(lambda: run.poll() is not None or trained(checkout, before), "the training ended", WAIT_S)
+    assert run.poll() is None, "it ended before its model was exported"
+    run.send_signal(signal.SIGINT)
+    assert run.wait(WAIT_S) == EXIT_INTERRUPTED
+    return curve(checkout, newest(checkout), "loss")
+
+
+def newest(checkout: ExampleCheckout) -> str:
+    """The newest run."""
+    with open_store(checkout.folder / ".fiat", now=utc_now) as store:
+        return store.runs.newest(limit=1)[0].id
+
+
+def trained(checkout: ExampleCheckout, before: str) -> bool:
+    """Whether a run that is newer than this one has the result of its training."""
+    name = newest(checkout)
+    with open_store(checkout.folder / ".fiat", now=utc_now) as store:
+        steps = store.runs.find(name).steps if name != before else ()
+    return any(step.name == "train" and step.state == "ran" for step in steps)
+
+
+def started(checkout: ExampleCheckout, *words: str) -> "subprocess.Popen[bytes]":
+    """The program, on its way in a process group of its own."""
+    return subprocess.Popen(
+        [str(checkout.program), *words],
+        cwd=checkout.folder,
+        env={name: value for name, value in checkout.env.items() if not name.startswith(("FIAT_", "RAY_"))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def test_one_two_and_four_workers_learn_alike(studio: ExampleCheckout, few: tuple[str, ...]) -> None:
-    alone = learned(studio, few, 1)
+    alone = learned(studio, few, 1, whole=True)
     assert list(alone) == [0, 20, 40, 60]
     assert alone[max(alone)] < 0.7 * alone[0], "it learned"
     for workers in (2, 4):
@@ -81,14 +119,7 @@ def trials(checkout: ExampleCheckout) -> list[Trial]:
 
 def killed_after(checkout: ExampleCheckout, n_ended: int, *words: str) -> list[Trial]:
     """Start a run, kill its process group when so many trials have ended; gives those."""
-    run = subprocess.Popen(
-        [str(checkout.program), "run", *words],
-        cwd=checkout.folder,
-        env={name: value for name, value in checkout.env.items() if not name.startswith(("FIAT_", "RAY_"))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    run = started(checkout, "run", *words)
     until = time.monotonic() + WAIT_S
     while len(ended := [trial for trial in trials(checkout) if trial.state != "running"]) < n_ended:
         assert time.monotonic() < until, "the trials did not come"
