@@ -83,11 +83,10 @@ def gang_result(result: JobResult, job: Job) -> JobResult:
             log.close()
         return result
     reason, size = result.reason, job.resources.workers
-    if result.state == "failed" and summary.failed in range(size):
+    failed = summary.failed
+    if result.state == "failed" and failed is not None and 0 <= failed < size:
         ended = set(summary.ended) & set(range(size))
-        reason = (
-            f"worker {summary.failed} of {size} {reason}{ended_early(job, summary.failed, result, ended)}"
-        )
+        reason = f"worker {failed} of {size} {reason}{ended_early(job, failed, result, ended)}"
     return replace(
         result,
         reason=reason,

@@ -151,10 +151,10 @@ def unknown_names() -> list[str]:
         TrainController: ("_worker_group_callbacks_to_propagate", "_health_check_interval_s"),
     }
     lacking = [
-        f"{kind.__name__}.{name}" for kind, names in made.items() for name in names if name not in vars(kind)
+        f"{kind.__name__}.{name}" for kind, names in made.items() for name in names if not hasattr(kind, name)
     ]
     for kind, names in set_at_start.items():
-        known = kind.__init__.__code__.co_names
+        known = vars(kind)["__init__"].__code__.co_names
         lacking += [f"{kind.__name__}.{name}" for name in names if name not in known]
     return lacking
 
