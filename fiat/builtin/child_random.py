@@ -1,10 +1,8 @@
 """Where the random numbers of this process stand: taken with a checkpoint, put back when it is gone on from."""
 
-import importlib
 import random
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 
@@ -22,20 +20,14 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: Mapping[str, Any]) -> None:
-    """Put back what `random_state` gave; what was loaded then is loaded now, or would begin at its seed when it comes."""
-    numpy, torch = (_loaded(name) if name in state else None for name in ("numpy", "torch"))
+    """Put back what `random_state` gave; who has read it has loaded the libraries that it is from."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     random.setstate(state["python"])
-    if numpy is not None:
+    if numpy is not None and "numpy" in state:
         numpy.random.set_state(state["numpy"])
-    if torch is not None:
+    if torch is not None and "torch" in state:
         torch.set_rng_state(state["torch"])
         if "cuda" in state and torch.cuda.is_available():
             # Each worker has its own GPU, and there may be more or fewer than when they were saved.
             for device, one in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
                 torch.cuda.set_rng_state(one, device)
-
-
-def _loaded(name: str) -> Any:
-    with suppress(ImportError):
-        return importlib.import_module(name)
-    return None
