@@ -18,7 +18,8 @@ def death_among(failures: Mapping[int, Exception]) -> JobResult | None:
         failures: by the number of the worker, as Ray Train knows them.
     """
     for rank, known in sorted(failures.items()):
-        failure = getattr(known, "_base_exc", known)  # older versions put what was raised into one of their own
+        # Older versions put what was raised into an error of their own.
+        failure = getattr(known, "_base_exc", known)
         if isinstance(failure, WorkerEnded):
             continue
         cause = getattr(failure, "health_check_failure", failure)

@@ -92,7 +92,9 @@ class _Moves:
         """A variable of the environment, if it is one of those that name folders."""
         if name in ("HOME", "TMPDIR", _CHECKPOINTS):
             return self.path(value)
-        return self.text(value) if name == "FIAT_OUTPUTS" else value
+        if name != "FIAT_OUTPUTS":
+            return value
+        return json.dumps({output: self.text(path) for output, path in json.loads(value).items()})
 
     def sandbox(self, sandbox: Sandbox) -> Sandbox:
         """The sandbox, with the trial's folders to write to in place of the study's."""

@@ -123,6 +123,24 @@ def test_a_trial_of_a_command_is_told_its_places_and_parameters_by_variables(
     assert told["FIAT_CHECKPOINTS"] == str(kept / DIGEST)
 
 
+def test_outputs_are_a_trial_s_own_whatever_the_letters_of_their_paths(tmp_path: Path) -> None:
+    work = tmp_path / "Größe"
+    outputs = json.dumps({"model": str(work / "out/model")})
+    assert str(work) not in outputs, "json writes other letters as escapes"
+    study = Job(
+        id="r.tune.1",
+        step="tune",
+        resources=Resources(),
+        log_path=tmp_path / "tune.log",
+        work_dir=work,
+        command=Command(("/bin/sh", "-ec", "train"), tmp_path, {"FIAT_OUTPUTS": outputs}),
+        study=study_of(work, tmp_path / "ledger"),
+    )
+    trial = trial_job(study, PARAMS)
+    assert trial.command is not None
+    assert json.loads(trial.command.env["FIAT_OUTPUTS"]) == {"model": str(trial.work_dir / "out/model")}
+
+
 def test_a_search_for_the_seed_seeds_the_trials(job: Job) -> None:
     assert document(trial_job(job, {"seed": 11}))["seed"] == 11
 
