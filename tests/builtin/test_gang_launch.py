@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -104,9 +105,14 @@ def test_the_loss_of_any_worker_that_is_no_number_ends_all(compute: LocalCompute
 
 
 def test_a_worker_whose_own_lines_are_in_the_log_does_not_hide_those_of_another_that_failed(
-    compute: LocalCompute, stage: GangStage
+    compute: LocalCompute, stage: GangStage, tmp_path: Path
 ) -> None:
-    job = stage.shell("trap 'echo the cause; exit 4' TERM; [ $RANK = 1 ] || exit 3; sleep 100 & wait", 2)
+    ready = shlex.quote(str(tmp_path / "ready"))
+    text = (
+        f"[ $RANK = 1 ] || {{ until [ -e {ready} ]; do sleep 0.05; done; exit 3; }}; "
+        f"trap 'echo the cause; exit 4' TERM; touch {ready}; sleep 100 & wait"
+    )
+    job = stage.shell(text, 2)
     result = run(compute, job)
     assert (result.state, result.reason) == ("failed", "worker 0 of 2 exited with code 3")
     assert "[fiat] worker 1 of 2 failed; its last lines:\n[worker 1] the cause\n" in job.log_path.read_text()
