@@ -31,9 +31,9 @@ def together(folders: list[Path], work: Work) -> list[Any]:
         try:
             checkpoints.meet(store)
             given[rank] = work(rank, checkpoints)
-            checkpoints.part()
         except SpecError as error:
             given[rank] = error
+        checkpoints.part()
 
     # All are opened before one of them writes, as before workers meet.
     opened = [worker(folder, rank, len(folders)) for rank, folder in enumerate(folders)]
