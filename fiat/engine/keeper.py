@@ -72,7 +72,7 @@ class Keeper:
         if seen is None or seen.lease.fence != lease.fence:
             seen = self._seen[lease.run] = _Seen(lease, now_s, now_s)
         elif seen.lease.beat != lease.beat:
-            seen.lease, seen.since_s = lease, now_s
+            seen.lease, seen.since_s, seen.silent = lease, now_s, ""
         return seen
 
     def _expired(self, seen: _Seen) -> bool:

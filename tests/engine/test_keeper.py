@@ -118,6 +118,23 @@ def test_a_silent_worker_stays_silent_where_only_the_look_after_its_end_gets_fur
     assert on.said
 
 
+def test_a_worker_that_came_back_and_died_later_is_not_called_silent(store: Store) -> None:
+    add_run(store)
+    on = stage(store)
+    run = on.claim()
+
+    def refuse(worker: str) -> None:
+        raise OSError("not now")
+
+    on.keeper.kill = refuse
+    with pytest.raises(OSError, match="not now"):
+        on.pass_time(LEASE_S + 2)
+    on.pass_time(1, beat=run)
+    on.machine.alive[run.worker] = False
+    on.pass_time(1)
+    assert on.said == ["run r1: its worker died; it is waiting"]
+
+
 def test_a_silent_worker_of_another_host_is_fenced_out_and_not_killed(store: Store) -> None:
     add_run(store)
     on = stage(store)
