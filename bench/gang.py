@@ -5,6 +5,8 @@ from pathlib import Path
 
 from stopwatch import Line, Room, medians
 
+from fiat.engine.jobs import HEAP
+
 LIMIT = 1.10
 WORKERS = 2
 # Fixed work for any launcher that sets torch's variables; each worker takes its half of each batch of 64.
@@ -47,19 +49,19 @@ if rank == 0:
 
 
 def measure(folder: Path, *, seconds: float, repeats: int) -> list[Line]:
-    """Work of about so many seconds with a warm Ray and in one process less, beside torchrun."""
+    """Work of about so many seconds with a warm Ray and in one process less, beside torchrun; all of them with `HEAP`."""
     room = Room(folder / "gang")
     checkout = room.checkout("fiat")
     (checkout / "work.py").write_text(WORK)
     out = room.folder / "out.json"
     probe = 200
-    room.run(checkout, *_torchrun(probe, out))
+    room.run(checkout, *_torchrun(probe, out), env=HEAP)
     steps = max(probe, round(probe * seconds / json.loads(out.read_text())["loop_s"]))
     salts = iter(range(1000))
     loops: dict[str, list[float]] = {"fiat": [], "torchrun": []}
 
     def launched() -> float:
-        taken = room.run(checkout, *_torchrun(steps, out))
+        taken = room.run(checkout, *_torchrun(steps, out), env=HEAP)
         loops["torchrun"].append(json.loads(out.read_text())["loop_s"])
         return taken
 

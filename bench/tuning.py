@@ -12,6 +12,7 @@ from fashion_rows import lay_images
 from stopwatch import Line, Room, medians
 
 from fiat.data.dataset import open_dataset
+from fiat.engine.jobs import HEAP
 from fiat.store.store import open_store
 from fiat.wiring.desk import utc_now
 
@@ -59,7 +60,7 @@ torch.save(train(data, Run(), int(sys.argv[2]), float(sys.argv[3]), %(batch_size
 
 
 def measure(folder: Path, *, rows: int, epochs: int, repeats: int) -> list[Line]:
-    """The search with a warm Ray beside four processes that are started at once."""
+    """The search with a warm Ray beside four processes that are started at once, as they are and with `HEAP`."""
     room = Room(folder / "tuning")
     checkout, bare = room.checkout("fiat"), room.folder / "bare"
     which = lay_images(checkout / "images", rows=rows)
@@ -78,14 +79,14 @@ def measure(folder: Path, *, rows: int, epochs: int, repeats: int) -> list[Line]
             sys.exit(f"the search did not run: {tune.reason}")
         return (tune.ended_at - tune.started_at).total_seconds()
 
-    def processes() -> float:
+    def processes(**more: str) -> float:
         python = room.env["PATH"].split(":")[0] + "/python"
         started = time.perf_counter()
         running = [
             subprocess.Popen(
                 [python, "bare.py", "rows.npz", str(epochs), str(rate)],
                 cwd=bare,
-                env=room.env,
+                env={**room.env, **more},
                 stdout=subprocess.DEVNULL,
             )
             for rate in RATES
@@ -99,11 +100,14 @@ def measure(folder: Path, *, rows: int, epochs: int, repeats: int) -> list[Line]
     try:
         trials()
         count = _share_rows(checkout, bare / "rows.npz")
-        ours, peer = medians(repeats, trials, processes)
+        ours, peer, alike = medians(repeats, trials, processes, lambda: processes(**HEAP))
     finally:
         room.run(checkout, "fiat", "down")
     what = f"4 trials side by side, {epochs} epochs of {count:,} {which} images"
-    return [Line(what, ours, peer, "4 bare processes", LIMIT)]
+    return [
+        Line(what, ours, peer, "4 bare processes", LIMIT),
+        Line(what, ours, alike, "the same, told to keep freed memory, too", LIMIT),
+    ]
 
 
 def spec(rows: int, epochs: int, salt: int) -> dict[str, object]:

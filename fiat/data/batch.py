@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fiat.data.layout import COLUMNS, TENSOR, as_array, as_inputs, as_matrix
+from fiat.data.layout import COLUMNS, TENSOR, as_array, as_floats, as_inputs
+from fiat.data.picked import Picked
 from fiat.errors import SpecError
 
 
@@ -28,21 +29,22 @@ class Meaning:
 
 
 class Batch:
-    """Some rows in memory. Arrays are copies: change them as you like.
+    """Some rows. Arrays are copies: change them as you like; each is read when you ask for it."""
 
-    Attributes:
-        table: the rows with all columns, a `pyarrow.Table`.
-    """
-
-    def __init__(self, table: pa.Table, meaning: Meaning) -> None:
-        self.table = table
+    def __init__(self, rows: Picked, meaning: Meaning) -> None:
+        self._rows = rows
         self._meaning = meaning
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return len(self._rows)
 
     def __repr__(self) -> str:
         return f"Batch({len(self):,} rows)"
+
+    @property
+    def table(self) -> pa.Table:
+        """The rows with all columns, a `pyarrow.Table`."""
+        return self._rows.table
 
     @property
     def features(self) -> np.ndarray:
@@ -56,18 +58,22 @@ class Batch:
         """
         meaning = self._meaning
         if meaning.layout == TENSOR:
-            return as_array(self.table.column(meaning.feature_names[0]))
+            return self._array(meaning.feature_names[0])
         if meaning.layout == COLUMNS:
             raise SpecError(
                 "the features are not all numbers, so they are no single array",
                 hint="use `.columns`, an array a column, or name numeric columns under `features`",
             )
-        return as_matrix(self.table, meaning.feature_names)
+        out = np.empty((len(self), len(meaning.feature_names)), np.float32)
+        for index, name in enumerate(meaning.feature_names):
+            found = self._rows.array(name)
+            out[:, index] = as_floats(self._rows.column(name)) if found is None else found
+        return out
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
         """Each feature column as an array `(n,)` or `(n, *shape)`; texts as objects, None where missing."""
-        return {name: as_array(self.table.column(name)) for name in self._meaning.feature_names}
+        return {name: self._array(name) for name in self._meaning.feature_names}
 
     @property
     def labels(self) -> np.ndarray:
@@ -76,7 +82,7 @@ class Batch:
         Raises:
             SpecError: the dataset has no label.
         """
-        return as_array(self.table.column(_label(self._meaning)))
+        return self._array(_label(self._meaning))
 
     @property
     def codes(self) -> np.ndarray:
@@ -86,22 +92,41 @@ class Batch:
             SpecError: there are no classes, or a label is none of them (a class that `train` does not have).
         """
         meaning = self._meaning
-        values = self.table.column(_label(meaning))
+        label = _label(meaning)
         if meaning.classes is None:
-            message = f"label {meaning.label!r} has no classes: it is {values.type} or has over 1,000 values"
+            kind = self.table.schema.field(label).type
+            message = f"label {label!r} has no classes: it is {kind} or has over 1,000 values"
             raise SpecError(message, hint="use `.labels`")
+        whole_numbers = self._rows.array(label)
+        if whole_numbers is not None:
+            return _places(whole_numbers, np.asarray(meaning.classes))
+        values = self._rows.column(label)
         found = pc.index_in(values, pa.array(meaning.classes, values.type))
         if found.null_count:
-            unseen = pc.unique(pc.filter(values, pc.is_null(found))).to_pylist()
-            raise SpecError(
-                f"label {unseen[0]!r} is no class of train", hint="use `.labels`, or change the split"
-            )
+            raise _unseen(pc.unique(pc.filter(values, pc.is_null(found))).to_pylist()[0])
         return np.array(found.to_numpy(), np.int64)
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
         """What the exported model is fed with for these rows, by input name."""
         return as_inputs(self.table, self._meaning.feature_names)
+
+    def _array(self, name: str) -> np.ndarray:
+        found = self._rows.array(name)
+        return as_array(self._rows.column(name)) if found is None else found
+
+
+def _places(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Where each value stands among the sorted classes. Arrow does that, too, but loads pandas for it."""
+    places = np.searchsorted(classes, values)
+    known = classes[np.minimum(places, classes.size - 1)] == values
+    if not known.all():
+        raise _unseen(values[~known][0].item())
+    return places.astype(np.int64, copy=False)
+
+
+def _unseen(label: object) -> SpecError:
+    return SpecError(f"label {label!r} is no class of train", hint="use `.labels`, or change the split")
 
 
 def _label(meaning: Meaning) -> str:

@@ -11,10 +11,12 @@ import pyarrow as pa
 from fiat.data.batch import Batch, Meaning
 from fiat.data.layout import layout_of
 from fiat.data.part import WHOLE, Part
+from fiat.data.picked import Mapped, Picked
 from fiat.data.split import SPLITS
 from fiat.errors import EnvironmentFault
 
 Rows = slice | np.ndarray | Sequence[int]
+_HELD = ("_table", "_mapped")
 
 
 class Split:
@@ -43,7 +45,7 @@ class Split:
 
     def __getstate__(self) -> dict[str, object]:
         """Without the mapped rows: a copy in another process maps the file itself, and nobody counts what it reads."""
-        return {key: value for key, value in self.__dict__.items() if key != "_table"} | {"_on_rows": None}
+        return {key: value for key, value in self.__dict__.items() if key not in _HELD} | {"_on_rows": None}
 
     def __repr__(self) -> str:
         return f"Split({self.name}: {self.n_rows:,} rows)"
@@ -69,9 +71,13 @@ class Split:
         if isinstance(rows, slice):
             start, stop, step = rows.indices(self.n_rows)
             if step == 1:
-                return Batch(self._table.slice(start, max(0, stop - start)), self._meaning)
+                return Batch(Picked(self._mapped, rows), self._meaning)
             rows = np.arange(start, stop, step)
-        return Batch(_take(self._table, np.asarray(rows, np.int64)), self._meaning)
+        numbers = np.asarray(rows, np.int64)
+        numbers = np.where(numbers < 0, numbers + self.n_rows, numbers)
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < self.n_rows):
+            raise IndexError(f"there is no such row: {self.n_rows:,} rows")
+        return Batch(Picked(self._mapped, numbers), self._meaning)
 
     def batches(
         self, size: int = 1024, *, shuffle: int | None = None, shared: bool = True
@@ -128,7 +134,11 @@ class Split:
 
     @property
     def _whole(self) -> Batch:
-        return Batch(self._table, self._meaning)
+        return self.take(slice(None))
+
+    @cached_property
+    def _mapped(self) -> Mapped:
+        return Mapped(self._table)
 
     @cached_property
     def _table(self) -> pa.Table:
@@ -239,22 +249,3 @@ def open_dataset(
         return Dataset(folder, meaning, document["source_digest"], Part(*part), on_rows)
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid) as error:
         raise EnvironmentFault(f"{folder} holds no dataset that can be read: {error}") from error
-
-
-def _take(table: pa.Table, rows: np.ndarray) -> pa.Table:
-    """Rows by number, chunk by chunk: Arrow's own take of a chunked column would first join all chunks in memory."""
-    rows = np.where(rows < 0, rows + table.num_rows, rows)
-    if rows.size and not (rows.min() >= 0 and rows.max() < table.num_rows):
-        raise IndexError(f"there is no such row: {table.num_rows:,} rows")
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    parts, start = [], 0
-    for batch in table.to_batches():
-        low, high = np.searchsorted(ordered, [start, start + batch.num_rows])
-        if high > low:
-            parts.append(batch.take(pa.array(ordered[low:high] - start)))
-        start += batch.num_rows
-    inverse = np.empty_like(order)
-    inverse[order] = np.arange(order.size)
-    joined = pa.Table.from_batches(parts, table.schema).combine_chunks()
-    return joined.take(pa.array(inverse)) if joined.num_rows else joined

@@ -56,7 +56,7 @@ def as_matrix(table: pa.Table, names: tuple[str, ...]) -> np.ndarray:
     """Columns of numbers as one float32 array `(n_rows, n_features)`; missing values are NaN."""
     out = np.empty((table.num_rows, len(names)), np.float32)
     for index, name in enumerate(names):
-        out[:, index] = _as_float(table.column(name))
+        out[:, index] = as_floats(table.column(name))
     return out
 
 
@@ -73,13 +73,14 @@ def as_inputs(table: pa.Table, features: tuple[str, ...]) -> dict[str, np.ndarra
         if is_tensor(values.type):
             inputs[name] = as_array(values)
         elif is_number(values.type):
-            inputs[name] = _as_float(values).reshape(-1, 1)
+            inputs[name] = as_floats(values).reshape(-1, 1)
         else:
             texts = pc.fill_null(pc.cast(values, pa.string()), "")
             inputs[name] = np.array(texts.to_numpy(), object).reshape(-1, 1)
     return inputs
 
 
-def _as_float(values: pa.ChunkedArray) -> np.ndarray:
+def as_floats(values: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers or bools as float32 `(n_rows,)`; missing values are NaN."""
     cast = pc.cast(values, pa.float64()) if pa.types.is_boolean(values.type) else values
     return np.array(cast.to_numpy(), np.float32)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -247,3 +248,24 @@ def test_a_followed_log_ends_with_its_run(project: Path) -> None:
     assert [line for line in done.stdout.splitlines() if "line" in line] == [
         f"a | line {i}" for i in (1, 2, 3, 4)
     ]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps memory in its own way")
+@pytest.mark.parametrize(("own", "kept"), [("", True), ("env: {MALLOC_TRIM_THRESHOLD_: '0'}", False)])
+def test_a_step_keeps_the_memory_of_a_batch_for_the_next_unless_told_otherwise(
+    tmp_path: Path, own: str, kept: bool
+) -> None:
+    (tmp_path / "batches.py").write_text(
+        "import resource\n"
+        "def go():\n"
+        "    for step in range(50):\n"
+        "        batch = [b'x' * (3 << 20) for _ in range(10)]\n"
+        "        del batch\n"
+        "    print('got', resource.getrusage(resource.RUSAGE_SELF).ru_minflt * resource.getpagesize() >> 20, 'MiB')\n"
+    )
+    (tmp_path / "spec.yaml").write_text(f"fiat: 1\nname: t\nsteps:\n  a: {{call: 'batches:go', {own}}}\n")
+    fiat(tmp_path, "run", "spec.yaml")
+    said = re.search(r"got (\d+) MiB", fiat(tmp_path, "logs", "last").stdout)
+    assert said
+    n_batches = int(said[1]) / 30
+    assert n_batches < 10 if kept else n_batches > 25, n_batches

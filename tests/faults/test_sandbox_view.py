@@ -89,6 +89,8 @@ def test_a_step_finds_no_secret_no_store_no_neighbour_and_no_port(machine: Machi
             "HIP_VISIBLE_DEVICES",
             "HOME",
             "LANG",
+            "MALLOC_MMAP_THRESHOLD_",
+            "MALLOC_TRIM_THRESHOLD_",
             "PATH",
             "PWD",
             "PYTHONDONTWRITEBYTECODE",
