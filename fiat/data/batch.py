@@ -99,7 +99,7 @@ class Batch:
             raise SpecError(message, hint="use `.labels`")
         whole_numbers = self._rows.array(label)
         if whole_numbers is not None:
-            return _places(whole_numbers, np.asarray(meaning.classes))
+            return _places(whole_numbers, np.asarray(meaning.classes, whole_numbers.dtype))
         values = self._rows.column(label)
         found = pc.index_in(values, pa.array(meaning.classes, values.type))
         if found.null_count:

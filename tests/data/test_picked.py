@@ -78,6 +78,13 @@ def test_a_matrix_of_picked_rows_is_that_of_the_table(lengths: list[int], number
     assert batch.codes.tolist() == [number % 3 for number in numbers]
 
 
+def test_codes_tell_apart_labels_beyond_what_a_float_can() -> None:
+    labels = [2**63 + 1, 2**63, 2**63 + 2]
+    table = pa.table({"label": pa.array(labels, pa.uint64())})
+    meaning = Meaning("label", tuple(sorted(labels)), (), "matrix")
+    assert Batch(Picked(Mapped(table), np.arange(3)), meaning).codes.tolist() == [1, 0, 2]
+
+
 @pytest.mark.parametrize("kind", [pa.int8(), pa.uint16(), pa.int64(), pa.uint64()])
 def test_codes_of_whole_numbers_are_places_in_the_classes(kind: pa.DataType) -> None:
     table = pa.table({"label": pa.array([7, 3, 9, 3], kind)})
