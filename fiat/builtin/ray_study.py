@@ -10,6 +10,7 @@ from threading import Event
 import ray
 from ray.train import constants
 from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner, registry
+from ray.tune.execution import class_cache
 
 from fiat.builtin.gpu_pool import GpuPool
 from fiat.builtin.gpu_queue import shape
@@ -48,6 +49,8 @@ def run_study(
         cancelled: set when it shall end.
     """
     assert job.study is not None  # noqa: S101 - the caller looked
+    if pool is not None:
+        _share_environment()
     try:
         with Ledger(job.study.ledger).held(cancelled, lambda: _say_that_it_waits(job)) as ours:
             if not ours:
@@ -55,6 +58,18 @@ def run_study(
             return _run_alone(job, import_path, pool, cancelled)
     except OSError as error:
         return JobResult("failed", unwritten(error), mend=MEND_DISK)
+
+
+def _share_environment() -> None:
+    """Let Tune's actors have the environment of all workers, as in a Ray of our own these have Tune's settings anyway.
+
+    With variables of their own Ray starts Python twice for each of them, and takes no process that it has. Where a later
+    Ray has no such names, that is how it stays. Source: ray.tune.execution.class_cache, Ray 2.60.
+    """
+    for name in ("DEFAULT_ENV_VARS", "ENV_VARS_TO_PROPAGATE"):
+        variables = getattr(class_cache, name, None)
+        if isinstance(variables, dict | set):
+            variables.clear()
 
 
 def _say_that_it_waits(job: Job) -> None:
