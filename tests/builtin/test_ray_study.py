@@ -65,6 +65,20 @@ def test_a_grid_tries_all_combinations_and_finds_the_best_whatever_fails(
     _look_at_what_is_left(stage, Path(info.temp_dir))
 
 
+def test_trials_run_in_processes_like_all_others_of_a_ray_of_our_own(ray_head: Path, stage: Stage) -> None:
+    # Up to the Ray worker that the trial belongs to.
+    code = """
+pid, seen = os.getpid(), ""
+while "RAY_CHDIR_TO_TRIAL_DIR" not in seen:
+    pid = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1]
+    seen = open(f"/proc/{pid}/environ").read()
+say("score", 1 if "RAY_CHDIR_TO_TRIAL_DIR=0" in seen and "PL_DISABLE_FORK" not in seen else 0)
+"""
+    job = stage.job(code, {"x": {"choice": [1]}}, trials=1)
+    assert stage.run(ray_head, job).state == "done"
+    assert best_in(job)["value"] == 1
+
+
 def _look_at_what_is_left(stage: Stage, ray_folder: Path) -> None:
     """The log says what became of each trial; nothing is written elsewhere, and nothing secret anywhere."""
     log = stage.log()
