@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fiat.data.layout import COLUMNS, TENSOR, as_array, as_floats, as_inputs
+from fiat.data.layout import COLUMNS, TENSOR, as_array, as_floats, as_inputs, side_by_side
 from fiat.data.picked import Picked
 from fiat.errors import SpecError
 
@@ -64,11 +64,8 @@ class Batch:
                 "the features are not all numbers, so they are no single array",
                 hint="use `.columns`, an array a column, or name numeric columns under `features`",
             )
-        out = np.empty((len(self), len(meaning.feature_names)), np.float32)
-        for index, name in enumerate(meaning.feature_names):
-            found = self._rows.array(name)
-            out[:, index] = as_floats(self._rows.column(name)) if found is None else found
-        return out
+        names = meaning.feature_names
+        return side_by_side((self._numbers(name) for name in names), (len(self), len(names)))
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
@@ -94,7 +91,7 @@ class Batch:
         meaning = self._meaning
         label = _label(meaning)
         if meaning.classes is None:
-            kind = self.table.schema.field(label).type
+            kind = self._rows.column(label).type
             message = f"label {label!r} has no classes: it is {kind} or has over 1,000 values"
             raise SpecError(message, hint="use `.labels`")
         whole_numbers = self._rows.array(label)
@@ -110,6 +107,10 @@ class Batch:
     def inputs(self) -> dict[str, np.ndarray]:
         """What the exported model is fed with for these rows, by input name."""
         return as_inputs(self.table, self._meaning.feature_names)
+
+    def _numbers(self, name: str) -> np.ndarray:
+        found = self._rows.array(name)
+        return as_floats(self._rows.column(name)) if found is None else found
 
     def _array(self, name: str) -> np.ndarray:
         found = self._rows.array(name)

@@ -1,5 +1,7 @@
 """The columns of a dataset as a model sees them: layout, and Arrow columns as NumPy arrays."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -54,9 +56,14 @@ def as_array(values: pa.ChunkedArray) -> np.ndarray:
 
 def as_matrix(table: pa.Table, names: tuple[str, ...]) -> np.ndarray:
     """Columns of numbers as one float32 array `(n_rows, n_features)`; missing values are NaN."""
-    out = np.empty((table.num_rows, len(names)), np.float32)
-    for index, name in enumerate(names):
-        out[:, index] = as_floats(table.column(name))
+    return side_by_side((as_floats(table.column(name)) for name in names), (table.num_rows, len(names)))
+
+
+def side_by_side(columns: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Columns `(n_rows,)`, made one at a time, as one float32 array of this shape `(n_rows, n_columns)`."""
+    out = np.empty(shape, np.float32)
+    for index, column in enumerate(columns):
+        out[:, index] = column
     return out
 
 

@@ -105,7 +105,6 @@ def test_going_through_images_loads_no_pandas(tmp_path: Path) -> None:
     assert open_dataset(tmp_path / "d").train.n_rows == 50
     program = f"""
 import sys
-from itertools import pairwise
 from pathlib import Path
 from fiat.data.dataset import open_dataset
 n_rows = 0
